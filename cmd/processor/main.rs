@@ -1,0 +1,3 @@
+//! The binary: arguments and exit code.
+
+fn main() {}

@@ -1,0 +1,128 @@
+//! What the program was told, checked and typed. The only place where the user's variable names meet ours.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Everything the program needs to know, valid in itself. What only the cluster can tell is checked at start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `KAFKA_GROUP_ID`.
+    pub group_id: String,
+    /// `KAFKA_CONSUMER_TOPICS`, each once, in the order given.
+    pub input_topics: Vec<String>,
+    /// `KAFKA_CONSUMER_TOPIC` (historic name) or `KAFKA_OUTPUT_TOPIC`.
+    pub output_topic: String,
+    /// `KAFKA_DLQ_TOPIC`; `None` is `off`.
+    pub dead_letter_topic: Option<String>,
+    /// `KAFKA_OFFSET_RESET`.
+    pub offset_reset: OffsetReset,
+    /// `WORKER_POOL`: transforms that run at a time.
+    pub workers: usize,
+    /// `TASKS_PICK_UP`: how many tasks a worker takes at once, at most; `None` adapts to the transform's pace.
+    pub tasks_pick_up: Option<usize>,
+    /// `CONSUMERS_COUNT`: members of the consumer group in this process, each with a thread.
+    pub consumers: usize,
+    /// `PRODUCERS_COUNT`: producer threads.
+    pub producers: usize,
+    /// `PROCESSOR_ORDER`.
+    pub order: Order,
+    /// `PROCESSOR_RETRY_*`.
+    pub retry: Retry,
+    /// `PROCESSOR_ON_FAILURE`, resolved: `Stop` where there is no dead-letter topic and nothing was said.
+    pub on_failure: OnFailure,
+    /// `PROCESSOR_MAX_IN_FLIGHT`, records.
+    pub max_in_flight: usize,
+    /// `PROCESSOR_MAX_IN_FLIGHT_BYTES`, bytes.
+    pub max_in_flight_bytes: usize,
+    /// `PROCESSOR_COMMIT_INTERVAL`.
+    pub commit_interval: Duration,
+    /// `PROCESSOR_DRAIN_TIMEOUT`.
+    pub drain_timeout: Duration,
+    /// `PROCESSOR_PARTITIONING`.
+    pub partitioning: Partitioning,
+    /// `PROCESSOR_HTTP_ADDR`.
+    pub http: Http,
+    /// `RUST_LOG`, or `info`.
+    pub log_filter: String,
+    /// `PROCESSOR_LOG_FORMAT`.
+    pub log_format: LogFormat,
+    /// Every librdkafka property of the consumers, ours and the user's, secrets included: never print it.
+    pub consumer_properties: Vec<(String, String)>,
+    /// Every librdkafka property of the producer, ours and the user's, secrets included: never print it.
+    pub producer_properties: Vec<(String, String)>,
+}
+
+/// Where a group without offsets begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OffsetReset {
+    /// With the oldest record.
+    Earliest,
+    /// With the next record to come.
+    Latest,
+    /// Nowhere: stop, and say what can be chosen.
+    Error,
+}
+
+/// What stays in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Records of one key within one partition; a record without a key stands alone.
+    Key,
+    /// Records of one partition.
+    Partition,
+    /// Nothing.
+    Unordered,
+}
+
+/// When a transient failure is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Tries in all, the first one included; at least 1.
+    pub attempts: u32,
+    /// Upper bound of the first delay; it doubles with each attempt.
+    pub backoff: Duration,
+    /// Upper bound of every delay.
+    pub backoff_max: Duration,
+}
+
+/// What happens to a record that failed for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Written to the dead-letter topic.
+    DeadLetter,
+    /// Logged, counted, and given up.
+    Skip,
+    /// The program stops at it; nothing behind it is committed.
+    Stop,
+}
+
+/// Which output partition a record goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Partitioning {
+    /// From the key as the Java client does; without a key, spread.
+    Murmur2,
+    /// The partition it came from.
+    SamePartition,
+    /// One after the other.
+    RoundRobin,
+}
+
+/// Where the HTTP listener stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Http {
+    /// Nowhere.
+    Off,
+    /// The user asked for this address: a port in use is an error.
+    At(SocketAddr),
+    /// Nothing was said: this address, or any free port where it is taken (a second instance on one machine).
+    Default(SocketAddr),
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

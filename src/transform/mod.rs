@@ -1,0 +1,108 @@
+//! What a worker runs on each record. Write your own in ten lines: implement [`Transform`], return an [`Outcome`].
+//!
+//! A transform is pure in what concerns Kafka: it sees one record, says what is to become of it, and the stages around
+//! it do the writing, retrying and dead-lettering. It may block (that is what the worker pool is for) and it may panic
+//! (the record then fails; the process goes on).
+
+use std::borrow::Cow;
+
+use crate::record::{Headers, Record};
+
+/// A function from a record to an outcome, shared by all workers.
+pub trait Transform: Send + Sync {
+    /// Decides what becomes of `record`. Called again, with a higher `context.attempt`, after [`Outcome::Retry`].
+    fn apply(&self, record: &Record, context: &Context) -> Outcome;
+
+    /// The name in logs, metrics and dead letters, such as `builtin:validate`.
+    fn name(&self) -> &str {
+        "custom"
+    }
+}
+
+/// What a transform is told beside the record.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// Milliseconds since 1970, read once for the batch that a worker took.
+    pub now_ms: i64,
+    /// Which try this is, from 1.
+    pub attempt: u32,
+}
+
+/// What is to become of a record.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Write this one record.
+    Emit(Output),
+    /// Write these, in this order; the input is finished when all of them are acknowledged. None of them: as `Filter`.
+    EmitMany(Vec<Output>),
+    /// Write nothing; the record is finished.
+    Filter,
+    /// It will never work: to the dead-letter topic, at once.
+    Reject(Box<Failure>),
+    /// It may work later: try again after a back-off, and give up after the configured number of attempts.
+    Retry(Box<Failure>),
+}
+
+impl Outcome {
+    /// Writes `value` under the record's own key, headers and timestamp.
+    pub fn value(value: Vec<u8>) -> Self {
+        Self::Emit(Output { value: Field::New(Some(value)), ..Output::default() })
+    }
+
+    /// A permanent failure with a code (see [`Failure::code`]) and a text for people.
+    pub fn reject(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self::Reject(Box::new(Failure::new(code, message)))
+    }
+
+    /// A transient failure with a code and a text for people.
+    pub fn retry(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self::Retry(Box::new(Failure::new(code, message)))
+    }
+}
+
+/// One record to write. What is [`Field::Same`] is taken from the input record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    /// The key; it also decides the output partition.
+    pub key: Field<Option<Vec<u8>>>,
+    /// The value; `None` is a tombstone.
+    pub value: Field<Option<Vec<u8>>>,
+    /// All headers.
+    pub headers: Field<Headers>,
+}
+
+/// Either as in the input record, or new.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Field<T> {
+    /// As in the input record, not copied.
+    #[default]
+    Same,
+    /// This instead.
+    New(T),
+}
+
+/// Why a record could not be transformed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// A stable word of few kinds, such as `invalid_json`: it becomes a metric's label and the header
+    /// `processor.dlq.reason`.
+    pub code: Cow<'static, str>,
+    /// For people; at most 1 KiB of it is kept. It must not repeat the record's contents.
+    pub message: String,
+    /// JSON pointer of the field at fault, such as `/timestamp`, if there is one.
+    pub path: Option<Cow<'static, str>>,
+}
+
+impl Failure {
+    /// A failure without a path.
+    pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into(), path: None }
+    }
+
+    /// The same failure, at this JSON pointer.
+    #[must_use]
+    pub fn at(mut self, path: impl Into<Cow<'static, str>>) -> Self {
+        self.path = Some(path.into());
+        self
+    }
+}

@@ -3,10 +3,41 @@
 //! ```text
 //! input topics ─▶ consumer ×N ─▶ pending ─▶ worker ×W ─▶ ready ─▶ producer ×M ─▶ output topic
 //!                     ▲            (scheduler: two linked lists)                    │
-//!                     └── commit ◀── offset tracker: one watermark per partition ◀──┘ acknowledged
+//!                     └── commit ◀── ledger: one watermark per partition ◀──────────┘ acknowledged
 //! ```
+//!
+//! * **At least once.** An input offset is committed only when every earlier record of its partition is finished: its
+//!   output acknowledged, deliberately filtered, or its dead letter acknowledged.
+//! * **In order.** Records of one key (or of one partition) are transformed one after another and written in that order,
+//!   retries included.
+//! * **Bounded.** What is in flight has a limit in records and in bytes.
+//!
+//! The modules in the order in which a record meets them; `docs/ARCHITECTURE.md` tells the journey.
 
 pub mod record;
 
-pub mod config;
+pub mod source;
+
+pub mod scheduler;
+
+pub mod worker;
+
 pub mod transform;
+
+pub mod sink;
+
+pub mod offsets;
+
+pub mod pipeline;
+
+pub mod app;
+
+pub mod config;
+
+pub mod kafka;
+
+pub mod telemetry;
+
+pub mod clock;
+
+mod sync;

@@ -1,0 +1,411 @@
+//! Life of the process: start, run, drain, stop.
+//!
+//! # Threads
+//! | name | count | does |
+//! |---|---|---|
+//! | `consumer-n` | `CONSUMERS_COUNT` | one member of the group each: [`crate::source::kafka`] |
+//! | `worker-n` | `WORKER_POOL` | runs transforms: [`Pipeline::work`] |
+//! | `producer-n` | `PRODUCERS_COUNT` | writes results: [`crate::sink::kafka`] |
+//! | `delivery` | 1 | takes the broker's answers |
+//! | `listener` | 1 | HTTP and signals, the only thread with an async runtime |
+//! | main | 1 | waits for what ends the process; meanwhile looks after the connection |
+//!
+//! librdkafka adds its own: one main thread a client and one for each broker connection.
+//!
+//! # The end, in order
+//! 1. Consumers stop taking, give back what no worker has begun, and wait until the rest is acknowledged.
+//! 2. Each commits and leaves the group.
+//! 3. When the drain time is over, or at a second signal, they stop waiting: what is not finished is not committed.
+//! 4. Workers and producers stop. A transform that hangs is not waited for: nothing of it will be committed.
+
+mod ended;
+mod listener;
+mod start;
+mod status;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use rdkafka::config::ClientConfig;
+
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::kafka::context::Context;
+use crate::kafka::link::Link;
+use crate::offsets::Budget;
+use crate::pipeline::{Pipeline, Policy};
+use crate::sink::kafka::KafkaSink;
+use crate::sink::{self, Target, dead_letter};
+use crate::source::kafka::{Control, Farewell, KafkaSource, Trouble};
+use crate::source::{self};
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::About;
+use crate::transform::{Transform, builtin::Validate};
+pub use ended::{Ended, Exit};
+use start::Found;
+pub use start::{Finding, check};
+use status::{AppStatus, Stage};
+
+/// How often the main thread looks after the connection.
+const TICK: Duration = Duration::from_secs(1);
+/// How often partition counts of the output and the dead-letter topic are looked up.
+const LOOK_UP: Duration = Duration::from_secs(30);
+/// How long threads may take to end after they were told not to wait any more.
+const LAST_WORDS: Duration = Duration::from_secs(6);
+
+/// What can happen to the process.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// SIGTERM or SIGINT.
+    Signal,
+    /// A member of the group cannot go on.
+    Trouble(Trouble),
+    /// A record failed, and the policy is to stop.
+    Failed(String),
+    /// A consumer has left.
+    Left(Farewell),
+    /// One of our own threads panicked.
+    Bug(String),
+}
+
+/// The program: a configuration and a transform.
+pub struct App {
+    config: Config,
+    transform: Arc<dyn Transform>,
+}
+
+impl App {
+    /// With the built-in transform.
+    pub fn new(config: Config) -> Self {
+        Self { config, transform: Arc::new(Validate) }
+    }
+
+    /// With a transform of your own.
+    #[must_use]
+    pub fn with_transform(mut self, transform: impl Transform + 'static) -> Self {
+        self.transform = Arc::new(transform);
+        self
+    }
+
+    /// Runs until a signal, or until it cannot go on. Blocks; call it once a process. Says in the log what it does.
+    pub fn run(self) -> Ended {
+        let (events, inbox) = unbounded();
+        quiet_panics_of_transforms();
+        let metrics = Arc::new(Metrics::new(about(&self.config)));
+        let status = Arc::new(AppStatus::new());
+        if let Err(ended) = listener::start(&self.config, &metrics, &status, &events) {
+            return ended;
+        }
+        let link = Arc::new(Link::default());
+        let context = Context::new(link, metrics);
+        let found = match start::wait_for_cluster(&self.config, &context, &status, &inbox) {
+            Ok(found) => found,
+            Err(ended) => return ended,
+        };
+        match Running::start(&self.config, self.transform, context, found, &status, &events) {
+            Ok(running) => running.until_the_end(&inbox),
+            Err(error) => Ended::new(Exit::Failure, format!("cannot make a Kafka client: {error}")),
+        }
+    }
+}
+
+/// Everything that runs.
+struct Running {
+    config: Config,
+    context: Context,
+    pipeline: Arc<Pipeline>,
+    sink: Arc<KafkaSink<Pipeline>>,
+    controls: Vec<Arc<Control>>,
+    status: Arc<AppStatus>,
+}
+
+impl Running {
+    fn start(
+        config: &Config,
+        transform: Arc<dyn Transform>,
+        context: Context,
+        found: Found,
+        status: &Arc<AppStatus>,
+        events: &Sender<Event>,
+    ) -> Result<Self, rdkafka::error::KafkaError> {
+        let policy = policy(config, transform.name());
+        let metrics = context.metrics.clone();
+        let stop = forward(events, "record", Event::Failed);
+        let pipeline = Arc::new(Pipeline::new(policy, transform, Arc::new(SystemClock), metrics, stop));
+        let sink =
+            Arc::new(KafkaSink::new(sink_settings(config, &found), context.clone(), pipeline.clone())?);
+        sink.set_partitions(Target::Output, found.output_partitions);
+        sink.set_partitions(Target::DeadLetter, found.dead_letter_partitions);
+        let trouble = forward(events, "trouble", Event::Trouble);
+        let mut controls = Vec::new();
+        let mut sources = Vec::new();
+        for index in 0..config.consumers {
+            let control = Arc::new(Control::default());
+            let settings = source_settings(config, &found, index);
+            let (pipeline, context) = (pipeline.clone(), context.clone());
+            sources.push(KafkaSource::new(settings, pipeline, context, control.clone(), trouble.clone())?);
+            controls.push(control);
+        }
+        status.running(&pipeline, &sink, &controls, &context.link);
+        tracing::info!("{}", promise(config));
+        let running =
+            Self { config: config.clone(), context, pipeline, sink, controls, status: status.clone() };
+        running.spawn(sources, events);
+        Ok(running)
+    }
+
+    fn spawn(&self, sources: Vec<KafkaSource<Pipeline>>, events: &Sender<Event>) {
+        for index in 0..self.config.workers {
+            let pipeline = self.pipeline.clone();
+            thread(format!("worker-{index}"), events, move || pipeline.work());
+        }
+        for shard in 0..self.config.producers {
+            let sink = self.sink.clone();
+            thread(format!("producer-{shard}"), events, move || sink.produce(shard));
+        }
+        let sink = self.sink.clone();
+        thread("delivery".to_owned(), events, move || sink.report());
+        for (index, source) in sources.into_iter().enumerate() {
+            let left = events.clone();
+            thread(format!("consumer-{index}"), events, move || {
+                let farewell = source.run();
+                // Main may have stopped waiting.
+                let _ = left.send(Event::Left(farewell));
+            });
+        }
+    }
+
+    fn until_the_end(self, inbox: &Receiver<Event>) -> Ended {
+        let cause = self.wait_for_a_cause(inbox);
+        if let Event::Bug(text) = &cause {
+            return Ended::bug(text);
+        }
+        if let Event::Trouble(_) | Event::Failed(_) = &cause {
+            tracing::error!("{}", ended::reason(&cause));
+        }
+        self.status.set_stage(Stage::Draining);
+        self.drain(inbox, &cause)
+    }
+
+    fn wait_for_a_cause(&self, inbox: &Receiver<Event>) -> Event {
+        let mut next_look_up = Instant::now() + LOOK_UP;
+        loop {
+            match inbox.recv_timeout(TICK) {
+                Ok(Event::Left(_)) => {
+                    return Event::Failed("a consumer stopped without being told".to_owned());
+                }
+                Ok(event) => return event,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Event::Bug("nobody is left who could tell anything".to_owned());
+                }
+            }
+            if self.context.link.is_down() {
+                self.ask_whether_it_is_back();
+            } else if Instant::now() >= next_look_up {
+                next_look_up = Instant::now() + LOOK_UP;
+                self.look_up_partitions();
+            }
+        }
+    }
+
+    fn ask_whether_it_is_back(&self) {
+        let writer = self.sink.writer();
+        if writer.client().fetch_metadata(Some(&self.config.output_topic), TICK).is_ok() {
+            self.context.link.answered();
+        }
+    }
+
+    fn look_up_partitions(&self) {
+        let writer = self.sink.writer();
+        let topics = [
+            (Target::Output, Some(&self.config.output_topic)),
+            (Target::DeadLetter, self.config.dead_letter_topic.as_ref()),
+        ];
+        for (target, topic) in topics {
+            let Some(topic) = topic else { continue };
+            if let Ok(crate::kafka::admin::Topic::Exists(count)) =
+                crate::kafka::admin::topic(writer.client(), topic, TICK)
+            {
+                self.sink.set_partitions(target, count);
+            }
+        }
+    }
+
+    fn drain(self, inbox: &Receiver<Event>, cause: &Event) -> Ended {
+        let started = Instant::now();
+        let resolved = self.pipeline.with_ledger(|ledger| ledger.resolved());
+        let timeout = self.config.drain_timeout;
+        tracing::info!("stopping: finishing what is in flight, for {:.0} s at most", timeout.as_secs_f64());
+        self.controls.iter().for_each(|control| control.stop());
+        let mut farewells: Vec<Farewell> = Vec::new();
+        let mut until = started + timeout;
+        let mut aborted = false;
+        while farewells.len() < self.controls.len() {
+            match inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(Event::Left(farewell)) => farewells.push(farewell),
+                Ok(Event::Bug(text)) => return Ended::bug(&text),
+                Ok(Event::Signal) | Err(RecvTimeoutError::Timeout) if !aborted => {
+                    aborted = true;
+                    until = Instant::now() + LAST_WORDS;
+                    self.controls.iter().for_each(|control| control.abort());
+                }
+                Ok(Event::Signal) => {}
+                Err(_) => break,
+                Ok(event) => tracing::error!("{}", ended::reason(&event)),
+            }
+        }
+        self.pipeline.close();
+        self.pipeline.close_ready();
+        self.sink.stop();
+        let time = started.elapsed();
+        self.context.metrics.drained(time);
+        let drained = self.pipeline.with_ledger(|ledger| ledger.resolved()) - resolved;
+        ended::after_drain(cause, &farewells, self.controls.len(), drained, time)
+    }
+}
+
+fn policy(config: &Config, transform: &str) -> Policy {
+    Policy {
+        order: config.order,
+        retry: config.retry,
+        on_failure: config.on_failure,
+        budget: Budget { records: config.max_in_flight, bytes: config.max_in_flight_bytes },
+        workers: config.workers,
+        tasks_pick_up: config.tasks_pick_up,
+        producers: config.producers,
+        sender: dead_letter::Sender {
+            group: config.group_id.clone(),
+            transform: transform.to_owned(),
+            instance: instance(),
+        },
+    }
+}
+
+fn instance() -> String {
+    let host = std::env::var("HOSTNAME").ok().or_else(|| std::fs::read_to_string("/etc/hostname").ok());
+    format!("{}-{}", host.as_deref().map_or("host", str::trim), std::process::id())
+}
+
+fn sink_settings(config: &Config, found: &Found) -> sink::kafka::Settings {
+    let mut properties = client_config(&config.producer_properties);
+    for (name, value) in &found.producer_limits {
+        if !config.producer_properties.iter().any(|(known, _)| known == name) {
+            properties.set(*name, value);
+        }
+    }
+    sink::kafka::Settings {
+        properties,
+        output: config.output_topic.clone(),
+        dead_letters: config.dead_letter_topic.clone(),
+        partitioning: config.partitioning,
+    }
+}
+
+fn source_settings(config: &Config, found: &Found, index: usize) -> source::kafka::Settings {
+    let mut properties = client_config(&config.consumer_properties);
+    // Every member needs an identity of its own.
+    if let Some(id) = properties.get("group.instance.id").map(str::to_owned) {
+        properties.set("group.instance.id", format!("{id}-{index}"));
+    }
+    let max_poll_ms: u64 =
+        properties.get("max.poll.interval.ms").and_then(|text| text.parse().ok()).unwrap_or(300_000);
+    source::kafka::Settings {
+        index,
+        properties,
+        topics: config.input_topics.clone(),
+        reset: config.offset_reset,
+        known: found.known.clone(),
+        commit_interval: config.commit_interval,
+        // The group waits for us all that time: a fifth of what it allows, and no longer than a drain.
+        revoke_timeout: Duration::from_millis(max_poll_ms / 5).min(config.drain_timeout),
+    }
+}
+
+fn client_config(properties: &[(String, String)]) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    for (name, value) in properties {
+        config.set(name, value);
+    }
+    config
+}
+
+fn about(config: &Config) -> About {
+    let (_, librdkafka) = rdkafka::util::get_rdkafka_version();
+    About {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        revision: option_env!("PROCESSOR_REVISION").unwrap_or_default().to_owned(),
+        librdkafka,
+        config_hash: config_hash(config),
+    }
+}
+
+/// Equal for instances with equal settings: an alarm can compare them. Secrets go in as a hash of everything.
+fn config_hash(config: &Config) -> String {
+    let everything = format!(
+        "{config:?}{:?}{:?}",
+        config.consumer_properties.iter().collect::<Vec<_>>(),
+        config.producer_properties.iter().collect::<Vec<_>>()
+    );
+    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(everything.as_bytes()))
+}
+
+fn promise(config: &Config) -> String {
+    let order = match config.order {
+        crate::config::Order::Key => "in order per key",
+        crate::config::Order::Partition => "in order per partition",
+        crate::config::Order::Unordered => "in no order",
+    };
+    format!(
+        "processor {} running: {} -> {}, failed records to {}; guarantee: at least once, {order}; after a crash up to {} \
+         records in flight and those of {} ms may be repeated",
+        env!("CARGO_PKG_VERSION"),
+        config.input_topics.join(" "),
+        config.output_topic,
+        config.dead_letter_topic.as_deref().unwrap_or("nowhere"),
+        config.max_in_flight,
+        config.commit_interval.as_millis(),
+    )
+}
+
+/// A channel whose messages become events.
+fn forward<T: Send + 'static>(events: &Sender<Event>, name: &str, wrap: fn(T) -> Event) -> Sender<T> {
+    let (sender, receiver) = unbounded();
+    let out = events.clone();
+    thread(format!("forward-{name}"), events, move || {
+        for message in receiver {
+            if out.send(wrap(message)).is_err() {
+                return;
+            }
+        }
+    });
+    sender
+}
+
+/// A thread of ours. If it panics that is our bug: the process stops, and commits nothing more.
+fn thread(name: String, events: &Sender<Event>, life: impl FnOnce() + Send + 'static) {
+    let events = events.clone();
+    let builder = std::thread::Builder::new().name(name.clone());
+    builder
+        .spawn(move || {
+            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(life)).is_err() {
+                // If nobody listens the process is ending already.
+                let _ = events.send(Event::Bug(format!("thread {name} panicked; the reason is above")));
+            }
+        })
+        .expect("the machine has threads left at start");
+}
+
+/// A transform may panic on a record's contents: the record fails, and its contents do not go to the log.
+fn quiet_panics_of_transforms() {
+    let loud = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let worker = std::thread::current().name().is_some_and(|name| name.starts_with("worker-"));
+        if worker && crate::pipeline::in_transform() {
+            tracing::debug!("a transform panicked at {:?}", info.location().map(ToString::to_string));
+        } else {
+            loud(info);
+        }
+    }));
+}

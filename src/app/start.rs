@@ -1,0 +1,278 @@
+//! Before anything runs: is the cluster there, do the topics exist, may we use them, where does the group stand.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
+use rdkafka::admin::AdminClient;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+
+use super::ended::{Ended, Exit};
+use super::status::AppStatus;
+use super::{Event, client_config};
+use crate::config::Config;
+use crate::kafka::admin::{self, Topic};
+use crate::kafka::context::{Context, Member};
+use crate::kafka::link::Link;
+use crate::source::start::{Known, committed};
+use crate::telemetry::metrics::Metrics;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a start waits before it asks a silent cluster again.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How many times a broker may refuse our credentials before we believe it: one that is starting up may do so once.
+const DENIALS: u32 = 3;
+/// Kafka's own default of `max.message.bytes`, for topics whose configuration we may not read.
+const MAX_MESSAGE_BYTES: usize = 1_048_588;
+/// A batch's own header, which counts against `max.message.bytes` too.
+const BATCH_HEADER: usize = 512;
+
+/// What was found out about the cluster.
+pub(super) struct Found {
+    pub known: HashMap<Arc<str>, Known>,
+    pub output_partitions: i32,
+    pub dead_letter_partitions: i32,
+    /// Producer properties that follow from what the topics take.
+    pub producer_limits: Vec<(&'static str, String)>,
+}
+
+/// One line of `check`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at, such as `broker`.
+    pub what: String,
+    /// Whether it is as it should be.
+    pub ok: bool,
+    /// For people.
+    pub text: String,
+}
+
+/// Waits until the cluster answers, then looks at the topics. Says once that it waits.
+pub(super) fn wait_for_cluster(
+    config: &Config,
+    context: &Context,
+    status: &AppStatus,
+    inbox: &Receiver<Event>,
+) -> Result<Found, Ended> {
+    let probe = Probe::new(config, context)?;
+    let mut denials = 0;
+    loop {
+        let error = match probe.look(config) {
+            Ok(found) => {
+                context.link.answered();
+                return Ok(found);
+            }
+            Err(Refused::Ended(ended)) => return Err(ended),
+            Err(Refused::Silent(error)) => error,
+        };
+        if let Some(reason) = context.link.take_denial() {
+            denials += 1;
+            if denials >= DENIALS {
+                return Err(Ended::new(
+                    Exit::Denied,
+                    format!("the broker does not accept our credentials: {reason}"),
+                ));
+            }
+        }
+        context.link.lost(&error.to_string());
+        status.waiting(&error.to_string());
+        probe.serve();
+        match inbox.recv_timeout(PAUSE) {
+            Ok(Event::Signal) => {
+                return Err(Ended::new(
+                    Exit::Clean,
+                    "stopped by a signal before the cluster answered; nothing was read",
+                ));
+            }
+            Ok(event) => return Err(Ended::bug(&super::ended::reason(&event))),
+            Err(_) => {}
+        }
+    }
+}
+
+/// Looks at the cluster once, for `processor check`. Never joins the group, never writes.
+pub fn check(config: &Config) -> (Vec<Finding>, Exit) {
+    let context = Context::new(Arc::new(Link::default()), Arc::new(Metrics::new(super::about(config))));
+    let probe = match Probe::new(config, &context) {
+        Ok(probe) => probe,
+        Err(ended) => return (vec![finding("properties", false, ended.message)], ended.exit),
+    };
+    let until = Instant::now() + PATIENCE;
+    let mut result = probe.look(config);
+    while matches!(result, Err(Refused::Silent(_))) && Instant::now() < until {
+        probe.serve();
+        result = probe.look(config);
+    }
+    match result {
+        Ok(found) => (findings(config, &found), Exit::Clean),
+        Err(Refused::Ended(ended)) => (vec![finding("topics", false, ended.message)], ended.exit),
+        Err(Refused::Silent(error)) => match context.link.take_denial() {
+            Some(reason) => (vec![finding("credentials", false, reason)], Exit::Denied),
+            None => {
+                let text = format!(
+                    "no broker of KAFKA_SERVERS answers within 5 s ({error}). Is the address right, and \
+                                    reachable from here?"
+                );
+                (vec![finding("broker", false, text)], Exit::Missing)
+            }
+        },
+    }
+}
+
+fn findings(config: &Config, found: &Found) -> Vec<Finding> {
+    let inputs: Vec<String> = config
+        .input_topics
+        .iter()
+        .map(|topic| {
+            format!("{topic} ({})", found.known.get(topic.as_str()).map_or(0, |known| known.partitions))
+        })
+        .collect();
+    let mut topics = format!("{} -> {} ({})", inputs.join(" "), config.output_topic, found.output_partitions);
+    if let Some(dead_letters) = &config.dead_letter_topic {
+        topics += &format!(", {dead_letters} ({})", found.dead_letter_partitions);
+    }
+    let at_work = found.known.values().any(|known| known.has_offsets);
+    let group = if at_work { "has offsets: goes on where it stopped" } else { "has no offsets yet" };
+    vec![
+        finding("broker", true, "answers".to_owned()),
+        finding("topics", true, topics),
+        finding("group", true, format!("{} {group}", config.group_id)),
+    ]
+}
+
+fn finding(what: &str, ok: bool, text: String) -> Finding {
+    Finding { what: what.to_owned(), ok, text }
+}
+
+enum Refused {
+    Ended(Ended),
+    Silent(KafkaError),
+}
+
+impl From<KafkaError> for Refused {
+    fn from(error: KafkaError) -> Self {
+        Self::Silent(error)
+    }
+}
+
+/// A client that asks and never joins.
+struct Probe {
+    consumer: BaseConsumer<Member>,
+    admin: AdminClient<Context>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Probe {
+    fn new(config: &Config, context: &Context) -> Result<Self, Ended> {
+        let wrong = |error: KafkaError| {
+            Ended::new(Exit::Config, format!("librdkafka does not accept these properties: {error}"))
+        };
+        let mut properties = client_config(&config.consumer_properties);
+        properties.remove("group.instance.id");
+        let consumer = properties.create_with_context(Member::new(context.clone())).map_err(wrong)?;
+        let producer = client_config(&config.producer_properties);
+        let admin = producer.create_with_context(context.clone()).map_err(wrong)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|error| Ended::new(Exit::Failure, format!("no async runtime: {error}")))?;
+        Ok(Self { consumer, admin, runtime })
+    }
+
+    /// Lets the client say what it has to say.
+    fn serve(&self) {
+        while self.consumer.poll(Duration::from_millis(1)).is_some() {}
+    }
+
+    fn look(&self, config: &Config) -> Result<Found, Refused> {
+        let client = self.consumer.client();
+        let mut missing = Vec::new();
+        let mut denied = Vec::new();
+        let mut partitions = HashMap::new();
+        let outputs = std::iter::once(&config.output_topic).chain(&config.dead_letter_topic);
+        for topic in config.input_topics.iter().chain(outputs) {
+            match admin::topic(client, topic, PATIENCE)? {
+                Topic::Exists(count) => _ = partitions.insert(topic.clone(), count),
+                Topic::Missing => missing.push(topic.clone()),
+                Topic::Denied => denied.push(topic.clone()),
+            }
+        }
+        if !denied.is_empty() {
+            let text = format!(
+                "not allowed to use {}: the user needs Describe and Read on input topics, Describe and \
+                                Write on the output and the dead-letter topic",
+                denied.join(" ")
+            );
+            return Err(Refused::Ended(Ended::new(Exit::Denied, text)));
+        }
+        if !missing.is_empty() {
+            return Err(Refused::Ended(Ended::new(
+                Exit::Missing,
+                missing_text(config, &missing, &partitions),
+            )));
+        }
+        let count = |topic: &String| partitions.get(topic).copied().unwrap_or(1);
+        Ok(Found {
+            known: self.known(config, &partitions)?,
+            output_partitions: count(&config.output_topic),
+            dead_letter_partitions: config.dead_letter_topic.as_ref().map_or(1, count),
+            producer_limits: self.producer_limits(config),
+        })
+    }
+
+    fn known(
+        &self,
+        config: &Config,
+        partitions: &HashMap<String, i32>,
+    ) -> Result<HashMap<Arc<str>, Known>, KafkaError> {
+        let topics = config
+            .input_topics
+            .iter()
+            .filter_map(|topic| Some((Arc::from(topic.as_str()), *partitions.get(topic)?)));
+        let topics: Vec<(Arc<str>, i32)> = topics.collect();
+        let all: Vec<_> = topics
+            .iter()
+            .flat_map(|(topic, count)| (0..*count).map(|number| (topic.clone(), number)))
+            .collect();
+        let offsets = committed(&self.consumer, &all)?;
+        Ok(topics
+            .into_iter()
+            .map(|(topic, partitions)| {
+                let has_offsets = offsets.keys().any(|(name, _)| *name == topic);
+                (topic, Known { partitions, has_offsets })
+            })
+            .collect())
+    }
+
+    /// librdkafka does not split a batch that the topic finds too large: all its records would fail. So batches are no
+    /// larger than what the topics take; a single record may be, and is then refused by itself.
+    fn producer_limits(&self, config: &Config) -> Vec<(&'static str, String)> {
+        let topics: Vec<&str> = std::iter::once(config.output_topic.as_str())
+            .chain(config.dead_letter_topic.as_deref())
+            .collect();
+        let limits = admin::max_message_bytes(&self.admin, &topics, &self.runtime);
+        let limits: Vec<usize> = limits.into_iter().map(|limit| limit.unwrap_or(MAX_MESSAGE_BYTES)).collect();
+        let smallest = limits.iter().copied().min().unwrap_or(MAX_MESSAGE_BYTES);
+        let largest = limits.iter().copied().max().unwrap_or(MAX_MESSAGE_BYTES);
+        vec![
+            ("batch.size", smallest.saturating_sub(BATCH_HEADER).clamp(1, 1_000_000).to_string()),
+            ("message.max.bytes", largest.clamp(1_000, 1_000_000_000).to_string()),
+        ]
+    }
+}
+
+fn missing_text(config: &Config, missing: &[String], partitions: &HashMap<String, i32>) -> String {
+    let like = config.input_topics.iter().find_map(|topic| partitions.get(topic)).copied().unwrap_or(6);
+    let mut text = String::from("these topics do not exist, or the user may not see them; make them with:");
+    for topic in missing {
+        text += &format!(
+            "\n  kafka-topics --bootstrap-server <KAFKA_SERVERS> --create --topic {topic} --partitions {like}"
+        );
+    }
+    if missing.iter().any(|topic| Some(topic) == config.dead_letter_topic.as_ref()) {
+        text += "\nor set KAFKA_DLQ_TOPIC to another topic for failed records (off: stop at the first one)";
+    }
+    text
+}

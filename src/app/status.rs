@@ -1,0 +1,142 @@
+//! What probes and metrics see: read from the stages when somebody asks, at no cost until then.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::clock::{Clock, SystemClock};
+use crate::kafka::link::Link;
+use crate::pipeline::Pipeline;
+use crate::sink::kafka::KafkaSink;
+use crate::source::kafka::Control;
+use crate::sync::Mutex;
+use crate::telemetry::{Heartbeat, PartitionStatus, Phase, Snapshot, Status};
+
+/// Where the process is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Starting,
+    Running,
+    Draining,
+}
+
+/// The state of the process; empty until it runs.
+pub(super) struct AppStatus {
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    stage: Stage,
+    waiting_for: String,
+    parts: Option<Parts>,
+}
+
+#[derive(Clone)]
+struct Parts {
+    pipeline: Arc<Pipeline>,
+    sink: Arc<KafkaSink<Pipeline>>,
+    controls: Vec<Arc<Control>>,
+    link: Arc<Link>,
+}
+
+impl AppStatus {
+    pub(super) fn new() -> Self {
+        let waiting_for = "the cluster's answer".to_owned();
+        Self { inner: Mutex::new(Inner { stage: Stage::Starting, waiting_for, parts: None }) }
+    }
+
+    /// The start waits, and why.
+    pub(super) fn waiting(&self, reason: &str) {
+        self.inner.lock().waiting_for = format!("no broker answers: {reason}");
+    }
+
+    pub(super) fn running(
+        &self,
+        pipeline: &Arc<Pipeline>,
+        sink: &Arc<KafkaSink<Pipeline>>,
+        controls: &[Arc<Control>],
+        link: &Arc<Link>,
+    ) {
+        let mut inner = self.inner.lock();
+        inner.stage = Stage::Running;
+        inner.parts = Some(Parts {
+            pipeline: pipeline.clone(),
+            sink: sink.clone(),
+            controls: controls.to_vec(),
+            link: link.clone(),
+        });
+    }
+
+    pub(super) fn set_stage(&self, stage: Stage) {
+        self.inner.lock().stage = stage;
+    }
+}
+
+impl Status for AppStatus {
+    fn snapshot(&self) -> Snapshot {
+        let (stage, waiting_for, parts) = {
+            let inner = self.inner.lock();
+            (inner.stage, inner.waiting_for.clone(), inner.parts.clone())
+        };
+        let Some(parts) = parts else {
+            return Snapshot { phase: Phase::Starting { reason: waiting_for }, ..Snapshot::default() };
+        };
+        let joined = parts.controls.iter().all(|control| control.has_joined());
+        let phase = match stage {
+            Stage::Draining => Phase::Draining,
+            Stage::Running if joined => Phase::Running,
+            Stage::Running | Stage::Starting => Phase::Starting { reason: "joining the group".to_owned() },
+        };
+        parts.snapshot(phase)
+    }
+}
+
+impl Parts {
+    fn snapshot(&self, phase: Phase) -> Snapshot {
+        let depth = self.pipeline.depth();
+        let (busy, workers) = self.pipeline.workers();
+        let now_ms = SystemClock.unix_ms();
+        let (in_flight, partitions) = self.pipeline.with_ledger(|ledger| {
+            let partitions = ledger.iter().map(|(slot, one)| {
+                let oldest =
+                    one.tracker().oldest().map(|(_, timestamp)| timestamp).filter(|ms| *ms < i64::MAX);
+                let behind = oldest.map(|timestamp| (now_ms - timestamp).max(0) as f64 / 1000.0);
+                PartitionStatus {
+                    topic: one.topic.clone(),
+                    partition: one.partition,
+                    lag_records: one.lag(),
+                    lag_seconds: behind.or_else(|| (one.lag() == Some(0)).then_some(0.0)),
+                    in_flight: one.in_flight().records as u64,
+                    blocked: (ledger.room(slot, 1) == 0)
+                        .then(|| "its share of the budget is used up".to_owned()),
+                }
+            });
+            (ledger.in_flight(), partitions.collect())
+        });
+        Snapshot {
+            phase,
+            broker_reachable: !self.link.is_down(),
+            heartbeats: self.heartbeats(),
+            pending: depth.pending as u64,
+            ready: depth.ready as u64,
+            producing: self.sink.outstanding() as u64,
+            in_flight_records: in_flight.records as u64,
+            in_flight_bytes: in_flight.bytes as u64,
+            oldest_in_flight: None,
+            workers: workers as u64,
+            workers_busy: busy as u64,
+            partitions,
+            last_commit: None,
+            last_error: None,
+        }
+    }
+
+    /// The polling threads: a worker may be in a transform for as long as that takes, and a producer waits for the broker.
+    fn heartbeats(&self) -> Vec<Heartbeat> {
+        let beat = |(index, control): (usize, &Arc<Control>)| {
+            let last = control.last_beat()?;
+            let since_last_beat = Instant::now().saturating_duration_since(last);
+            Some(Heartbeat { name: format!("consumer-{index}"), since_last_beat, busy: true })
+        };
+        self.controls.iter().enumerate().filter_map(beat).collect()
+    }
+}

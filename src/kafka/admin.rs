@@ -1,0 +1,51 @@
+//! Questions to the cluster before anything runs: do the topics exist, may we use them, where does the group stand.
+
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
+use rdkafka::client::{Client, ClientContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+
+/// What is known of a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// It exists, with this many partitions.
+    Exists(i32),
+    /// It does not exist, or we may not know of it.
+    Missing,
+    /// We may not use it.
+    Denied,
+}
+
+/// Looks a topic up. An error means that the cluster did not answer.
+pub fn topic<C: ClientContext>(client: &Client<C>, name: &str, wait: Duration) -> Result<Topic, KafkaError> {
+    let metadata = client.fetch_metadata(Some(name), wait)?;
+    let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else {
+        return Ok(Topic::Missing);
+    };
+    match topic.error().map(Code::from) {
+        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::InvalidTopic) => Ok(Topic::Missing),
+        Some(Code::TopicAuthorizationFailed) => Ok(Topic::Denied),
+        // A topic that has just been made has no leaders yet: ask again.
+        Some(code) => Err(KafkaError::MetadataFetch(code)),
+        None if topic.partitions().is_empty() => Ok(Topic::Missing),
+        None => Ok(Topic::Exists(topic.partitions().len() as i32)),
+    }
+}
+
+/// The largest batch that each topic takes (`max.message.bytes`), where we may ask.
+pub fn max_message_bytes<C: ClientContext>(
+    admin: &AdminClient<C>,
+    topics: &[&str],
+    runtime: &tokio::runtime::Runtime,
+) -> Vec<Option<usize>> {
+    let resources: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
+    let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(5)));
+    match runtime.block_on(admin.describe_configs(&resources, &options)) {
+        Ok(answers) => answers
+            .into_iter()
+            .map(|answer| answer.ok()?.get("max.message.bytes")?.value.as_ref()?.parse().ok())
+            .collect(),
+        Err(_) => vec![None; topics.len()],
+    }
+}

@@ -1,0 +1,175 @@
+//! What our clients do with what librdkafka tells them: connection trouble goes to the [`Link`], which says it once; other
+//! lines go to the log, equal ones at most once in ten seconds; rebalances and commits go to the consumer's thread.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel as Level;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaRespErr;
+
+use super::link::Link;
+use crate::sync::Mutex;
+use crate::telemetry::{Metrics, Repeats};
+
+/// For producers, and the part that all clients share.
+#[derive(Clone)]
+pub struct Context {
+    /// Whether the cluster answers.
+    pub link: Arc<Link>,
+    /// Where errors are counted.
+    pub metrics: Arc<Metrics>,
+    repeats: Arc<Mutex<Repeats>>,
+}
+
+impl Context {
+    /// One for each process, cloned into every client.
+    pub fn new(link: Arc<Link>, metrics: Arc<Metrics>) -> Self {
+        Self { link, metrics, repeats: Arc::default() }
+    }
+
+    /// An error of a client as a whole.
+    pub fn failed(&self, code: Code, text: &str) {
+        self.metrics.kafka_error(&format!("{code:?}"));
+        match code {
+            Code::AllBrokersDown => self.link.lost(text),
+            Code::Authentication | Code::SaslAuthenticationFailed => self.link.denied(text),
+            // One broker's connection: the client tries again by itself, and says so when none is left.
+            Code::BrokerTransportFailure | Code::Resolve | Code::OperationTimedOut => {
+                tracing::debug!("{code:?}: {text}")
+            }
+            _ => self.say(Level::Warning, &format!("{code:?}"), text),
+        }
+    }
+
+    /// A line of librdkafka's own log.
+    pub fn line(&self, level: Level, facility: &str, text: &str) {
+        match facility {
+            // Said by the link, once, instead of at every attempt.
+            "FAIL" | "ERROR" | "MAXPOLL" if !text.contains("Application maximum poll interval") => {
+                tracing::debug!("librdkafka {facility}: {text}");
+            }
+            _ => self.say(level, facility, text),
+        }
+    }
+
+    /// Trouble with a topic that lasts: a warning, not more often than every ten seconds for the same topic.
+    pub fn complain(&self, topic: &str, text: &str) {
+        if let Some(suppressed) = self.repeats.lock().admit(topic, Instant::now()) {
+            tracing::warn!(suppressed, "{text}");
+        }
+    }
+
+    fn say(&self, level: Level, facility: &str, text: &str) {
+        let Some(suppressed) = self.repeats.lock().admit(facility, Instant::now()) else { return };
+        match level {
+            Level::Emerg | Level::Alert | Level::Critical | Level::Error => {
+                tracing::error!(suppressed, "librdkafka {facility}: {text}");
+            }
+            Level::Warning => tracing::warn!(suppressed, "librdkafka {facility}: {text}"),
+            Level::Notice | Level::Info => tracing::info!(suppressed, "librdkafka {facility}: {text}"),
+            Level::Debug => tracing::debug!("librdkafka {facility}: {text}"),
+        }
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: Level, facility: &str, text: &str) {
+        self.line(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.failed(error.rdkafka_error_code().unwrap_or(Code::Unknown), reason);
+    }
+}
+
+/// A topic's partition.
+pub type TopicPartition = (Arc<str>, i32);
+
+/// What the group tells a consumer, in the order it was told.
+#[derive(Debug)]
+pub enum Told {
+    /// These are ours now, once we accept them.
+    Assigned(Vec<TopicPartition>),
+    /// These are to be given up.
+    Revoked(Vec<TopicPartition>),
+    /// The broker's answer to the commit of these offsets.
+    Committed(Result<(), Code>, Vec<(TopicPartition, i64)>),
+}
+
+/// For consumers: keeps what the group tells until the consumer's thread asks.
+pub struct Member {
+    shared: Context,
+    told: Mutex<Vec<Told>>,
+    /// The consumer is being closed: the group is answered at once, as nobody asks any more.
+    closing: AtomicBool,
+}
+
+impl Member {
+    /// For one consumer.
+    pub fn new(shared: Context) -> Self {
+        Self { shared, told: Mutex::default(), closing: AtomicBool::new(false) }
+    }
+
+    /// From now on every rebalance is answered by giving up everything.
+    pub fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+    }
+
+    /// What was told since the last time.
+    pub fn take(&self) -> Vec<Told> {
+        std::mem::take(&mut self.told.lock())
+    }
+}
+
+impl ClientContext for Member {
+    fn log(&self, level: Level, facility: &str, text: &str) {
+        self.shared.log(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.shared.error(error, reason);
+    }
+}
+
+impl ConsumerContext for Member {
+    /// Does not answer the group yet: the consumer's thread does, when the work is drained, and polls meanwhile.
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        code: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        if self.closing.load(Ordering::Relaxed) {
+            let answer = match (consumer.rebalance_protocol(), code) {
+                (RebalanceProtocol::Cooperative, RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) => {
+                    consumer.incremental_unassign(partitions)
+                }
+                _ => consumer.unassign(),
+            };
+            if let Err(error) = answer {
+                tracing::debug!("leaving the group: {error}");
+            }
+            return;
+        }
+        let list =
+            partitions.elements().iter().map(|one| (Arc::from(one.topic()), one.partition())).collect();
+        let assigned = code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        self.told.lock().push(if assigned { Told::Assigned(list) } else { Told::Revoked(list) });
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        let result = result.map_err(|error| error.rdkafka_error_code().unwrap_or(Code::Unknown));
+        let offsets = offsets
+            .elements()
+            .iter()
+            .filter(|one| one.error().is_ok())
+            .filter_map(|one| Some(((Arc::from(one.topic()), one.partition()), one.offset().to_raw()?)))
+            .collect();
+        self.told.lock().push(Told::Committed(result, offsets));
+    }
+}

@@ -1,0 +1,71 @@
+//! What librdkafka's error codes mean for us: one classifier, with the reason for each.
+
+use rdkafka::error::RDKafkaErrorCode as Code;
+
+/// What to do about a record that was not delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// This record will never be taken: a dead letter, with this reason.
+    Refused(&'static str),
+    /// The topic, the permission or the connection is at fault, not the record: it waits and is written again.
+    Wait,
+    /// The producer itself is broken: a new one has to be made, and what is not acknowledged written again.
+    Rebuild,
+    /// The local queue is full: once something is delivered there is room again.
+    Full,
+}
+
+/// Classifies a delivery error.
+pub fn delivery(code: Code) -> Delivery {
+    match code {
+        // Larger than the topic's max.message.bytes, or than the client's own message.max.bytes.
+        Code::MessageSizeTooLarge => Delivery::Refused("too_large"),
+        // The broker looked at the record and rejects it: no key on a compacted topic, a timestamp out of the topic's
+        // bounds, a schema that a broker plug-in checks.
+        Code::InvalidRecord | Code::InvalidTimestamp | Code::InvalidMessage => {
+            Delivery::Refused("produce_rejected")
+        }
+        Code::Fatal
+        | Code::OutOfOrderSequenceNumber
+        | Code::DuplicateSequenceNumber
+        | Code::InvalidProducerEpoch
+        | Code::ProducerFenced
+        | Code::InvalidProducerIdMapping
+        | Code::UnknownProducerId
+        | Code::ClusterAuthorizationFailed
+        | Code::State => Delivery::Rebuild,
+        Code::QueueFull => Delivery::Full,
+        // Unknown topic or partition, authorization, timeouts, purges and all that is new: nothing is lost by waiting.
+        _ => Delivery::Wait,
+    }
+}
+
+/// What a consumer's error means for the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consuming {
+    /// librdkafka deals with it; worth a line in the log at most.
+    Passing,
+    /// The committed offset is not in the log any more: records are lost, and only the user can say how to go on.
+    OffsetGone,
+    /// Not allowed.
+    Denied,
+    /// Another process uses this member's `group.instance.id`.
+    Fenced,
+}
+
+/// Classifies a consumer's error.
+pub fn consuming(code: Code) -> Consuming {
+    match code {
+        Code::AutoOffsetReset | Code::OffsetOutOfRange => Consuming::OffsetGone,
+        Code::GroupAuthorizationFailed | Code::TopicAuthorizationFailed | Code::SaslAuthenticationFailed => {
+            Consuming::Denied
+        }
+        Code::FencedInstanceId => Consuming::Fenced,
+        _ => Consuming::Passing,
+    }
+}
+
+/// Whether a commit failed because the group counts us no longer as a member: trying again cannot help.
+pub fn is_out_of_the_group(code: Code) -> bool {
+    matches!(code, Code::UnknownMemberId | Code::IllegalGeneration | Code::FencedInstanceId)
+}

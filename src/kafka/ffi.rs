@@ -1,0 +1,463 @@
+//! The only file with `unsafe`: librdkafka's batch calls, which the safe crate does not have.
+//!
+//! Why at all: a record at a time through the safe API costs two to three times the CPU of these (see
+//! `docs/ARCHITECTURE.md`, "Non-obvious"). Everything that is not on a record's path goes through the safe crate.
+//!
+//! * [`RecordQueue`]: all fetched records of a consumer in one queue of our own, taken as arrays. Rebalances, commits and
+//!   errors stay on the consumer's own queue, so that they are served even when no record is taken.
+//! * [`Writer`]: a producer whose delivery reports come as arrays, each with the `Arc` that was handed in.
+#![allow(unsafe_code)]
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::marker::PhantomData;
+use std::ptr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::client::{Client, ClientContext};
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
+use rdkafka_sys as rd;
+use rdkafka_sys::rd_kafka_resp_err_t as Code;
+
+use crate::record::{Headers, Parts};
+
+/// All fetched records of one consumer.
+pub struct RecordQueue {
+    /// Owned. Dropped before the consumer, which `_consumer` keeps alive.
+    queue: *mut rd::rd_kafka_queue_t,
+    /// Owned handles of the partitions' own queues.
+    partitions: HashMap<(Arc<str>, i32), *mut rd::rd_kafka_queue_t>,
+    client: *mut rd::rd_kafka_t,
+    messages: Vec<*mut rd::rd_kafka_message_t>,
+    _consumer: Arc<dyn Any + Send + Sync>,
+}
+
+// SAFETY: librdkafka's queues may be used from any thread; `&mut self` keeps the buffers to one at a time.
+unsafe impl Send for RecordQueue {}
+
+impl RecordQueue {
+    /// An empty queue for `consumer`; [`RecordQueue::attach`] the partitions. Takes at most `batch` records at once.
+    pub fn new<C: ConsumerContext + 'static>(consumer: &Arc<BaseConsumer<C>>, batch: usize) -> Self {
+        let client = consumer.client().native_ptr();
+        // SAFETY: `client` is alive, and `_consumer` keeps it so until the queue is destroyed.
+        let queue = unsafe { rd::rd_kafka_queue_new(client) };
+        let messages = vec![ptr::null_mut(); batch];
+        Self { queue, partitions: HashMap::new(), client, messages, _consumer: consumer.clone() }
+    }
+
+    /// Makes a partition's records come through this queue. Before the partition is assigned, so that none takes another
+    /// way; again after [`RecordQueue::detach`], when what was fetched meanwhile follows in order.
+    pub fn attach(&mut self, topic: &Arc<str>, partition: i32) {
+        let own = self.partition_queue(topic, partition);
+        // SAFETY: both queues are owned by us and alive.
+        unsafe { rd::rd_kafka_queue_forward(own, self.queue) }
+    }
+
+    /// Keeps a partition's further records in a queue of their own, where the client's limits bound them. Records that
+    /// are already here still come.
+    pub fn detach(&mut self, topic: &Arc<str>, partition: i32) {
+        let own = self.partition_queue(topic, partition);
+        // SAFETY: the queue is owned by us and alive; null ends the forwarding.
+        unsafe { rd::rd_kafka_queue_forward(own, ptr::null_mut()) }
+    }
+
+    /// Gives the handle of a partition's queue back, once the partition is given up.
+    pub fn forget(&mut self, topic: &Arc<str>, partition: i32) {
+        if let Some(own) = self.partitions.remove(&(topic.clone(), partition)) {
+            // SAFETY: we own the handle, and it is in the map no more.
+            unsafe { rd::rd_kafka_queue_destroy(own) }
+        }
+    }
+
+    fn partition_queue(&mut self, topic: &Arc<str>, partition: i32) -> *mut rd::rd_kafka_queue_t {
+        *self.partitions.entry((topic.clone(), partition)).or_insert_with(|| {
+            let name = CString::new(topic.as_bytes()).expect("topic names have no NUL");
+            // SAFETY: the client is alive, the name is a C string.
+            let own = unsafe { rd::rd_kafka_queue_get_partition(self.client, name.as_ptr(), partition) };
+            assert!(!own.is_null(), "a consumer has a queue for every partition");
+            own
+        })
+    }
+
+    /// Where a partition ends, as of the last fetch: the offset of the next record to be written. Asks nobody.
+    pub fn end(&self, topic: &str, partition: i32) -> Option<i64> {
+        let name = CString::new(topic).ok()?;
+        let (mut low, mut high) = (-1, -1);
+        // SAFETY: the client is alive, the name is a C string, the two are ours.
+        let code = unsafe {
+            rd::rd_kafka_get_watermark_offsets(self.client, name.as_ptr(), partition, &mut low, &mut high)
+        };
+        (code == Code::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
+    }
+
+    /// Takes what is there, or waits up to `wait` for the first record if there is none, and shows each to `see`. Returns
+    /// how many there were, errors included. (With a timeout librdkafka would wait for a *full* batch.)
+    pub fn take(&mut self, wait: Duration, mut see: impl FnMut(Message<'_>)) -> usize {
+        let mut count = self.consume(0, self.messages.len());
+        if count == 0 && !wait.is_zero() {
+            count = self.consume(c_int::try_from(wait.as_millis()).unwrap_or(c_int::MAX), 1);
+        }
+        for index in 0..count {
+            let raw = self.messages[index];
+            // SAFETY: librdkafka filled the first `count` entries with messages that are ours until destroyed.
+            see(Message { raw: unsafe { &*raw } });
+            // SAFETY: as above; `see` could not keep the reference.
+            unsafe { rd::rd_kafka_message_destroy(raw) }
+        }
+        count
+    }
+
+    fn consume(&mut self, wait_ms: c_int, most: usize) -> usize {
+        // SAFETY: the queue is alive and the array has room for `most` entries.
+        let count = unsafe {
+            rd::rd_kafka_consume_batch_queue(self.queue, wait_ms, self.messages.as_mut_ptr(), most)
+        };
+        usize::try_from(count).unwrap_or(0)
+    }
+}
+
+impl Drop for RecordQueue {
+    fn drop(&mut self) {
+        for (_, own) in self.partitions.drain() {
+            // SAFETY: we own the handle; the consumer is still alive (`_consumer` is dropped after this).
+            unsafe { rd::rd_kafka_queue_destroy(own) }
+        }
+        // SAFETY: as above.
+        unsafe { rd::rd_kafka_queue_destroy(self.queue) }
+    }
+}
+
+/// A fetched record or a consumer's error, as librdkafka holds it.
+pub struct Message<'a> {
+    raw: &'a rd::rd_kafka_message_t,
+}
+
+impl Message<'_> {
+    /// Equal for messages of the same topic and client, and cheap to compare.
+    pub fn topic_id(&self) -> usize {
+        self.raw.rkt as usize
+    }
+
+    /// The topic's name, where the message has one.
+    pub fn topic(&self) -> Option<&str> {
+        if self.raw.rkt.is_null() {
+            return None;
+        }
+        // SAFETY: the message holds a reference to its topic, whose name is a C string that lives as long.
+        unsafe { CStr::from_ptr(rd::rd_kafka_topic_name(self.raw.rkt)) }.to_str().ok()
+    }
+
+    /// The partition.
+    pub fn partition(&self) -> i32 {
+        self.raw.partition
+    }
+
+    /// The offset; look at [`Message::error`] first.
+    pub fn offset(&self) -> i64 {
+        self.raw.offset
+    }
+
+    /// The error that this message is, if it is one; with librdkafka's text.
+    pub fn error(&self) -> Option<(RDKafkaErrorCode, String)> {
+        if self.raw.err == Code::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return None;
+        }
+        // SAFETY: the message is alive; the text lives as long as it, and is copied.
+        let text = unsafe { CStr::from_ptr(rd::rd_kafka_message_errstr(self.raw)) }.to_string_lossy();
+        Some((self.raw.err.into(), text.into_owned()))
+    }
+
+    /// Key, value, headers and timestamp.
+    pub fn parts(&self) -> Parts<'_> {
+        let mut kind = rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+        // SAFETY: the message is alive; `kind` is ours.
+        let timestamp = unsafe { rd::rd_kafka_message_timestamp(self.raw, &mut kind) };
+        let known = kind != rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && timestamp >= 0;
+        Parts {
+            // SAFETY: librdkafka gives pointer and length of memory that lives as long as the message.
+            key: unsafe { bytes(self.raw.key, self.raw.key_len) },
+            // SAFETY: as above.
+            value: unsafe { bytes(self.raw.payload, self.raw.len) },
+            timestamp: known.then_some(timestamp),
+            headers: self.headers(),
+        }
+    }
+
+    fn headers(&self) -> Headers {
+        let mut headers = Headers::new();
+        let mut raw = ptr::null_mut();
+        // SAFETY: the message is alive; the headers stay its own.
+        if unsafe { rd::rd_kafka_message_headers(self.raw, &mut raw) } != Code::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return headers;
+        }
+        for index in 0.. {
+            let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
+            // SAFETY: `raw` lives as long as the message; the three are ours.
+            let found = unsafe { rd::rd_kafka_header_get_all(raw, index, &mut name, &mut value, &mut size) };
+            if found != Code::RD_KAFKA_RESP_ERR_NO_ERROR {
+                break;
+            }
+            // SAFETY: librdkafka ends every name with a NUL, and gives the value's length.
+            let (name, value) = unsafe { (CStr::from_ptr(name), bytes(value, size)) };
+            headers.push(name.to_bytes(), value);
+        }
+        headers
+    }
+}
+
+/// # Safety
+/// `start` is null or points to `length` bytes that live for `'a`.
+unsafe fn bytes<'a>(start: *const c_void, length: usize) -> Option<&'a [u8]> {
+    // SAFETY: what the caller promises.
+    (!start.is_null()).then(|| unsafe { std::slice::from_raw_parts(start.cast(), length) })
+}
+
+/// Ends a consumer without telling its group, for when the group's coordinator is unknown: leaving the group then may
+/// crash inside librdkafka 2.12 (fixed in 2.14.2), or wait for long. The group notices after the session timeout.
+pub fn destroy_without_leaving<C: ConsumerContext>(consumer: BaseConsumer<C>) {
+    let client = consumer.client().native_ptr();
+    // Its own drop would leave the group. What is leaked here is a few handles, at the end of the process.
+    std::mem::forget(consumer);
+    // SAFETY: the client is alive, and nothing uses it after this: we owned the only handle.
+    unsafe { rd::rd_kafka_destroy_flags(client, rd::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE) }
+}
+
+/// A record to hand to a [`Writer`]. It is copied before [`Writer::write`] returns.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing<'a> {
+    /// Which of the writer's topics.
+    pub topic: usize,
+    /// `None` leaves the choice to the partitioner.
+    pub partition: Option<i32>,
+    /// The key, if any.
+    pub key: Option<&'a [u8]>,
+    /// The value; `None` is a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// Headers in order.
+    pub headers: &'a Headers,
+    /// Milliseconds since 1970; `None` is now.
+    pub timestamp: Option<i64>,
+}
+
+/// What a [`Writer`] has to say.
+pub enum Report<P> {
+    /// A record was acknowledged, or given up with this error.
+    Delivery(Arc<P>, Result<(), RDKafkaErrorCode>),
+    /// An error of the client as a whole.
+    Error(RDKafkaErrorCode, String),
+    /// A line for the log.
+    Log(RDKafkaLogLevel, String, String),
+}
+
+/// A producer with delivery reports in batches.
+pub struct Writer<P, C: ClientContext> {
+    /// Owned; destroyed before the client.
+    topics: Vec<*mut rd::rd_kafka_topic_t>,
+    /// Owned; destroyed before the client.
+    reports: *mut rd::rd_kafka_queue_t,
+    client: Client<C>,
+    parcels: PhantomData<fn(Arc<P>) -> Arc<P>>,
+}
+
+// SAFETY: librdkafka's producers, topics and queues may be used from any thread; parcels cross threads, hence the bounds.
+unsafe impl<P: Send + Sync, C: ClientContext> Send for Writer<P, C> {}
+// SAFETY: as above.
+unsafe impl<P: Send + Sync, C: ClientContext> Sync for Writer<P, C> {}
+
+impl<P: Send + Sync, C: ClientContext> Writer<P, C> {
+    /// A producer that writes to `topics`.
+    pub fn new(config: &ClientConfig, context: C, topics: &[&str]) -> KafkaResult<Self> {
+        let native = config.create_native_config()?;
+        // SAFETY: the configuration is alive and not yet given to a client.
+        unsafe {
+            rd::rd_kafka_conf_set_events(native.ptr(), rd::RD_KAFKA_EVENT_DR | rd::RD_KAFKA_EVENT_ERROR)
+        }
+        let client = Client::new(config, native, rd::rd_kafka_type_t::RD_KAFKA_PRODUCER, context)?;
+        // SAFETY: the client is alive.
+        let reports = unsafe { rd::rd_kafka_queue_get_main(client.native_ptr()) };
+        let mut writer = Self { topics: Vec::new(), reports, client, parcels: PhantomData };
+        for topic in topics {
+            let name = CString::new(*topic).expect("topic names have no NUL");
+            // SAFETY: the client is alive, the name is a C string, and null asks for the default configuration.
+            let raw =
+                unsafe { rd::rd_kafka_topic_new(writer.client.native_ptr(), name.as_ptr(), ptr::null_mut()) };
+            assert!(!raw.is_null(), "topic {topic:?} was checked by the configuration");
+            writer.topics.push(raw);
+        }
+        Ok(writer)
+    }
+
+    /// The client, for metadata.
+    pub fn client(&self) -> &Client<C> {
+        &self.client
+    }
+
+    /// Hands a record over; `parcel` comes back with its [`Report::Delivery`], or at once with an error.
+    pub fn write(&self, record: Outgoing<'_>, parcel: Arc<P>) -> Result<(), (Arc<P>, RDKafkaErrorCode)> {
+        let partition = record.partition.unwrap_or(UNASSIGNED);
+        let (key, key_size) = pointer(record.key);
+        let (value, value_size) = pointer(record.value);
+        let parcel = Arc::into_raw(parcel);
+        let headers =
+            if record.headers.is_empty() { ptr::null_mut() } else { native_headers(record.headers) };
+        // SAFETY: the arguments are pairs of a tag and the values that librdkafka documents for it, ended by END; key and
+        // value are copied (MSG_F_COPY) before the call returns. Headers are librdkafka's if the call succeeds; an END
+        // where their tag would stand leaves them out. The parcel's count is given to librdkafka, which returns it once.
+        let code = unsafe {
+            rd::rd_kafka_producev(
+                self.client.native_ptr(),
+                rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_RKT,
+                self.topics[record.topic],
+                rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_PARTITION,
+                partition,
+                rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_MSGFLAGS,
+                rd::RD_KAFKA_MSG_F_COPY,
+                rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_KEY,
+                key,
+                key_size,
+                rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_VALUE,
+                value,
+                value_size,
+                rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_TIMESTAMP,
+                record.timestamp.unwrap_or(0),
+                rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_OPAQUE,
+                parcel.cast_mut().cast::<c_void>(),
+                if headers.is_null() {
+                    rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_END
+                } else {
+                    rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_HEADERS
+                },
+                headers,
+                rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_END,
+            )
+        };
+        if code == Code::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return Ok(());
+        }
+        if !headers.is_null() {
+            // SAFETY: the call failed, so the headers are still ours.
+            unsafe { rd::rd_kafka_headers_destroy(headers) }
+        }
+        // SAFETY: the call failed, so librdkafka has no claim on the parcel that `into_raw` gave a moment ago.
+        Err((unsafe { Arc::from_raw(parcel) }, code.into()))
+    }
+
+    /// Waits up to `wait` for reports and shows each to `see`; returns whether there was one.
+    pub fn poll(&self, wait: Duration, see: &mut dyn FnMut(Report<P>)) -> bool {
+        let wait_ms = c_int::try_from(wait.as_millis()).unwrap_or(c_int::MAX);
+        // SAFETY: the queue is alive.
+        let event = unsafe { rd::rd_kafka_queue_poll(self.reports, wait_ms) };
+        if event.is_null() {
+            return false;
+        }
+        // SAFETY: the event is ours until destroyed below.
+        match unsafe { rd::rd_kafka_event_type(event) } {
+            rd::RD_KAFKA_EVENT_DR => Self::deliveries(event, see),
+            rd::RD_KAFKA_EVENT_ERROR => {
+                // SAFETY: the event is alive; its text is copied.
+                let (code, text) = unsafe {
+                    (rd::rd_kafka_event_error(event), text(rd::rd_kafka_event_error_string(event)))
+                };
+                see(Report::Error(code.into(), text));
+            }
+            rd::RD_KAFKA_EVENT_LOG => {
+                let (mut facility, mut line, mut level) = (ptr::null(), ptr::null(), 0);
+                // SAFETY: the event is a log event and alive; the three are ours.
+                if unsafe { rd::rd_kafka_event_log(event, &mut facility, &mut line, &mut level) } == 0 {
+                    // SAFETY: librdkafka gave two C strings that live as long as the event.
+                    let (facility, line) = unsafe { (text(facility), text(line)) };
+                    see(Report::Log(severity(level), facility, line));
+                }
+            }
+            _ => {}
+        }
+        // SAFETY: we own the event and use it no more.
+        unsafe { rd::rd_kafka_event_destroy(event) }
+        true
+    }
+
+    fn deliveries(event: *mut rd::rd_kafka_event_t, see: &mut dyn FnMut(Report<P>)) {
+        let mut messages: [*const rd::rd_kafka_message_t; 256] = [ptr::null(); 256];
+        loop {
+            // SAFETY: the event is a delivery report and alive; the array has the room that is said.
+            let count =
+                unsafe { rd::rd_kafka_event_message_array(event, messages.as_mut_ptr(), messages.len()) };
+            for &message in &messages[..count] {
+                // SAFETY: the message lives as long as the event.
+                let (code, parcel) = unsafe { ((*message).err, (*message)._private) };
+                // SAFETY: this is the pointer that `write` made with `into_raw`, and each message is reported once.
+                let parcel = unsafe { Arc::from_raw(parcel.cast::<P>().cast_const()) };
+                let ok = code == Code::RD_KAFKA_RESP_ERR_NO_ERROR;
+                see(Report::Delivery(parcel, if ok { Ok(()) } else { Err(code.into()) }));
+            }
+            if count < messages.len() {
+                return;
+            }
+        }
+    }
+
+    /// Makes librdkafka give up everything that is not acknowledged; the reports still come.
+    pub fn purge(&self) {
+        // SAFETY: the client is alive.
+        unsafe {
+            rd::rd_kafka_purge(
+                self.client.native_ptr(),
+                rd::RD_KAFKA_PURGE_F_QUEUE | rd::RD_KAFKA_PURGE_F_INFLIGHT,
+            )
+        };
+    }
+}
+
+impl<P, C: ClientContext> Drop for Writer<P, C> {
+    fn drop(&mut self) {
+        for topic in self.topics.drain(..) {
+            // SAFETY: ours; the client is dropped after this.
+            unsafe { rd::rd_kafka_topic_destroy(topic) }
+        }
+        // SAFETY: as above.
+        unsafe { rd::rd_kafka_queue_destroy(self.reports) }
+    }
+}
+
+/// RD_KAFKA_PARTITION_UA: the partitioner decides.
+const UNASSIGNED: i32 = -1;
+
+fn severity(level: c_int) -> RDKafkaLogLevel {
+    match level {
+        ..=3 => RDKafkaLogLevel::Error,
+        4 => RDKafkaLogLevel::Warning,
+        5 | 6 => RDKafkaLogLevel::Info,
+        _ => RDKafkaLogLevel::Debug,
+    }
+}
+
+fn pointer(bytes: Option<&[u8]>) -> (*const c_void, usize) {
+    bytes.map_or((ptr::null(), 0), |bytes| (bytes.as_ptr().cast(), bytes.len()))
+}
+
+fn native_headers(headers: &Headers) -> *mut rd::rd_kafka_headers_t {
+    // SAFETY: no precondition.
+    let native = unsafe { rd::rd_kafka_headers_new(headers.len()) };
+    for (name, value) in headers.iter() {
+        let (value, size) = pointer(value);
+        // SAFETY: names and values are copied; a header that was just made can be added to.
+        unsafe {
+            rd::rd_kafka_header_add(native, name.as_ptr().cast(), name.len() as isize, value, size as isize);
+        }
+    }
+    native
+}
+
+/// # Safety
+/// `line` is null or a C string.
+unsafe fn text(line: *const c_char) -> String {
+    if line.is_null() {
+        return String::new();
+    }
+    // SAFETY: what the caller promises.
+    unsafe { CStr::from_ptr(line) }.to_string_lossy().into_owned()
+}

@@ -1,0 +1,286 @@
+//! All assigned partitions of this process: one [`Tracker`] each, and the one budget that they share.
+//!
+//! A *slot* is a partition's place here for one assignment; its *epoch* is unique in the process. Whatever is finished
+//! under an epoch that is gone moves no offset: it only gives its budget back.
+//!
+//! # The budget
+//! Records and bytes in flight have one limit for all partitions. One partition may take as much as is left over by all
+//! others together: a single busy partition gets half of the budget, a stuck one no more than half, two stuck ones a third
+//! each, and there is always a rest for those that flow.
+
+use std::sync::Arc;
+
+use super::tracker::Tracker;
+
+/// A partition's place in the ledger, for one assignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Slot {
+    /// Index; used again by later assignments.
+    pub index: u32,
+    /// Unique for each assignment in this process.
+    pub epoch: u32,
+}
+
+/// What a record in flight carries to be finished with, once.
+#[derive(Clone, Copy, Debug)]
+pub struct Ticket {
+    /// Which assignment it was read in.
+    pub slot: Slot,
+    sequence: u64,
+    /// What it takes of the byte budget.
+    charge: usize,
+}
+
+impl Ticket {
+    /// The place of the record among those delivered to its slot.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+}
+
+/// How much may be in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Records.
+    pub records: usize,
+    /// Bytes.
+    pub bytes: usize,
+}
+
+/// One assigned partition.
+pub struct Assigned {
+    /// Its topic.
+    pub topic: Arc<str>,
+    /// Its number.
+    pub partition: i32,
+    epoch: u32,
+    owner: usize,
+    tracker: Tracker,
+    in_flight: Budget,
+    /// The last offset that the broker confirmed, if any.
+    committed: Option<i64>,
+    /// Where the partition ends, as last seen.
+    end: Option<i64>,
+    /// The partition is being given up: nothing more is admitted.
+    leaving: bool,
+}
+
+impl Assigned {
+    /// What was delivered and what of it is finished.
+    pub fn tracker(&self) -> &Tracker {
+        &self.tracker
+    }
+
+    /// What is in flight.
+    pub fn in_flight(&self) -> Budget {
+        self.in_flight
+    }
+
+    /// Records not finished yet, those not read included, as far as the end is known.
+    pub fn lag(&self) -> Option<u64> {
+        self.end.map(|end| u64::try_from(end - self.tracker.watermark()).unwrap_or(0))
+    }
+
+    /// The consumer that reads it.
+    pub fn owner(&self) -> usize {
+        self.owner
+    }
+}
+
+/// A watermark to commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watermark {
+    /// Whose it is.
+    pub slot: Slot,
+    /// Topic.
+    pub topic: Arc<str>,
+    /// Partition.
+    pub partition: i32,
+    /// The next offset to read.
+    pub offset: i64,
+}
+
+/// See the module.
+pub struct Ledger {
+    slots: Vec<Option<Assigned>>,
+    next_epoch: u32,
+    limit: Budget,
+    in_flight: Budget,
+    resolved: u64,
+}
+
+impl Ledger {
+    /// A ledger without partitions, and with this much for all of them.
+    pub fn new(limit: Budget) -> Self {
+        let none = Budget { records: 0, bytes: 0 };
+        Self { slots: Vec::new(), next_epoch: 0, limit, in_flight: none, resolved: 0 }
+    }
+
+    /// Takes a partition in for consumer `owner`, whose next record is at `start` or above. `committed` is what the broker
+    /// has, if anything; a start that differs is committed with the next commit.
+    pub fn assign(
+        &mut self,
+        owner: usize,
+        topic: Arc<str>,
+        partition: i32,
+        start: i64,
+        committed: Option<i64>,
+    ) -> Slot {
+        let epoch = self.next_epoch;
+        self.next_epoch += 1;
+        let none = Budget { records: 0, bytes: 0 };
+        let tracker = Tracker::new(start);
+        let assigned = Assigned {
+            topic,
+            partition,
+            epoch,
+            owner,
+            tracker,
+            in_flight: none,
+            committed,
+            end: None,
+            leaving: false,
+        };
+        let free = self.slots.iter().position(Option::is_none);
+        let index = free.unwrap_or(self.slots.len());
+        match free {
+            Some(free) => self.slots[free] = Some(assigned),
+            None => self.slots.push(Some(assigned)),
+        }
+        Slot { index: index as u32, epoch }
+    }
+
+    /// From now on nothing is admitted for this slot; what is in flight may still finish and be committed.
+    pub fn leave(&mut self, slot: Slot) {
+        if let Some(assigned) = self.get_mut(slot) {
+            assigned.leaving = true;
+        }
+    }
+
+    /// Notes where a partition ends now.
+    pub fn note_end(&mut self, slot: Slot, end: i64) {
+        if let Some(assigned) = self.get_mut(slot) {
+            assigned.end = Some(end);
+        }
+    }
+
+    /// Gives a partition up: whatever of it is still in flight is stale from now on. Returns how many records that are.
+    pub fn revoke(&mut self, slot: Slot) -> usize {
+        let Some(assigned) = self.get_mut(slot) else { return 0 };
+        let left = assigned.in_flight.records;
+        self.slots[slot.index as usize] = None;
+        left
+    }
+
+    /// How many records, of `bytes` each, the slot may take now. Where nothing at all is in flight one record always fits,
+    /// however large: otherwise it would never be read.
+    pub fn room(&self, slot: Slot, bytes: usize) -> usize {
+        let Some(assigned) = self.get(slot).filter(|assigned| !assigned.leaving) else { return 0 };
+        // Half of the difference, because each record admitted makes `all` larger and `own` too.
+        let share =
+            |limit: usize, all: usize, own: usize| limit.saturating_sub(all).saturating_sub(own).div_ceil(2);
+        let records = share(self.limit.records, self.in_flight.records, assigned.in_flight.records);
+        let bytes_left = share(self.limit.bytes, self.in_flight.bytes, assigned.in_flight.bytes);
+        let alone = usize::from(self.in_flight.records == 0);
+        records.min(bytes_left / bytes.max(1)).max(alone)
+    }
+
+    /// Whether anything at all may be admitted.
+    pub fn is_full(&self) -> bool {
+        self.in_flight.records > 0
+            && (self.in_flight.records >= self.limit.records || self.in_flight.bytes >= self.limit.bytes)
+    }
+
+    /// Admits a record, `None` if the slot is gone or the record was delivered before. `charge` is what it takes of the
+    /// byte budget; `timestamp` is in milliseconds since 1970. The caller has asked for [`Ledger::room`].
+    pub fn deliver(&mut self, slot: Slot, offset: i64, timestamp: i64, charge: usize) -> Option<Ticket> {
+        let assigned = self.get_mut(slot)?;
+        let sequence = assigned.tracker.deliver(offset, timestamp)?;
+        assigned.in_flight.records += 1;
+        assigned.in_flight.bytes += charge;
+        self.in_flight.records += 1;
+        self.in_flight.bytes += charge;
+        Some(Ticket { slot, sequence, charge })
+    }
+
+    /// A record in flight has grown by its results: takes `more` bytes of the budget until it is finished.
+    pub fn grow(&mut self, ticket: &mut Ticket, more: usize) {
+        ticket.charge += more;
+        self.in_flight.bytes += more;
+        if let Some(assigned) = self.get_mut(ticket.slot) {
+            assigned.in_flight.bytes += more;
+        }
+    }
+
+    /// A record is finished. Returns `false` if its assignment is gone: it is stale and moves no offset.
+    pub fn finish(&mut self, ticket: &Ticket) -> bool {
+        self.release(ticket);
+        let Some(assigned) = self.get_mut(ticket.slot) else { return false };
+        assigned.tracker.finish(ticket.sequence);
+        assigned.in_flight.records -= 1;
+        assigned.in_flight.bytes -= ticket.charge;
+        self.resolved += 1;
+        true
+    }
+
+    /// A record is dropped without being finished: it will be read again by whoever gets the partition.
+    pub fn drop_unfinished(&mut self, ticket: &Ticket) {
+        self.release(ticket);
+        if let Some(assigned) = self.get_mut(ticket.slot) {
+            assigned.in_flight.records -= 1;
+            assigned.in_flight.bytes -= ticket.charge;
+        }
+    }
+
+    /// The watermarks of a consumer's partitions that the broker does not have yet.
+    pub fn uncommitted(&self, owner: usize) -> Vec<Watermark> {
+        self.iter()
+            .filter(|(_, assigned)| assigned.owner == owner)
+            .filter(|(_, assigned)| assigned.committed != Some(assigned.tracker.watermark()))
+            .map(|(slot, assigned)| Watermark {
+                slot,
+                topic: assigned.topic.clone(),
+                partition: assigned.partition,
+                offset: assigned.tracker.watermark(),
+            })
+            .collect()
+    }
+
+    /// The broker has this watermark.
+    pub fn committed(&mut self, watermark: &Watermark) {
+        if let Some(assigned) = self.get_mut(watermark.slot) {
+            assigned.committed = Some(watermark.offset);
+        }
+    }
+
+    /// The assigned partition, unless its assignment is gone.
+    pub fn get(&self, slot: Slot) -> Option<&Assigned> {
+        self.slots.get(slot.index as usize)?.as_ref().filter(|assigned| assigned.epoch == slot.epoch)
+    }
+
+    /// All assigned partitions.
+    pub fn iter(&self) -> impl Iterator<Item = (Slot, &Assigned)> {
+        self.slots.iter().zip(0u32..).filter_map(|(assigned, index)| {
+            assigned.as_ref().map(|assigned| (Slot { index, epoch: assigned.epoch }, assigned))
+        })
+    }
+
+    /// What is in flight in all, stale records included: they hold memory too.
+    pub fn in_flight(&self) -> Budget {
+        self.in_flight
+    }
+
+    /// Records finished since the start, stale ones not counted.
+    pub fn resolved(&self) -> u64 {
+        self.resolved
+    }
+
+    fn get_mut(&mut self, slot: Slot) -> Option<&mut Assigned> {
+        self.slots.get_mut(slot.index as usize)?.as_mut().filter(|assigned| assigned.epoch == slot.epoch)
+    }
+
+    fn release(&mut self, ticket: &Ticket) {
+        self.in_flight.records -= 1;
+        self.in_flight.bytes -= ticket.charge;
+    }
+}

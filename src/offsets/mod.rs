@@ -1,0 +1,7 @@
+//! What may be stored: who is assigned what, what was delivered, what of it is finished. The [`Ledger`] is the one place
+//! that decides which offset may be committed and how much may be in flight. Pure: no thread, no Kafka.
+
+pub mod ledger;
+pub mod tracker;
+
+pub use ledger::{Budget, Ledger, Slot, Ticket};

@@ -1,0 +1,86 @@
+//! The pipeline as the sink sees it: where parcels come from, and what becomes of a record when the broker has answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::job::Results;
+use super::{Batch, Job, Pipeline};
+use crate::sink::dead_letter::{Stage, without_value};
+use crate::sink::{Outbox, Parcel, Refusal};
+use crate::telemetry::metrics::Processed;
+use crate::transform::Failure;
+
+/// How long a dead letter that could not be written waits: doubled each time.
+const FIRST_DELAY: Duration = Duration::from_millis(500);
+const LAST_DELAY: Duration = Duration::from_secs(30);
+
+impl Outbox for Pipeline {
+    type Parcel = Job;
+
+    fn take(&self, shard: usize, max: usize, out: &mut Vec<Arc<Job>>) -> bool {
+        self.scheduler.take_ready(shard, max, &|| self.clock.now(), out)
+    }
+
+    fn delivered(&self, parcels: &mut Vec<Job>) {
+        for job in parcels.iter() {
+            if let Results::DeadLetter { code, .. } = job.results() {
+                self.metrics.dead_lettered(job.record().topic(), code);
+            }
+        }
+        let tickets: Vec<_> = parcels.iter().map(Job::ticket).collect();
+        self.finish(tickets.iter());
+        parcels.clear();
+    }
+
+    /// What the output topic refuses becomes a dead letter; a dead letter that is refused loses its value, and one that is
+    /// refused even so is offered again and again: its record stays unfinished.
+    fn refused(&self, mut parcel: Job, refusal: &Refusal) {
+        match parcel.take_results() {
+            Results::DeadLetter { letter, code, shortened } => {
+                self.metrics.dead_letter_failed();
+                let value = parcel.record().value();
+                let letter = if shortened { letter } else { without_value(letter, value) };
+                parcel.set_results(Results::DeadLetter { letter, code, shortened: true });
+                self.put_off(parcel);
+            }
+            _ => {
+                self.metrics.processed(Processed::Failed, 1);
+                let failure = Failure::new(refusal.code, refusal.message.clone());
+                let mut batch = Batch { now_ms: self.clock.unix_ms(), ..Batch::default() };
+                self.give_up(Arc::new(parcel), &failure, Stage::Produce, false, &mut batch);
+                self.scheduler.push_ready(&mut batch.ready);
+                self.finish(batch.finished.iter());
+            }
+        }
+    }
+
+    fn put_back(&self, mut parcels: Vec<Job>) {
+        parcels.sort_by_key(Parcel::order);
+        self.drop_stale(&mut parcels);
+        self.scheduler.return_ready(parcels.into_iter().map(|job| (job.shard(), Arc::new(job))).collect());
+    }
+
+    fn put_off(&self, mut parcel: Job) {
+        parcel.put_off += 1;
+        let delay = FIRST_DELAY.saturating_mul(1 << (parcel.put_off - 1).min(10)).min(LAST_DELAY);
+        let mut parcels = vec![parcel];
+        self.drop_stale(&mut parcels);
+        for job in parcels {
+            self.scheduler.delay_ready(job.shard(), self.clock.now() + delay, Arc::new(job));
+        }
+    }
+}
+
+impl Pipeline {
+    /// What was read in an assignment that is gone is not written again: its new owner does that.
+    fn drop_stale(&self, parcels: &mut Vec<Job>) {
+        let mut ledger = self.ledger.lock();
+        parcels.retain(|job| {
+            let stale = ledger.get(job.ticket().slot).is_none();
+            if stale {
+                ledger.drop_unfinished(&job.ticket());
+            }
+            !stale
+        });
+    }
+}

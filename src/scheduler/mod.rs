@@ -1,0 +1,271 @@
+//! The scheduler: a pending list and a ready list, each behind one mutex, and what wakes whom. Generic over the job: it
+//! knows neither Kafka nor records, takes any job in, and gives its result out.
+//!
+//! # Threads
+//! Anybody may [`push`](Scheduler::push). Workers call [`take`](Scheduler::take) and [`finish`](Scheduler::finish);
+//! producer `n` calls [`take_ready`](Scheduler::take_ready) for shard `n`. The two mutexes are never held together, and
+//! no job runs under one.
+//!
+//! # Who is woken
+//! 1. A push wakes at most as many idle workers as there are tasks, one batch each; a worker that leaves tasks behind
+//!    wakes the next. Nobody is woken while all workers are busy: they come by themselves.
+//! 2. A retry is a time, not a thread: one idle worker, the one with the alarm, sleeps until the earliest; the others sleep
+//!    without an end. Whoever leaves with work and sees that the alarm is missing or late wakes one to set it.
+//! 3. A push to the ready list wakes the producer of that shard if it sleeps.
+
+pub mod list;
+pub mod pending;
+pub mod ready;
+
+use std::time::Instant;
+
+use crate::sync::{Condvar, Mutex, MutexGuard};
+use pending::{Held, Lane, Pending, Task, Verdict};
+use ready::Ready;
+
+/// See the module. `T` is a job, `R` its result.
+pub struct Scheduler<T, R> {
+    pending: Mutex<PendingSide<T>>,
+    work: Condvar,
+    ready: Mutex<ReadySide<R>>,
+    /// One for each shard.
+    results: Vec<Condvar>,
+    workers: usize,
+}
+
+struct PendingSide<T> {
+    list: Pending<T>,
+    /// Workers that sleep on `work`.
+    idle: usize,
+    /// When the one worker that watches the clock will wake up, if one does: the others sleep without an end.
+    alarm: Option<Instant>,
+    /// No more jobs come: a worker that finds none stops.
+    closed: bool,
+}
+
+impl<T> PendingSide<T> {
+    /// Whether a retry falls due before any sleeper looks at the clock.
+    fn alarm_is_late(&self) -> bool {
+        self.list.next_due().is_some_and(|due| self.alarm.is_none_or(|alarm| alarm > due))
+    }
+}
+
+struct ReadySide<R> {
+    list: Ready<R>,
+    /// Which producers sleep.
+    idle: Vec<bool>,
+    closed: bool,
+}
+
+/// How full the lists are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Tasks that no worker has.
+    pub pending: usize,
+    /// Tasks that workers have.
+    pub running: usize,
+    /// Results that no producer has.
+    pub ready: usize,
+}
+
+impl<T, R> Scheduler<T, R> {
+    /// A scheduler for this many workers and this many producers of results; at least one each.
+    pub fn new(workers: usize, producers: usize) -> Self {
+        assert!(workers > 0, "jobs need a worker");
+        Self {
+            pending: Mutex::new(PendingSide {
+                list: Pending::default(),
+                idle: 0,
+                alarm: None,
+                closed: false,
+            }),
+            work: Condvar::new(),
+            ready: Mutex::new(ReadySide {
+                list: Ready::new(producers),
+                idle: vec![false; producers],
+                closed: false,
+            }),
+            results: (0..producers).map(|_| Condvar::new()).collect(),
+            workers,
+        }
+    }
+
+    /// Adds jobs behind those of their lanes, under one lock.
+    pub fn push(&self, jobs: impl IntoIterator<Item = (Lane, T)>) {
+        let mut side = self.pending.lock();
+        for (lane, job) in jobs {
+            side.list.push(lane, job);
+        }
+        let wake = side.idle.min(side.list.runnable());
+        drop(side);
+        // One is enough when it takes everything; it wakes the next if it does not.
+        if wake > 0 {
+            self.work.notify_one();
+        }
+    }
+
+    /// Gives back what a worker has (see [`Pending::finish`]), then waits until there is work and moves up to `max`
+    /// tasks into `out`, no more than this worker's fair share. Returns `false` when the scheduler is closed and nothing
+    /// is left to take.
+    pub fn exchange(
+        &self,
+        results: &mut Vec<(Held, Verdict<T>)>,
+        max: usize,
+        clock: &dyn Fn() -> Instant,
+        out: &mut Vec<Task<T>>,
+    ) -> bool {
+        let mut side = self.pending.lock();
+        if !results.is_empty() {
+            side.list.finish(results);
+        }
+        loop {
+            let share = side.list.runnable().div_ceil(self.workers).max(1);
+            if side.list.take(clock(), share, max, out) {
+                let wake = side.idle > 0 && (side.list.runnable() > 0 || side.alarm_is_late());
+                drop(side);
+                if wake {
+                    self.work.notify_one();
+                }
+                return true;
+            }
+            if side.closed && side.list.waiting() == 0 {
+                drop(side);
+                self.work.notify_all();
+                return false;
+            }
+            self.sleep(&mut side);
+        }
+    }
+
+    fn sleep(&self, side: &mut MutexGuard<'_, PendingSide<T>>) {
+        side.idle += 1;
+        if side.alarm_is_late() {
+            let due = side.list.next_due().expect("an alarm is late for something");
+            side.alarm = Some(due);
+            self.work.wait_until(side, due);
+            if side.alarm == Some(due) {
+                side.alarm = None;
+            }
+        } else {
+            self.work.wait(side);
+        }
+        side.idle -= 1;
+    }
+
+    /// Adds results for producers, as (shard, result), under one lock. Empties `results`.
+    pub fn push_ready(&self, results: &mut Vec<(usize, R)>) {
+        if results.is_empty() {
+            return;
+        }
+        let mut side = self.ready.lock();
+        for (shard, result) in results.drain(..) {
+            side.list.push(shard, result);
+        }
+        self.wake_producers(side);
+    }
+
+    /// Puts results back to where they were taken from, before all others; they are in the order they were taken.
+    pub fn return_ready(&self, results: Vec<(usize, R)>) {
+        let mut side = self.ready.lock();
+        for (shard, result) in results.into_iter().rev() {
+            side.list.push_front(shard, result);
+        }
+        self.wake_producers(side);
+    }
+
+    /// Offers a result again, not before `due`.
+    pub fn delay_ready(&self, shard: usize, due: Instant, result: R) {
+        let mut side = self.ready.lock();
+        side.list.push_later(shard, due, result);
+        // The producer may sleep longer than that: let it look at the clock.
+        self.results[shard].notify_one();
+    }
+
+    /// Waits until there are results for producer `shard`, and moves up to `max` into `out`, in order. Returns `false`
+    /// when the ready list is closed and nothing is left for this producer.
+    pub fn take_ready(
+        &self,
+        shard: usize,
+        max: usize,
+        clock: &dyn Fn() -> Instant,
+        out: &mut Vec<R>,
+    ) -> bool {
+        let mut side = self.ready.lock();
+        loop {
+            side.list.take(clock(), shard, max, out);
+            if !out.is_empty() {
+                return true;
+            }
+            if side.closed {
+                return false;
+            }
+            side.idle[shard] = true;
+            match side.list.next_due() {
+                Some(due) => _ = self.results[shard].wait_until(&mut side, due),
+                None => self.results[shard].wait(&mut side),
+            }
+            side.idle[shard] = false;
+        }
+    }
+
+    /// Takes out all jobs and results that match and that neither a worker nor a producer has.
+    pub fn remove_if(
+        &self,
+        mut job: impl FnMut(&T) -> bool,
+        mut result: impl FnMut(&R) -> bool,
+    ) -> (Vec<T>, Vec<R>) {
+        let jobs = self.pending.lock().list.remove_if(&mut job);
+        let results = self.ready.lock().list.remove_if(&mut result);
+        // Removing the last waiting task may be what a closed scheduler's workers wait for.
+        self.work.notify_all();
+        (jobs, results)
+    }
+
+    /// Takes out the jobs behind the last one that was begun. `sequence` numbers the jobs in question without gaps, `None`
+    /// for others; `next` is the number that comes after the last of them, finished ones included.
+    pub fn remove_unbegun(&self, sequence: impl Fn(&T) -> Option<u64>, next: u64) -> Vec<T> {
+        let mut end = next;
+        let mut side = self.pending.lock();
+        let mut waiting: Vec<u64> = side.list.waiting_jobs().filter_map(&sequence).collect();
+        waiting.sort_unstable();
+        while end > 0 && waiting.last() == Some(&(end - 1)) {
+            waiting.pop();
+            end -= 1;
+        }
+        let removed = side.list.remove_if(|job| sequence(job).is_some_and(|sequence| sequence >= end));
+        drop(side);
+        self.work.notify_all();
+        removed
+    }
+
+    /// No more jobs come: workers finish what is there, retries included, and stop.
+    pub fn close(&self) {
+        self.pending.lock().closed = true;
+        self.work.notify_all();
+    }
+
+    /// No more results come: producers finish what is there and stop.
+    pub fn close_ready(&self) {
+        self.ready.lock().closed = true;
+        self.results.iter().for_each(|producer| _ = producer.notify_one());
+    }
+
+    /// How full the lists are.
+    pub fn depth(&self) -> Depth {
+        let (pending, running) = {
+            let side = self.pending.lock();
+            (side.list.waiting(), side.list.running())
+        };
+        Depth { pending, running, ready: self.ready.lock().list.len() }
+    }
+
+    fn wake_producers(&self, side: MutexGuard<'_, ReadySide<R>>) {
+        let wake: Vec<usize> = (0..self.results.len())
+            .filter(|&shard| side.idle[shard] && side.list.waiting_in(shard) > 0)
+            .collect();
+        drop(side);
+        for shard in wake {
+            self.results[shard].notify_one();
+        }
+    }
+}

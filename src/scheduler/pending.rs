@@ -1,0 +1,306 @@
+//! The pending list: what may run, what waits behind its lane, what waits for its retry. Pure: no thread, no clock.
+//!
+//! A *lane* is what must stay in order. At most one task of a lane is runnable, delayed or at one worker; the others wait
+//! in the lane, in the order they came. A worker may take several tasks of one lane at once: it runs them one after
+//! another, so the order holds, and the lane is locked and unlocked once for all of them.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::time::Instant;
+
+use super::list::{Id, List, Slab};
+
+/// What must stay in order: tasks with equal lanes run one after another. `None` stands alone.
+pub type Lane = Option<u64>;
+
+/// A task in a worker's hands. Hand it back to [`Pending::finish`], whatever became of it.
+#[derive(Debug)]
+pub struct Task<T> {
+    id: Id,
+    lane: Lane,
+    /// Which try this is, from 1.
+    pub attempt: u32,
+    /// The job itself.
+    pub job: T,
+}
+
+impl<T> Task<T> {
+    /// The lane that is blocked while this task is out.
+    pub fn lane(&self) -> Lane {
+        self.lane
+    }
+
+    /// Parts the job from the hold it has on its lane, for [`Pending::finish`].
+    pub fn split(self) -> (Held, T) {
+        (Held { id: self.id, lane: self.lane }, self.job)
+    }
+}
+
+/// A task's hold on its lane, without its job.
+#[derive(Debug)]
+pub struct Held {
+    id: Id,
+    lane: Lane,
+}
+
+/// What a worker says of a task that it hands back.
+#[derive(Debug)]
+pub enum Verdict<T> {
+    /// Finished here: its lane may go on.
+    Done,
+    /// Again, not before this instant; its lane stays blocked, no worker does.
+    Later(Instant, T),
+    /// Not begun, because an earlier task of its lane has to run again: back to its place in the lane.
+    Untouched(T),
+}
+
+enum Place {
+    Runnable,
+    Waiting,
+    Running,
+    Delayed,
+}
+
+struct Entry<T> {
+    lane: Lane,
+    place: Place,
+    attempt: u32,
+    /// `None` while a worker has it.
+    job: Option<T>,
+}
+
+/// See the module. Every method is O(1) a task, but for [`Pending::remove_if`], which looks at each once.
+pub struct Pending<T> {
+    slab: Slab<Entry<T>>,
+    runnable: List,
+    /// A lane is in the map while a task of it is runnable, delayed or running; the list is what waits behind.
+    lanes: HashMap<u64, List, BuildHasherDefault<AlreadyHashed>>,
+    /// Retries by due time. May hold ids of tasks that were removed since.
+    delayed: BinaryHeap<Reverse<(Instant, Id)>>,
+    running: usize,
+}
+
+impl<T> Default for Pending<T> {
+    fn default() -> Self {
+        Self {
+            slab: Slab::default(),
+            runnable: List::default(),
+            lanes: HashMap::default(),
+            delayed: BinaryHeap::new(),
+            running: 0,
+        }
+    }
+}
+
+impl<T> Pending<T> {
+    /// Adds a job behind all others of its lane.
+    pub fn push(&mut self, lane: Lane, job: T) {
+        let id = self.slab.insert(Entry { lane, place: Place::Runnable, attempt: 0, job: Some(job) });
+        match lane.map(|lane| self.lanes.entry(lane)) {
+            Some(std::collections::hash_map::Entry::Occupied(mut busy)) => {
+                self.slab.push_back(busy.get_mut(), id);
+                self.entry(id).place = Place::Waiting;
+            }
+            Some(std::collections::hash_map::Entry::Vacant(free)) => {
+                free.insert(List::default());
+                self.slab.push_back(&mut self.runnable, id);
+            }
+            None => self.slab.push_back(&mut self.runnable, id),
+        }
+    }
+
+    /// Moves up to `max` tasks of up to `lanes` lanes into `out`, retries that are due first. Tasks of one lane are
+    /// neighbours in `out` and must be run in that order. Returns whether there was any.
+    pub fn take(&mut self, now: Instant, lanes: usize, max: usize, out: &mut Vec<Task<T>>) -> bool {
+        self.wake_delayed(now);
+        let before = out.len();
+        for _ in 0..lanes {
+            if out.len() - before >= max {
+                break;
+            }
+            let Some(id) = self.slab.pop_front(&mut self.runnable) else { break };
+            let lane = self.start(id, out);
+            while out.len() - before < max {
+                let Some(next) = lane.and_then(|lane| self.next_in(lane)) else { break };
+                self.start(next, out);
+            }
+        }
+        out.len() > before
+    }
+
+    /// Takes back tasks from a worker; those of one lane as neighbours in the order they were taken. In a lane, nothing
+    /// but [`Verdict::Untouched`] may follow a [`Verdict::Later`]. Empties `results`.
+    pub fn finish(&mut self, results: &mut Vec<(Held, Verdict<T>)>) {
+        let mut untouched: Vec<Id> = Vec::new();
+        let mut results = results.drain(..).peekable();
+        let mut blocked = false;
+        while let Some((held, verdict)) = results.next() {
+            let lane = held.lane;
+            self.running -= 1;
+            match verdict {
+                Verdict::Done => {
+                    assert!(!blocked, "a task finished although an earlier one of its lane has to run again");
+                    self.slab.remove(held.id).expect("a running task is removed by nobody else");
+                }
+                Verdict::Later(due, job) => {
+                    let entry = self.entry(held.id);
+                    (entry.place, entry.job) = (Place::Delayed, Some(job));
+                    self.delayed.push(Reverse((due, held.id)));
+                    blocked = true;
+                }
+                Verdict::Untouched(job) => {
+                    let entry = self.entry(held.id);
+                    // The try that did not take place is not counted.
+                    (entry.place, entry.job, entry.attempt) = (Place::Waiting, Some(job), entry.attempt - 1);
+                    untouched.push(held.id);
+                }
+            }
+            let last_of_lane = lane.is_none() || results.peek().is_none_or(|(next, _)| next.lane != lane);
+            if last_of_lane {
+                self.release(lane, &mut untouched, blocked);
+                blocked = false;
+            }
+        }
+    }
+
+    /// Takes out every task that no worker has and that `matches`, and hands the jobs back.
+    pub fn remove_if(&mut self, mut matches: impl FnMut(&T) -> bool) -> Vec<T> {
+        let found: Vec<Id> = self
+            .slab
+            .iter()
+            .filter(|(_, entry)| entry.job.as_ref().is_some_and(&mut matches))
+            .map(|(id, _)| id)
+            .collect();
+        found.into_iter().filter_map(|id| self.remove(id)).collect()
+    }
+
+    /// The jobs that no worker has, in no particular order.
+    pub fn waiting_jobs(&self) -> impl Iterator<Item = &T> {
+        self.slab.iter().filter_map(|(_, entry)| entry.job.as_ref())
+    }
+
+    /// When the next retry is due, if one waits.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.delayed.peek().map(|Reverse((due, _))| *due)
+    }
+
+    /// Lanes that a worker could take now.
+    pub fn runnable(&self) -> usize {
+        self.runnable.len()
+    }
+
+    /// Tasks that are not at a worker.
+    pub fn waiting(&self) -> usize {
+        self.slab.len() - self.running
+    }
+
+    /// Tasks that are at a worker.
+    pub fn running(&self) -> usize {
+        self.running
+    }
+
+    /// Whether nothing is left, at a worker or here.
+    pub fn is_empty(&self) -> bool {
+        self.slab.is_empty()
+    }
+
+    fn entry(&mut self, id: Id) -> &mut Entry<T> {
+        self.slab.get_mut(id).expect("the list holds only tasks that exist")
+    }
+
+    fn start(&mut self, id: Id, out: &mut Vec<Task<T>>) -> Lane {
+        let entry = self.entry(id);
+        entry.place = Place::Running;
+        entry.attempt += 1;
+        let job = entry.job.take().expect("only a running task is without its job");
+        let (lane, attempt) = (entry.lane, entry.attempt);
+        out.push(Task { id, lane, attempt, job });
+        self.running += 1;
+        lane
+    }
+
+    fn next_in(&mut self, lane: u64) -> Option<Id> {
+        self.lanes.get_mut(&lane).and_then(|waiting| self.slab.pop_front(waiting))
+    }
+
+    /// A worker is done with a lane: what it did not touch goes back to the lane's front, and unless a retry blocks the
+    /// lane, its next task becomes runnable.
+    fn release(&mut self, lane: Lane, untouched: &mut Vec<Id>, blocked: bool) {
+        let Some(lane) = lane else {
+            assert!(untouched.is_empty(), "a task without a lane waits behind nothing");
+            return;
+        };
+        let waiting = self.lanes.get_mut(&lane).expect("a lane stays known while a worker has it");
+        while let Some(id) = untouched.pop() {
+            self.slab.push_front(waiting, id);
+        }
+        if !blocked {
+            self.advance(lane);
+        }
+    }
+
+    /// The lane is free: its next task becomes runnable, or the lane is forgotten.
+    fn advance(&mut self, lane: u64) {
+        match self.next_in(lane) {
+            Some(id) => {
+                self.entry(id).place = Place::Runnable;
+                self.slab.push_back(&mut self.runnable, id);
+            }
+            None => {
+                self.lanes.remove(&lane);
+            }
+        }
+    }
+
+    fn wake_delayed(&mut self, now: Instant) {
+        while let Some(&Reverse((due, id))) = self.delayed.peek() {
+            if due > now {
+                break;
+            }
+            self.delayed.pop();
+            if let Some(entry) = self.slab.get_mut(id) {
+                entry.place = Place::Runnable;
+                self.slab.push_front(&mut self.runnable, id);
+            }
+        }
+    }
+
+    fn remove(&mut self, id: Id) -> Option<T> {
+        let entry = self.slab.get(id)?;
+        let lane = entry.lane;
+        match entry.place {
+            Place::Running => return None,
+            Place::Runnable => self.slab.unlink(&mut self.runnable, id),
+            Place::Waiting => {
+                let waiting = lane.and_then(|lane| self.lanes.get_mut(&lane)).expect("it waits in its lane");
+                self.slab.unlink(waiting, id);
+                return self.slab.remove(id)?.job;
+            }
+            Place::Delayed => {}
+        }
+        let job = self.slab.remove(id)?.job;
+        if let Some(lane) = lane {
+            self.advance(lane);
+        }
+        job
+    }
+}
+
+/// Lanes are hashes already; hashing them again would cost time and gain nothing.
+#[derive(Default)]
+struct AlreadyHashed(u64);
+
+impl Hasher for AlreadyHashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("only u64 keys are hashed with this")
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+}

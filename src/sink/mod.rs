@@ -1,0 +1,83 @@
+//! Where results go: the output topic, and the dead-letter topic for what failed.
+
+pub mod dead_letter;
+pub mod kafka;
+
+use std::sync::Arc;
+
+use crate::record::Headers;
+
+/// Which topic a leg is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The output topic.
+    Output,
+    /// The dead-letter topic.
+    DeadLetter,
+}
+
+/// One record to write, borrowed from whoever holds it until the broker has answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Leg<'a> {
+    /// Which topic.
+    pub target: Target,
+    /// The partition that the input record was read from.
+    pub source_partition: i32,
+    /// The key, if any.
+    pub key: Option<&'a [u8]>,
+    /// The value; `None` is a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// Headers in order.
+    pub headers: &'a Headers,
+    /// Milliseconds since 1970.
+    pub timestamp: Option<i64>,
+}
+
+impl Leg<'_> {
+    /// Bytes of key, value and headers.
+    pub fn size(&self) -> usize {
+        self.key.map_or(0, <[u8]>::len) + self.value.map_or(0, <[u8]>::len) + self.headers.size()
+    }
+}
+
+/// What a sink is given: it writes all legs and reports once, when the last of them is answered.
+pub trait Parcel: Send + Sync + 'static {
+    /// How many records it consists of; at least one.
+    fn legs(&self) -> usize;
+
+    /// One of them.
+    fn leg(&self, index: usize) -> Leg<'_>;
+
+    /// Its place in the order in which parcels were handed out: the sink keeps it when it has to write some again.
+    fn order(&self) -> (u32, u64);
+}
+
+/// Why the broker will never take a parcel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// A stable word, such as `too_large`.
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+/// Where a sink gets parcels from, and whom it tells what became of them.
+pub trait Outbox: Send + Sync + 'static {
+    /// What is written.
+    type Parcel: Parcel;
+
+    /// Waits for parcels of producer `shard` and moves up to `max` into `out`, in order; `false` when none will come.
+    fn take(&self, shard: usize, max: usize, out: &mut Vec<Arc<Self::Parcel>>) -> bool;
+
+    /// All legs of these are acknowledged. Empties `parcels`.
+    fn delivered(&self, parcels: &mut Vec<Self::Parcel>);
+
+    /// The broker will never take this one.
+    fn refused(&self, parcel: Self::Parcel, refusal: &Refusal);
+
+    /// These were not written, but may be: they come again before all others, in the order given.
+    fn put_back(&self, parcels: Vec<Self::Parcel>);
+
+    /// This one was not written and comes again later, while others go on.
+    fn put_off(&self, parcel: Self::Parcel);
+}

@@ -1,0 +1,52 @@
+//! Where records come in: the consumer group's members.
+
+pub mod kafka;
+pub mod start;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::offsets::Slot;
+use crate::offsets::ledger::Watermark;
+use crate::record::Record;
+
+/// Where a source puts records, and what it asks of those who work on them.
+pub trait Intake: Send + Sync + 'static {
+    /// A partition is ours: its next record is at `start` or above; `committed` is what the broker has.
+    fn assign(
+        &self,
+        owner: usize,
+        topic: Arc<str>,
+        partition: i32,
+        start: i64,
+        committed: Option<i64>,
+    ) -> Slot;
+
+    /// Admits what there is room for from the front of `records`, in order; the rest stays. Returns how many were taken.
+    fn admit(&self, slot: Slot, records: &mut VecDeque<Record>) -> usize;
+
+    /// Where a partition ends now: the offset of the next record to be written to it.
+    fn note_end(&self, slot: Slot, end: i64);
+
+    /// Whether nothing can be admitted, for any partition.
+    fn is_full(&self) -> bool;
+
+    /// Waits until something can be admitted, at most `timeout`.
+    fn wait_for_room(&self, timeout: Duration);
+
+    /// Nothing more comes for these; what has begun goes on.
+    fn leave(&self, slots: &[Slot]);
+
+    /// Records of these that are still in flight.
+    fn in_flight_of(&self, slots: &[Slot]) -> usize;
+
+    /// These are given up; what is still in flight is stale. Returns how many records that are.
+    fn revoke(&self, slots: &[Slot]) -> usize;
+
+    /// The watermarks of a consumer's partitions that the broker does not have yet.
+    fn uncommitted(&self, owner: usize) -> Vec<Watermark>;
+
+    /// The broker has these.
+    fn committed(&self, watermarks: &[Watermark]);
+}

@@ -4,6 +4,9 @@
 //! it do the writing, retrying and dead-lettering. It may block (that is what the worker pool is for) and it may panic
 //! (the record then fails; the process goes on).
 
+pub mod builtin;
+mod rfc3339;
+
 use std::borrow::Cow;
 
 use crate::record::{Headers, Record};

@@ -1,0 +1,182 @@
+//! Log lines: which, how they look, and where they go.
+//!
+//! `run` writes them to stdout, as a container's log is; commands whose stdout is their result write them to stderr.
+
+use std::io::{self, IsTerminal};
+
+use thiserror::Error;
+use tracing::Subscriber;
+use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
+
+use crate::config::LogFormat;
+
+/// Where log lines go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output: for `run`.
+    Stdout,
+    /// Standard error: for commands that print a result.
+    Stderr,
+}
+
+/// Why logging could not begin.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum LogError {
+    /// The filter does not say what it should.
+    #[error(
+        "RUST_LOG={filter:?} is no log filter: {reason}; write a level (error, warn, info, debug, trace, off), or \
+         target=level pairs separated by commas, such as RUST_LOG=info,processor=debug"
+    )]
+    Filter {
+        /// As given.
+        filter: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The process has a logger already: a library's user has set one.
+    #[error("log lines go to a logger that was set before; logging::init may be called once")]
+    AlreadySet,
+}
+
+/// Sends the log lines of the whole process to `stream`.
+///
+/// # Errors
+/// When `filter` is not one, or a logger was set before.
+pub fn init(filter: &str, format: LogFormat, stream: Stream) -> Result<(), LogError> {
+    let filter = parse(filter)?;
+    let no_color = std::env::var_os("NO_COLOR");
+    let no_color = no_color.is_some_and(|value| !value.is_empty());
+    let result = match stream {
+        Stream::Stdout => {
+            let colors = !no_color && io::stdout().is_terminal();
+            tracing::subscriber::set_global_default(subscriber(filter, format, colors, io::stdout))
+        }
+        Stream::Stderr => {
+            let colors = !no_color && io::stderr().is_terminal();
+            tracing::subscriber::set_global_default(subscriber(filter, format, colors, io::stderr))
+        }
+    };
+    result.map_err(|_| LogError::AlreadySet)
+}
+
+fn subscriber<W>(
+    filter: EnvFilter,
+    format: LogFormat,
+    colors: bool,
+    writer: W,
+) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    // A log that cannot be written (a closed pipe) is no reason to write more about it.
+    let lines = fmt::layer().with_writer(writer).with_ansi(colors).log_internal_errors(false);
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => {
+            lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+        }
+    };
+    tracing_subscriber::registry().with(lines.with_filter(filter))
+}
+
+fn parse(filter: &str) -> Result<EnvFilter, LogError> {
+    let fault = |reason: String| LogError::Filter { filter: filter.to_owned(), reason };
+    if let Some(word) = filter.split(',').map(str::trim).find(|word| looks_like_a_level(word)) {
+        return Err(fault(format!(
+            "{word:?} is not a level (it would be the name of a module, and nothing be logged)"
+        )));
+    }
+    EnvFilter::builder().parse(filter).map_err(|error| fault(error.to_string()))
+}
+
+/// Whether a word alone is meant as a level, and is none. It would parse, as the name of a target, and silence all else.
+fn looks_like_a_level(word: &str) -> bool {
+    const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
+    const FOREIGN: [&str; 4] = ["verbose", "fatal", "all", "none"];
+    let word = word.to_ascii_lowercase();
+    let plain = word.len() > 1 && word.bytes().all(|b| b.is_ascii_alphabetic());
+    let near = |level: &str| word != level && (word.starts_with(level) || level.starts_with(&word));
+    plain && (LEVELS.into_iter().any(near) || FOREIGN.contains(&word.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(filter: &str, format: LogFormat, colors: bool) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = subscriber(parse(filter).unwrap(), format, colors, move || writer.clone());
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(topic = "in", "a line");
+            tracing::debug!("a detail");
+        });
+        let bytes = lines.0.lock().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn text_has_one_line_an_event_and_colors_only_if_asked_for() {
+        let text = logged("info", LogFormat::Text, false);
+        assert_eq!(text.lines().count(), 1);
+        assert!(text.contains("INFO") && text.contains("a line") && text.contains("topic=\"in\""), "{text}");
+        assert!(!text.contains('\x1b'));
+        assert!(logged("info", LogFormat::Text, true).contains('\x1b'));
+        assert_eq!(logged("debug", LogFormat::Text, false).lines().count(), 2);
+        assert_eq!(logged("off", LogFormat::Text, false), "");
+    }
+
+    #[test]
+    fn json_is_one_flat_object_a_line() {
+        let text = logged("info", LogFormat::Json, true);
+        let value: serde_json::Value = serde_json::from_str(text.trim()).unwrap();
+        assert_eq!(value["level"], "INFO");
+        assert_eq!(value["message"], "a line");
+        assert_eq!(value["topic"], "in");
+        assert!(value["timestamp"].is_string());
+    }
+
+    #[test]
+    fn a_filter_that_is_none_names_the_variable_the_value_and_the_fix() {
+        for filter in [
+            "processor=loud",
+            "info,=x=",
+            "infoo",
+            "info,Warning",
+            "verbose",
+            "inf",
+            "processor=info,debugging",
+        ] {
+            let error = parse(filter).map(|_| filter).expect_err(filter).to_string();
+            assert!(error.starts_with("RUST_LOG=") && error.contains(filter), "{error}");
+            assert!(error.contains("RUST_LOG=info,processor=debug"), "{error}");
+        }
+    }
+
+    #[test]
+    fn usual_filters_are_taken() {
+        for filter in
+            ["info", "INFO", "off", "warn,processor=debug", "processor", "processor::kafka=trace,error", ""]
+        {
+            parse(filter).unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+}

@@ -9,4 +9,5 @@
 pub mod record;
 
 pub mod config;
+pub mod telemetry;
 pub mod transform;

@@ -1,0 +1,130 @@
+//! The HTTP listener: probes, metrics, and a status in words. It only reads, and shows no record's contents.
+
+mod bind;
+mod pages;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::map_response;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::sync::oneshot;
+
+pub use self::bind::{BindError, Bound, bind};
+use super::metrics::{self, Metrics};
+use super::status::Status;
+
+/// How long a request that is being answered may hold up the end.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Paths and what they are for: the routes are tested against it, and `/endpoints` shows it.
+pub const ENDPOINTS: &[(&str, &str)] = &[
+    ("/", "the state in words"),
+    ("/livez", "200 unless a thread of this process is stuck: restart it then"),
+    ("/ping", "as /livez"),
+    ("/healthz", "as /livez"),
+    ("/readyz", "200 when reading or an idle spare, 503 when starting or draining"),
+    ("/ready", "as /readyz"),
+    ("/metrics", "everything for Prometheus, as OpenMetrics text"),
+    ("/version", "what is running"),
+    ("/endpoints", "this list"),
+];
+
+#[derive(Clone)]
+struct Shared {
+    status: Arc<dyn Status>,
+    metrics: Arc<Metrics>,
+}
+
+/// Answers on `listener` until `shutdown` is done, on the runtime of the caller; one thread is enough.
+///
+/// # Errors
+/// When the task that accepts connections ends by itself, which it should not.
+pub async fn serve(
+    listener: tokio::net::TcpListener,
+    status: Arc<dyn Status>,
+    metrics: Arc<Metrics>,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = axum::serve(listener, router(Shared { status, metrics })).with_graceful_shutdown(async {
+        // An error is the sender gone, which means stop too.
+        let _ = stopped.await;
+    });
+    let mut server = tokio::spawn(server.into_future());
+    shutdown.await;
+    drop(stop);
+    match tokio::time::timeout(GRACE, &mut server).await {
+        Ok(ended) => ended.unwrap_or_else(|error| Err(io::Error::other(error))),
+        // A client that keeps its request open does not hold up the end of the process.
+        Err(_) => {
+            server.abort();
+            Ok(())
+        }
+    }
+}
+
+fn router(shared: Shared) -> Router {
+    Router::new()
+        .route("/", get(root))
+        .route("/livez", get(livez))
+        .route("/ping", get(livez))
+        .route("/healthz", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/ready", get(readyz))
+        .route("/metrics", get(scrape))
+        .route("/version", get(version))
+        .route("/endpoints", get(async || json(StatusCode::OK, pages::endpoints(ENDPOINTS))))
+        .fallback(async || (StatusCode::NOT_FOUND, "nothing here; /endpoints lists what there is\n"))
+        .layer(map_response(no_store))
+        .with_state(shared)
+}
+
+async fn root(State(shared): State<Shared>) -> String {
+    pages::words(&shared.status.snapshot(), shared.metrics.about())
+}
+
+async fn livez(State(shared): State<Shared>) -> Response {
+    let snapshot = shared.status.snapshot();
+    let alive = snapshot.stalled().next().is_none();
+    json(code(alive), pages::livez(&snapshot))
+}
+
+async fn readyz(State(shared): State<Shared>) -> Response {
+    let snapshot = shared.status.snapshot();
+    json(code(snapshot.is_ready()), pages::readyz(&snapshot))
+}
+
+async fn scrape(State(shared): State<Shared>) -> Response {
+    match shared.metrics.render(shared.status.snapshot()) {
+        Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written\n").into_response(),
+    }
+}
+
+async fn version(State(shared): State<Shared>) -> Response {
+    json(StatusCode::OK, pages::version(shared.metrics.about()))
+}
+
+fn code(good: bool) -> StatusCode {
+    if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+fn json(code: StatusCode, body: serde_json::Value) -> Response {
+    (code, [(CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
+}
+
+async fn no_store(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}

@@ -1,0 +1,227 @@
+//! Every endpoint, over a real socket.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+
+use parking_lot::Mutex;
+
+use super::*;
+use crate::telemetry::health;
+use crate::telemetry::metrics::About;
+use crate::telemetry::{Heartbeat, PartitionStatus, Phase, Snapshot};
+
+#[derive(Default)]
+struct Fake(Mutex<Snapshot>);
+
+impl Status for Fake {
+    fn snapshot(&self) -> Snapshot {
+        self.0.lock().clone()
+    }
+}
+
+/// A listener on a port of its own; dropping it stops it and waits for its end.
+struct Running {
+    address: SocketAddr,
+    fake: Arc<Fake>,
+    metrics: Arc<Metrics>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<io::Result<()>>>,
+}
+
+impl Running {
+    fn start(snapshot: Snapshot) -> Self {
+        let bound = bind(crate::config::Http::At("127.0.0.1:0".parse().unwrap())).unwrap().unwrap();
+        let address = bound.listener.local_addr().unwrap();
+        let fake = Arc::new(Fake(Mutex::new(snapshot)));
+        let metrics = Arc::new(Metrics::new(About { version: "1.2.3".into(), ..About::default() }));
+        let (stop, stopped) = oneshot::channel();
+        let (status, counted) = (fake.clone(), metrics.clone());
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(bound.listener)?;
+                serve(listener, status, counted, async { drop(stopped.await) }).await
+            })
+        });
+        Self { address, fake, metrics, stop: Some(stop), thread: Some(thread) }
+    }
+
+    fn ask(&self, method: &str, path: &str) -> Reply {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let code = head[9..12].parse().unwrap();
+        Reply { code, head: head.to_ascii_lowercase(), body: body.to_owned() }
+    }
+
+    fn get(&self, path: &str) -> Reply {
+        self.ask("GET", path)
+    }
+
+    fn stop(&mut self) -> io::Result<()> {
+        drop(self.stop.take());
+        self.thread.take().map_or(Ok(()), |thread| thread.join().unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.stop();
+    }
+}
+
+#[derive(Debug)]
+struct Reply {
+    code: u16,
+    head: String,
+    body: String,
+}
+
+impl Reply {
+    fn json(&self) -> serde_json::Value {
+        assert!(self.head.contains("content-type: application/json"), "{self:?}");
+        serde_json::from_str(&self.body).unwrap()
+    }
+}
+
+fn running() -> Snapshot {
+    let partition = PartitionStatus {
+        topic: "in".into(),
+        partition: 3,
+        lag_records: Some(42),
+        lag_seconds: Some(1.25),
+        in_flight: 5,
+        blocked: Some("dead letters cannot be written".to_owned()),
+    };
+    Snapshot {
+        phase: Phase::Running,
+        broker_reachable: true,
+        partitions: vec![partition],
+        ..Snapshot::default()
+    }
+}
+
+fn beat(seconds: u64) -> Heartbeat {
+    Heartbeat { name: "consumer-0".to_owned(), since_last_beat: Duration::from_secs(seconds), busy: true }
+}
+
+#[test]
+fn every_endpoint_answers_get_and_head_and_is_never_cached() {
+    let server = Running::start(running());
+    for (path, _) in ENDPOINTS {
+        let (get, head) = (server.get(path), server.ask("HEAD", path));
+        assert_eq!((get.code, head.code), (200, 200), "{path}");
+        assert!(!get.body.is_empty(), "{path}");
+        assert_eq!(head.body, "", "{path}");
+        assert!(
+            get.head.contains("cache-control: no-store") && head.head.contains("cache-control: no-store"),
+            "{path}"
+        );
+    }
+    let missing = server.get("/nowhere");
+    assert_eq!(missing.code, 404);
+    assert!(missing.body.contains("/endpoints") && missing.head.contains("cache-control: no-store"));
+    assert_eq!(server.ask("POST", "/metrics").code, 405);
+    let listed = server.get("/endpoints").json();
+    assert_eq!(listed.as_object().unwrap().len(), ENDPOINTS.len());
+}
+
+#[test]
+fn live_fails_for_a_stuck_thread_and_never_for_a_broker() {
+    let server = Running::start(Snapshot {
+        broker_reachable: false,
+        heartbeats: vec![beat(120)],
+        ..Snapshot::default()
+    });
+    for path in ["/livez", "/ping", "/healthz"] {
+        let reply = server.get(path);
+        assert_eq!((reply.code, reply.json()["status"].as_str()), (200, Some("alive")), "{path}");
+    }
+    server.fake.0.lock().heartbeats = vec![beat(1), beat(121)];
+    for path in ["/livez", "/ping", "/healthz"] {
+        let reply = server.get(path);
+        assert_eq!(reply.code, 503, "{path}");
+        let expected = serde_json::json!({"status": "stalled",
+            "checks": [{"name": "consumer-0", "ok": false, "reason": "no sign of life for 121 s"}]});
+        assert_eq!(reply.json(), expected);
+    }
+}
+
+#[test]
+fn ready_follows_the_phase() {
+    let server = Running::start(running());
+    let ready = server.get("/readyz").json();
+    assert_eq!((ready["status"].as_str(), ready["state"].as_str()), (Some("ready"), Some("running")));
+    assert_eq!(ready["partitions"], 1);
+
+    server.fake.0.lock().partitions.clear();
+    server.fake.0.lock().broker_reachable = false;
+    let idle = server.get("/ready");
+    assert_eq!(idle.code, 200, "a spare is ready");
+    assert_eq!(idle.json()["state"], "idle");
+    assert_eq!(idle.json()["broker_reachable"], false);
+
+    server.fake.0.lock().phase = Phase::Starting { reason: "joining the group".to_owned() };
+    let starting = server.get("/readyz");
+    assert_eq!(starting.code, 503);
+    let checks = serde_json::json!([{"name": "start", "ok": false, "reason": "joining the group"}]);
+    assert_eq!(starting.json(), serde_json::json!({"status": "not_ready", "checks": checks}));
+
+    server.fake.0.lock().phase = Phase::Draining;
+    let draining = server.get("/ready");
+    assert_eq!(draining.code, 503);
+    assert_eq!(draining.json()["checks"][0]["name"], "drain");
+}
+
+#[test]
+fn metrics_have_their_media_type_and_the_state_of_now() {
+    let server = Running::start(running());
+    server.metrics.consumed("in", 3, 900);
+    let reply = server.get("/metrics");
+    assert!(reply.head.contains(&format!("content-type: {}", metrics::CONTENT_TYPE)), "{}", reply.head);
+    assert!(reply.body.contains("processor_records_consumed_total{topic=\"in\"} 3\n"));
+    assert!(reply.body.contains("processor_consumer_lag_records{topic=\"in\",partition=\"3\"} 42.0\n"));
+    assert!(reply.body.ends_with("# EOF\n"));
+    server.fake.0.lock().partitions.clear();
+    assert!(
+        !server.get("/metrics").body.contains("partition=\"3\""),
+        "a partition that is gone is not shown"
+    );
+}
+
+#[test]
+fn the_page_says_it_in_words() {
+    let server = Running::start(running());
+    let page = server.get("/");
+    assert!(page.head.contains("content-type: text/plain"), "{}", page.head);
+    assert!(page.body.starts_with("processor 1.2.3: running\n"), "{}", page.body);
+    let partition = "  in/3: lag 42 records, 1.2 s, 5 in flight; stopped: dead letters cannot be written\n";
+    assert!(page.body.contains(partition), "{}", page.body);
+    assert_eq!(server.get("/version").json()["version"], "1.2.3");
+}
+
+#[test]
+fn the_health_command_understands_the_listener() {
+    let mut server = Running::start(running());
+    let url = format!("http://{}", server.address);
+    let ask = || health::ask(&url, Duration::from_secs(20));
+    let answer = ask().unwrap();
+    assert!(answer.ready && answer.body.contains("\"state\":\"running\""), "{answer:?}");
+    server.fake.0.lock().phase = Phase::Draining;
+    assert!(!ask().unwrap().ready);
+    server.stop().unwrap();
+    assert!(matches!(ask(), Err(health::AskError::Refused { .. })));
+}
+
+#[test]
+fn a_client_that_never_finishes_does_not_hold_up_the_end() {
+    let mut server = Running::start(running());
+    let mut stuck = TcpStream::connect(server.address).unwrap();
+    stuck.write_all(b"GET / HTTP/1.1\r\nHost:").unwrap();
+    server.get("/");
+    server.stop().unwrap();
+}

@@ -1,0 +1,15 @@
+//! What the program tells the world about itself: metrics, log lines, and the HTTP listener that probes ask.
+//!
+//! It knows none of the stages. Counters are handed in by the batch; everything that is a state (lag, what is in
+//! flight, which threads live) is asked for through [`Status`] when somebody looks, and costs nothing until then.
+
+pub mod health;
+pub mod http;
+pub mod logging;
+pub mod metrics;
+mod repeats;
+mod status;
+
+pub use self::metrics::Metrics;
+pub use self::repeats::Repeats;
+pub use self::status::{Heartbeat, PartitionStatus, Phase, STALL_TIMEOUT, Snapshot, Status};

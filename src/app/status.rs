@@ -95,10 +95,13 @@ impl Parts {
         let depth = self.pipeline.depth();
         let (busy, workers) = self.pipeline.workers();
         let now_ms = SystemClock.unix_ms();
-        let (in_flight, partitions) = self.pipeline.with_ledger(|ledger| {
+        let now = Instant::now();
+        let (in_flight, oldest, partitions) = self.pipeline.with_ledger(|ledger| {
+            let admitted = ledger.iter().filter_map(|(_, one)| one.tracker().oldest());
+            let oldest = admitted.map(|(_, times)| now.saturating_duration_since(times.admitted)).max();
             let partitions = ledger.iter().map(|(slot, one)| {
                 let oldest =
-                    one.tracker().oldest().map(|(_, timestamp)| timestamp).filter(|ms| *ms < i64::MAX);
+                    one.tracker().oldest().map(|(_, times)| times.timestamp).filter(|ms| *ms < i64::MAX);
                 let behind = oldest.map(|timestamp| (now_ms - timestamp).max(0) as f64 / 1000.0);
                 PartitionStatus {
                     topic: one.topic.clone(),
@@ -110,7 +113,7 @@ impl Parts {
                         .then(|| "its share of the budget is used up".to_owned()),
                 }
             });
-            (ledger.in_flight(), partitions.collect())
+            (ledger.in_flight(), oldest, partitions.collect())
         });
         Snapshot {
             phase,
@@ -121,7 +124,7 @@ impl Parts {
             producing: self.sink.outstanding() as u64,
             in_flight_records: in_flight.records as u64,
             in_flight_bytes: in_flight.bytes as u64,
-            oldest_in_flight: None,
+            oldest_in_flight: oldest,
             workers: workers as u64,
             workers_busy: busy as u64,
             partitions,

@@ -8,7 +8,7 @@ use std::time::Instant;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel as Level;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 
@@ -97,8 +97,6 @@ pub enum Told {
     Assigned(Vec<TopicPartition>),
     /// These are to be given up.
     Revoked(Vec<TopicPartition>),
-    /// The broker's answer to the commit of these offsets.
-    Committed(Result<(), Code>, Vec<(TopicPartition, i64)>),
 }
 
 /// For consumers: keeps what the group tells until the consumer's thread asks.
@@ -160,16 +158,5 @@ impl ConsumerContext for Member {
             partitions.elements().iter().map(|one| (Arc::from(one.topic()), one.partition())).collect();
         let assigned = code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         self.told.lock().push(if assigned { Told::Assigned(list) } else { Told::Revoked(list) });
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        let result = result.map_err(|error| error.rdkafka_error_code().unwrap_or(Code::Unknown));
-        let offsets = offsets
-            .elements()
-            .iter()
-            .filter(|one| one.error().is_ok())
-            .filter_map(|one| Some(((Arc::from(one.topic()), one.partition()), one.offset().to_raw()?)))
-            .collect();
-        self.told.lock().push(Told::Committed(result, offsets));
     }
 }

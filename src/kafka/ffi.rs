@@ -5,6 +5,7 @@
 //!
 //! * [`RecordQueue`]: all fetched records of a consumer in one queue of our own, taken as arrays. Rebalances, commits and
 //!   errors stay on the consumer's own queue, so that they are served even when no record is taken.
+//! * [`Commits`]: commits with answers.
 //! * [`Writer`]: a producer whose delivery reports come as arrays, each with the `Arc` that was handed in.
 #![allow(unsafe_code)]
 
@@ -20,6 +21,7 @@ use rdkafka::client::{Client, ClientContext};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka_sys as rd;
 use rdkafka_sys::rd_kafka_resp_err_t as Code;
 
@@ -214,6 +216,65 @@ impl Message<'_> {
 unsafe fn bytes<'a>(start: *const c_void, length: usize) -> Option<&'a [u8]> {
     // SAFETY: what the caller promises.
     (!start.is_null()).then(|| unsafe { std::slice::from_raw_parts(start.cast(), length) })
+}
+
+/// Commits whose answers come back. (The safe crate's answers only librdkafka's own commits, not ours.)
+pub struct Commits {
+    /// Owned. Dropped before the consumer, which `_consumer` keeps alive.
+    answers: *mut rd::rd_kafka_queue_t,
+    client: *mut rd::rd_kafka_t,
+    _consumer: Arc<dyn Any + Send + Sync>,
+}
+
+// SAFETY: librdkafka's clients and queues may be used from any thread.
+unsafe impl Send for Commits {}
+
+impl Commits {
+    /// For one consumer.
+    pub fn new<C: ConsumerContext + 'static>(consumer: &Arc<BaseConsumer<C>>) -> Self {
+        let client = consumer.client().native_ptr();
+        // SAFETY: `client` is alive, and `_consumer` keeps it so until the queue is destroyed.
+        let answers = unsafe { rd::rd_kafka_queue_new(client) };
+        Self { answers, client, _consumer: consumer.clone() }
+    }
+
+    /// Sends these offsets; the answer comes by [`Commits::answer`].
+    pub fn send(&self, offsets: &TopicPartitionList) -> Result<(), RDKafkaErrorCode> {
+        // SAFETY: client, list and queue are alive; the list is copied; no callback, so the answer is an event.
+        let code = unsafe {
+            rd::rd_kafka_commit_queue(self.client, offsets.ptr(), self.answers, None, ptr::null_mut())
+        };
+        if code == Code::RD_KAFKA_RESP_ERR_NO_ERROR { Ok(()) } else { Err(code.into()) }
+    }
+
+    /// The answer to an earlier commit, if one has come: as a whole, or the first partition's error.
+    pub fn answer(&self) -> Option<Result<(), RDKafkaErrorCode>> {
+        // SAFETY: the queue is alive.
+        let event = unsafe { rd::rd_kafka_queue_poll(self.answers, 0) };
+        if event.is_null() {
+            return None;
+        }
+        // SAFETY: the event is ours until destroyed; the list is its own, and null or valid.
+        let code = unsafe {
+            let mut code = rd::rd_kafka_event_error(event);
+            let list = rd::rd_kafka_event_topic_partition_list(event);
+            if code == Code::RD_KAFKA_RESP_ERR_NO_ERROR && !list.is_null() {
+                let elements = std::slice::from_raw_parts((*list).elems, (*list).cnt as usize);
+                let failed = elements.iter().map(|one| one.err);
+                code = failed.filter(|err| *err != Code::RD_KAFKA_RESP_ERR_NO_ERROR).last().unwrap_or(code);
+            }
+            rd::rd_kafka_event_destroy(event);
+            code
+        };
+        Some(if code == Code::RD_KAFKA_RESP_ERR_NO_ERROR { Ok(()) } else { Err(code.into()) })
+    }
+}
+
+impl Drop for Commits {
+    fn drop(&mut self) {
+        // SAFETY: ours; the consumer is still alive (`_consumer` is dropped after this).
+        unsafe { rd::rd_kafka_queue_destroy(self.answers) }
+    }
 }
 
 /// Ends a consumer without telling its group, for when the group's coordinator is unknown: leaving the group then may

@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use super::tracker::Tracker;
+use super::tracker::{Times, Tracker};
 
 /// A partition's place in the ledger, for one assignment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -192,10 +192,10 @@ impl Ledger {
     }
 
     /// Admits a record, `None` if the slot is gone or the record was delivered before. `charge` is what it takes of the
-    /// byte budget; `timestamp` is in milliseconds since 1970. The caller has asked for [`Ledger::room`].
-    pub fn deliver(&mut self, slot: Slot, offset: i64, timestamp: i64, charge: usize) -> Option<Ticket> {
+    /// byte budget. The caller has asked for [`Ledger::room`].
+    pub fn deliver(&mut self, slot: Slot, offset: i64, times: Times, charge: usize) -> Option<Ticket> {
         let assigned = self.get_mut(slot)?;
-        let sequence = assigned.tracker.deliver(offset, timestamp)?;
+        let sequence = assigned.tracker.deliver(offset, times)?;
         assigned.in_flight.records += 1;
         assigned.in_flight.bytes += charge;
         self.in_flight.records += 1;

@@ -3,11 +3,21 @@
 //! Counted over the records delivered, never by adding one: offsets have holes (transaction markers, compaction).
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 /// One delivered record: its offset, or `!offset` (negative) once it is finished, and its timestamp.
 struct Entry {
     offset: i64,
-    timestamp: i64,
+    times: Times,
+}
+
+/// When a record was written and read.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// Its own timestamp, milliseconds since 1970; `i64::MAX` if it has none.
+    pub timestamp: i64,
+    /// When it was admitted.
+    pub admitted: Instant,
 }
 
 /// See the module.
@@ -30,13 +40,12 @@ impl Tracker {
 
     /// Notes a delivered record and returns its sequence number, or `None` if it was delivered before (the client may
     /// go back after a resume or a re-assignment: what was delivered twice is dropped, not processed twice).
-    /// `timestamp` is in milliseconds since 1970.
-    pub fn deliver(&mut self, offset: i64, timestamp: i64) -> Option<u64> {
+    pub fn deliver(&mut self, offset: i64, times: Times) -> Option<u64> {
         if offset < self.next {
             return None;
         }
         self.next = offset + 1;
-        self.window.push_back(Entry { offset, timestamp });
+        self.window.push_back(Entry { offset, times });
         Some(self.front + self.window.len() as u64 - 1)
     }
 
@@ -70,9 +79,9 @@ impl Tracker {
         self.front + self.window.len() as u64
     }
 
-    /// The first record that is not finished: its offset, and its timestamp in milliseconds since 1970.
-    pub fn oldest(&self) -> Option<(i64, i64)> {
-        self.window.front().map(|entry| (entry.offset, entry.timestamp))
+    /// The first record that is not finished: its offset and its times.
+    pub fn oldest(&self) -> Option<(i64, Times)> {
+        self.window.front().map(|entry| (entry.offset, entry.times))
     }
 
     /// Records delivered and not finished, and finished ones that wait for an earlier one.
@@ -86,6 +95,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn now() -> Times {
+        Times { timestamp: 0, admitted: Instant::now() }
+    }
 
     /// The same in the plainest words: a list of offsets and a set of what is finished.
     #[derive(Default)]
@@ -115,11 +128,11 @@ mod tests {
             for (gap, which, deliver) in steps {
                 if deliver || open.is_empty() {
                     offset += gap;
-                    let sequence = tracker.deliver(offset, 0);
+                    let sequence = tracker.deliver(offset, now());
                     prop_assert_eq!(sequence, Some(model.delivered.len() as u64));
                     model.delivered.push(offset);
                     open.extend(sequence);
-                    prop_assert_eq!(tracker.deliver(offset, 0), None, "a repeated delivery is dropped");
+                    prop_assert_eq!(tracker.deliver(offset, now()), None, "a repeated delivery is dropped");
                     offset += 1;
                 } else {
                     let sequence = open.swap_remove(which.index(open.len()));
@@ -137,7 +150,7 @@ mod tests {
     #[test]
     fn a_later_success_does_not_pass_an_earlier_record_that_is_open() {
         let mut tracker = Tracker::new(10);
-        let (first, second) = (tracker.deliver(10, 0), tracker.deliver(15, 0));
+        let (first, second) = (tracker.deliver(10, now()), tracker.deliver(15, now()));
         tracker.finish(second.expect("new"));
         assert_eq!(tracker.watermark(), 10);
         tracker.finish(first.expect("new"));
@@ -148,7 +161,7 @@ mod tests {
     #[should_panic(expected = "finished once")]
     fn finishing_twice_is_our_bug() {
         let mut tracker = Tracker::new(0);
-        let sequence = tracker.deliver(0, 0).expect("new");
+        let sequence = tracker.deliver(0, now()).expect("new");
         tracker.finish(sequence);
         tracker.finish(sequence);
     }

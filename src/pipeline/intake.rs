@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{Job, OVERHEAD, Pipeline};
 use crate::offsets::Slot;
 use crate::offsets::ledger::Watermark;
+use crate::offsets::tracker::Times;
 use crate::record::Record;
 use crate::source::Intake;
 
@@ -25,6 +26,7 @@ impl Intake for Pipeline {
     fn admit(&self, slot: Slot, records: &mut VecDeque<Record>) -> usize {
         let mut jobs = Vec::with_capacity(records.len());
         let mut taken = 0;
+        let admitted = self.clock.now();
         {
             let mut ledger = self.ledger.lock();
             while let Some(record) = records.front() {
@@ -32,12 +34,12 @@ impl Intake for Pipeline {
                 if ledger.room(slot, charge) == 0 {
                     break;
                 }
-                let timestamp = record.timestamp().unwrap_or(i64::MAX);
-                let ticket = ledger.deliver(slot, record.offset(), timestamp, charge);
+                let times = Times { timestamp: record.timestamp().unwrap_or(i64::MAX), admitted };
+                let ticket = ledger.deliver(slot, record.offset(), times, charge);
                 let Some(record) = records.pop_front() else { break };
                 taken += 1;
                 match ticket {
-                    Some(ticket) => jobs.push(self.job(record, ticket)),
+                    Some(ticket) => jobs.push(self.job(record, ticket, admitted)),
                     None => self.metrics.redelivered(record.topic(), 1),
                 }
             }

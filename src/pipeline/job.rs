@@ -1,6 +1,7 @@
 //! A record in flight: what it was, what is to be written for it, and what it holds of the ledger.
 
 use std::borrow::Cow;
+use std::time::Instant;
 
 use crate::offsets::Ticket;
 use crate::record::Record;
@@ -27,6 +28,10 @@ pub struct Job {
     ticket: Ticket,
     shard: usize,
     attempts: u32,
+    /// When the source gave it to us.
+    pub(super) admitted: Instant,
+    /// When a producer took it; only of the first of a batch, as a sample.
+    pub(super) taken: Option<Instant>,
     first_failed_ms: Option<i64>,
     /// Times that the broker did not take its dead letter.
     pub(super) put_off: u32,
@@ -34,8 +39,8 @@ pub struct Job {
 }
 
 impl Job {
-    pub(super) fn new(record: Record, ticket: Ticket, shard: usize) -> Self {
-        Self { record, ticket, shard, attempts: 0, first_failed_ms: None, put_off: 0, results: Results::None }
+    pub(super) fn new(record: Record, ticket: Ticket, shard: usize, admitted: Instant) -> Self {
+        Self { record, ticket, shard, attempts: 0, admitted, taken: None, first_failed_ms: None, put_off: 0, results: Results::None }
     }
 
     /// The record as it was read.

@@ -11,7 +11,7 @@ mod outbox;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -87,7 +87,7 @@ impl Pipeline {
         Self { policy, transform, clock, metrics, scheduler, ledger, room, stop, busy }
     }
 
-    fn job(&self, record: Record, ticket: Ticket) -> (Lane, Arc<Job>) {
+    fn job(&self, record: Record, ticket: Ticket, admitted: Instant) -> (Lane, Arc<Job>) {
         let seed = u64::from(ticket.slot.epoch);
         let lane = match (self.policy.order, record.key()) {
             (Order::Key, Some(key)) => Some(xxh3_64_with_seed(key, seed)),
@@ -95,7 +95,7 @@ impl Pipeline {
             (Order::Key, None) | (Order::Unordered, _) => None,
         };
         let shard = lane.unwrap_or(ticket.sequence()) % self.policy.producers as u64;
-        (lane, Arc::new(Job::new(record, ticket, shard as usize)))
+        (lane, Arc::new(Job::new(record, ticket, shard as usize, admitted)))
     }
 
     /// A worker's life: takes tasks and runs them, until the scheduler is closed and empty.
@@ -106,10 +106,11 @@ impl Pipeline {
         while self.scheduler.exchange(&mut results, pace.pick(), &clock, &mut tasks) {
             self.busy.fetch_add(1, Ordering::Relaxed);
             let (count, started) = (tasks.len(), self.clock.now());
+            // One observation a batch, here and below: a histogram costs more than the smallest transform.
+            self.metrics.waited(tasks.first().map(|task| started.duration_since(task.job.admitted)));
             self.run(&mut tasks, &mut results);
             let time = self.clock.now().duration_since(started);
             pace.measure(count, time);
-            // One observation a batch: a histogram costs more than the smallest transform.
             self.metrics.transformed(self.transform.name(), [time / count as u32]);
             self.busy.fetch_sub(1, Ordering::Relaxed);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::job::Results;
-use super::{Batch, Job, Pipeline};
+use super::{Batch, Job, Pipeline, sole};
 use crate::sink::dead_letter::{Stage, without_value};
 use crate::sink::{Outbox, Parcel, Refusal};
 use crate::telemetry::metrics::Processed;
@@ -18,7 +18,11 @@ impl Outbox for Pipeline {
     type Parcel = Job;
 
     fn take(&self, shard: usize, max: usize, out: &mut Vec<Arc<Job>>) -> bool {
-        self.scheduler.take_ready(shard, max, &|| self.clock.now(), out)
+        let some = self.scheduler.take_ready(shard, max, &|| self.clock.now(), out);
+        if let Some(first) = out.first_mut() {
+            sole(first).taken = Some(self.clock.now());
+        }
+        some
     }
 
     fn delivered(&self, parcels: &mut Vec<Job>) {
@@ -28,6 +32,7 @@ impl Outbox for Pipeline {
             }
         }
         let tickets: Vec<_> = parcels.iter().map(Job::ticket).collect();
+        self.observe(parcels);
         self.finish(tickets.iter());
         parcels.clear();
     }
@@ -72,6 +77,16 @@ impl Outbox for Pipeline {
 }
 
 impl Pipeline {
+    /// A sample of the batch: what a producer took first, and how old the first record is.
+    fn observe(&self, delivered: &[Job]) {
+        let now = self.clock.now();
+        let taken = delivered.iter().filter_map(|job| job.taken);
+        self.metrics.acknowledged(taken.map(|taken| now.saturating_duration_since(taken)));
+        let written = delivered.first().and_then(|job| job.record().timestamp());
+        let age = written.and_then(|written| u64::try_from(self.clock.unix_ms() - written).ok());
+        self.metrics.end_to_end(age.map(Duration::from_millis));
+    }
+
     /// What was read in an assignment that is gone is not written again: its new owner does that.
     fn drop_stale(&self, parcels: &mut Vec<Job>) {
         let mut ledger = self.ledger.lock();

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, RebalanceProtocol};
+use rdkafka::consumer::{BaseConsumer, Consumer, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::Offset;
 
@@ -28,7 +28,7 @@ use super::start::{self, Known, StartError};
 use crate::config::OffsetReset;
 use crate::kafka::context::{Context, Member, Told, TopicPartition};
 use crate::kafka::errors::{self, Consuming};
-use crate::kafka::ffi::{Message, RecordQueue, destroy_without_leaving};
+use crate::kafka::ffi::{Commits, Message, RecordQueue, destroy_without_leaving};
 use crate::offsets::Slot;
 use crate::offsets::ledger::Watermark;
 use crate::record::Record;
@@ -128,6 +128,8 @@ struct Owned {
     /// Read, but not admitted yet.
     held: VecDeque<Record>,
     detached: bool,
+    /// Being given up: what still comes of it belongs to its next owner.
+    leaving: bool,
 }
 
 /// Partitions that are being given up.
@@ -147,6 +149,7 @@ pub struct KafkaSource<I: Intake> {
     control: Arc<Control>,
     trouble: Sender<Trouble>,
     queue: RecordQueue,
+    commits: Commits,
     consumer: Arc<BaseConsumer<Member>>,
     owned: HashMap<TopicPartition, Owned>,
     /// Owned partitions by librdkafka's topic handle, to find them without hashing a name for each record.
@@ -186,6 +189,7 @@ impl<I: Intake> KafkaSource<I> {
             context,
             control,
             trouble,
+            commits: Commits::new(&consumer),
             queue,
             consumer,
             owned: HashMap::new(),
@@ -259,6 +263,9 @@ impl<I: Intake> KafkaSource<I> {
             Some(Err(error)) => self.consumer_error(&error),
         }
         self.told.extend(consumer.context().take());
+        if let Some(answer) = self.commits.answer() {
+            self.commit_answered(answer);
+        }
     }
 
     fn consumer_error(&mut self, error: &KafkaError) {
@@ -299,14 +306,7 @@ impl<I: Intake> KafkaSource<I> {
             match self.told.pop_front() {
                 Some(Told::Assigned(partitions)) => self.begin_assign(partitions),
                 Some(Told::Revoked(partitions)) => self.begin_revoke(partitions),
-                Some(Told::Committed(result, _)) => self.commit_answered(result),
                 None => break,
-            }
-        }
-        // Answers to commits do not wait for their turn.
-        while let Some(at) = self.told.iter().position(|told| matches!(told, Told::Committed(..))) {
-            if let Some(Told::Committed(result, _)) = self.told.remove(at) {
-                self.commit_answered(result);
             }
         }
     }
@@ -354,7 +354,7 @@ impl<I: Intake> KafkaSource<I> {
             self.queue.attach(&topic, partition);
             let slot =
                 self.intake.assign(self.settings.index, topic, partition, start.offset, start.committed);
-            let owned = Owned { slot, held: VecDeque::new(), detached: false };
+            let owned = Owned { slot, held: VecDeque::new(), detached: false, leaving: false };
             self.owned.insert(start.partition.clone(), owned);
         }
         self.answer_assign(starts);
@@ -392,10 +392,12 @@ impl<I: Intake> KafkaSource<I> {
         self.maybe_give_up();
     }
 
+    /// Drops what was read and not admitted of these, and takes no more of them.
     fn hold_nothing(&mut self, partitions: &[TopicPartition]) {
         for partition in partitions {
             if let Some(owned) = self.owned.get_mut(partition) {
                 owned.held.clear();
+                owned.leaving = true;
             }
         }
     }
@@ -466,7 +468,7 @@ impl<I: Intake> KafkaSource<I> {
             )
             .expect("an offset that the broker gave can be represented");
         }
-        match self.consumer.commit(&list, CommitMode::Async) {
+        match self.commits.send(&list) {
             Ok(()) => self.committing = Some((watermarks, Instant::now())),
             Err(error) => tracing::debug!("consumer {}: commit: {error}", self.settings.index),
         }
@@ -510,8 +512,8 @@ impl<I: Intake> KafkaSource<I> {
             self.judge(code, &text);
         }
         for (partition, records) in batch.runs {
-            // Records of a partition that is being given up, or was: whoever owns it reads them again.
-            if let Some(owned) = self.owned.get_mut(&partition) {
+            // Records of a partition that was given up: whoever owns it reads them again.
+            if let Some(owned) = self.owned.get_mut(&partition).filter(|owned| !owned.leaving) {
                 owned.held.extend(records);
             }
         }
@@ -558,8 +560,8 @@ impl<I: Intake> KafkaSource<I> {
 
     /// Leaves the group, unless nobody is there to be told.
     fn leave_group(self, aborted: bool) {
-        let Self { queue, consumer, context, .. } = self;
-        drop(queue);
+        let Self { queue, commits, consumer, context, .. } = self;
+        drop((queue, commits));
         let Some(consumer) = Arc::into_inner(consumer) else { return };
         if !context.link.is_down() && !aborted {
             consumer.context().close();

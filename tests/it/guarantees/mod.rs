@@ -1,0 +1,1 @@
+//! What holds when nothing goes wrong, in every mode of order.

@@ -79,6 +79,17 @@ pub fn configure_topic(kafka: &Kafka, name: &str, key: &str, value: &str) {
     assert!(results[0].is_ok(), "{key}={value} of {name}: {results:?}");
 }
 
+/// Deletes what stands before `offset` in one partition.
+pub fn delete_records(kafka: &Kafka, topic: &str, partition: i32, offset: i64) {
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, partition, Offset::Offset(offset)).expect("a valid offset");
+    let done = wait(admin(kafka).delete_records(&list, &options())).expect("records can be deleted");
+    assert!(
+        done.elements().iter().all(|e| e.error().is_ok()),
+        "{topic}/{partition} up to {offset}: {done:?}"
+    );
+}
+
 /// How many partitions a topic has; `None` when there is no such topic (or its leaders are not elected yet).
 pub fn partition_count(kafka: &Kafka, name: &str) -> Option<usize> {
     let metadata = admin(kafka).inner().fetch_metadata(Some(name), TIMEOUT).ok()?;

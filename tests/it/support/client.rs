@@ -16,7 +16,10 @@ use super::{admin, seconds};
 
 /// Where the cluster says each record stands.
 #[derive(Default)]
-struct Reports(Mutex<Vec<(usize, Result<(i32, i64), String>)>>);
+struct Reports(Mutex<Vec<(usize, Report)>>);
+
+/// Partition and offset, or why not.
+type Report = Result<(i32, i64), String>;
 
 impl ClientContext for Reports {}
 
@@ -66,7 +69,7 @@ impl Sender {
         let mut reports = std::mem::take(&mut *self.0.context().0.lock().expect("no report panics"));
         reports.sort_unstable_by_key(|(index, _)| *index);
         assert_eq!(reports.len(), inputs.len(), "one report for each record sent to {topic}");
-        let placed = |(input, (_, place)): (Input, (usize, Result<(i32, i64), String>))| {
+        let placed = |(input, (_, place)): (Input, (usize, Report))| {
             let (partition, offset) = place.unwrap_or_else(|e| panic!("{} was not taken: {e}", input.id));
             Sent { input, topic: topic.to_owned(), partition, offset }
         };

@@ -216,7 +216,7 @@ impl Scenario {
         let id = self.id();
         let n: usize = id[1..].parse().expect("an identity ends in a number");
         let input = if n % 40 == 39 { Input::invalid(&id) } else { Input::valid(&id) };
-        let input = if n % 3 == 0 { input.header("trace", Some(b"\xff\x00")) } else { input };
+        let input = if n.is_multiple_of(3) { input.header("trace", Some(b"\xff\x00")) } else { input };
         if n % 11 == 10 { input } else { input.key(format!("key-{}", n * 7919 % 37)) }
     }
 
@@ -353,10 +353,15 @@ impl Scenario {
 
     /// Judges a run that is over: everything has arrived, with so many repeats at most.
     pub fn judge(&self, repeats: usize) {
-        let mut all = self.always();
+        self.judge_this(&self.evidence(), repeats);
+    }
+
+    /// As [`Scenario::judge`], on evidence that the test has put right for what it did itself.
+    pub fn judge_this(&self, evidence: &Evidence, repeats: usize) {
+        let mut all: Vec<&dyn Guarantee> = self.always();
         let limit = NoMoreThan { repeats };
         all.extend([&AtLeastOnce as &dyn Guarantee, &limit]);
-        judge(&self.evidence(), &all);
+        judge(evidence, &all);
     }
 
     /// Waits until all is done, stops the instance with SIGTERM, and judges: nothing lost, nothing repeated.

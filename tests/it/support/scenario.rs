@@ -292,6 +292,8 @@ impl Scenario {
     /// Tells that the input topic has more partitions now.
     pub fn input_grew_to(&mut self, partitions: i32) {
         self.partitions[0] = partitions;
+        // A producer that knows the topic already learns of new partitions only after minutes.
+        self.sender = Sender::new(&self.kafka);
         self.sampler = Sampler::start(&self.kafka, &self.group, &self.input, partitions);
     }
 

@@ -1,8 +1,8 @@
 //! Nothing is lost, repeated or out of order while instances come and go as they should.
 
 use crate::support::kafka::Kafka;
-use crate::support::scenario::{Mode, in_every_mode, setup};
 use crate::support::seconds;
+use crate::support::setup::{Mode, in_every_mode, setup};
 
 in_every_mode!(
     a_load_arrives_once_and_in_order,

@@ -2,7 +2,8 @@
 
 use crate::support::kafka::Kafka;
 use crate::support::record::Input;
-use crate::support::scenario::{Scenario, setup};
+use crate::support::scenario::Scenario;
+use crate::support::setup::setup;
 
 /// A valid record with one piece of its value replaced.
 fn spoiled(s: &Scenario, from: &str, to: &str, reason: &'static str) -> Input {

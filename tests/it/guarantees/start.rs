@@ -1,7 +1,7 @@
 //! A start that cannot succeed ends at once, with the code and the words that help.
 
 use crate::support::kafka::Kafka;
-use crate::support::scenario::setup;
+use crate::support::setup::setup;
 
 #[test]
 fn a_group_without_offsets_is_told_both_choices() {

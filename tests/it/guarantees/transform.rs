@@ -2,7 +2,8 @@
 
 use crate::support::kafka::Kafka;
 use crate::support::record::Input;
-use crate::support::scenario::{Scenario, setup};
+use crate::support::scenario::Scenario;
+use crate::support::setup::setup;
 
 fn goes_through(make: impl Fn(&Scenario) -> Vec<Input>) {
     let Some(kafka) = Kafka::shared() else { return };

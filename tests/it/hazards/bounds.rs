@@ -2,7 +2,7 @@
 
 use crate::support::kafka::Kafka;
 use crate::support::record::Input;
-use crate::support::scenario::{Mode, in_every_mode, setup};
+use crate::support::setup::{Mode, in_every_mode, setup};
 
 in_every_mode!(a_refused_hand_over_loses_nothing, a_bound_in_bytes_loses_nothing);
 

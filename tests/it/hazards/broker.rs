@@ -2,7 +2,7 @@
 
 use crate::support::kafka::OwnBroker;
 use crate::support::process::Instance;
-use crate::support::scenario::setup;
+use crate::support::setup::setup;
 use crate::support::{eventually, holds_within, seconds};
 
 fn lines(instance: &Instance) -> usize {
@@ -88,11 +88,11 @@ fn a_stop_with_work_in_flight_and_the_broker_gone() {
 #[test]
 fn fifty_terminations_with_the_broker_gone() {
     let Some(broker) = OwnBroker::borrow() else { return };
-    let mut s = setup().input_partitions(10).set("PROCESSOR_DRAIN_TIMEOUT", "5s").on(&broker.kafka);
+    let mut s = setup().input_partitions(25).set("PROCESSOR_DRAIN_TIMEOUT", "5s").on(&broker.kafka);
     s.send_load(100);
-    for round in 0..5 {
-        let mut instances: Vec<_> = (0..10).map(|_| s.start_with(&[("CONSUMERS_COUNT", "1")])).collect();
-        s.wait_for_members(10);
+    for round in 0..2 {
+        let mut instances: Vec<_> = (0..25).map(|_| s.start_with(&[("CONSUMERS_COUNT", "1")])).collect();
+        s.wait_for_members(25);
         eventually(seconds(60), "the load is done", || s.is_committed(|_| true));
         broker.kill();
         for instance in &instances {

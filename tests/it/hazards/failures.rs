@@ -2,7 +2,8 @@
 
 use crate::support::kafka::Kafka;
 use crate::support::record::Input;
-use crate::support::scenario::{Scenario, setup};
+use crate::support::scenario::Scenario;
+use crate::support::setup::setup;
 use crate::support::{admin, eventually, holds_within, seconds};
 
 /// Runs until a first load is done, then `bad` failures into partition 0 and good records behind them everywhere.

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use crate::support::client::{Sender, read_topic};
 use crate::support::kafka::Kafka;
 use crate::support::record::{Input, Seen};
-use crate::support::scenario::{Mode, Scenario, in_every_mode, setup};
+use crate::support::scenario::Scenario;
+use crate::support::setup::{Mode, in_every_mode, setup};
 use crate::support::{admin, eventually, seconds};
 
 in_every_mode!(markers_of_transactions_and_aborted_records, a_compacted_topic);

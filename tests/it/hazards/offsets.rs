@@ -2,7 +2,7 @@
 
 use crate::support::admin::{self, Offsets};
 use crate::support::kafka::Kafka;
-use crate::support::scenario::setup;
+use crate::support::setup::setup;
 
 #[test]
 fn offsets_set_back_from_outside_are_read_again() {

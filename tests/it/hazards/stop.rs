@@ -1,7 +1,8 @@
 //! A stop that cannot be clean: bounded in time, honest in its exit code, and nothing is lost by it.
 
 use crate::support::kafka::Kafka;
-use crate::support::scenario::{Scenario, setup};
+use crate::support::scenario::Scenario;
+use crate::support::setup::setup;
 use crate::support::{admin, eventually, seconds};
 
 /// Records in flight that cannot be finished: their output topic is gone.

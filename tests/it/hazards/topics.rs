@@ -2,7 +2,7 @@
 
 use crate::support::kafka::Kafka;
 use crate::support::record::Expect;
-use crate::support::scenario::setup;
+use crate::support::setup::setup;
 use crate::support::{admin, eventually, holds_within, seconds};
 
 #[test]

@@ -14,6 +14,7 @@ mod proof;
 pub mod record;
 pub mod sampler;
 pub mod scenario;
+pub mod setup;
 
 use std::time::{Duration, Instant};
 

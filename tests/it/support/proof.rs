@@ -7,7 +7,8 @@ use super::admin::{self, Offsets};
 use super::client::{Sender, read_topic};
 use super::kafka::Kafka;
 use super::record::{Expect, Input, Sent};
-use super::scenario::{Scenario, setup};
+use super::scenario::Scenario;
+use super::setup::setup;
 
 /// What the program should write for a record, and where.
 fn copied(s: &Scenario, sent: &Sent) -> (String, Input) {

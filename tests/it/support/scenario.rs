@@ -1,5 +1,4 @@
-//! One test's world: its topics, its group, what it sent, and the program's variables. Names are unique, so that all
-//! tests share one cluster at the same time.
+//! One test's world: its topics, its group, what it sent, and the program's variables.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,187 +13,50 @@ use super::guarantees::{
 };
 use super::kafka::Kafka;
 use super::process::Instance;
-use super::record::{Input, Sent, now_ms};
+use super::record::{Input, Sent};
 use super::sampler::Sampler;
+use super::setup::Mode;
 use super::{eventually, seconds};
 
-/// `PROCESSOR_ORDER`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    Key,
-    Partition,
-    Unordered,
-}
-
-impl Mode {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Key => "key",
-            Self::Partition => "partition",
-            Self::Unordered => "unordered",
-        }
-    }
-}
-
-/// Makes of a function of a [`Mode`] one test for each mode.
-macro_rules! in_every_mode {
-    ($($name:ident),+ $(,)?) => {$(
-        mod $name {
-            use crate::support::scenario::Mode;
-
-            #[test]
-            fn key() {
-                super::$name(Mode::Key);
-            }
-
-            #[test]
-            fn partition() {
-                super::$name(Mode::Partition);
-            }
-
-            #[test]
-            fn unordered() {
-                super::$name(Mode::Unordered);
-            }
-        }
-    )+};
-}
-pub(crate) use in_every_mode;
-
-/// Partitions and topic settings, before the topics exist.
-pub struct Setup {
-    mode: Mode,
-    input: (i32, Vec<(&'static str, &'static str)>),
-    output: (i32, Vec<(&'static str, &'static str)>),
-    dead_letters: (i32, Vec<(&'static str, &'static str)>),
-    variables: Vec<(&'static str, String)>,
-}
-
-/// Four input, three output and two dead-letter partitions: counts that differ, so that mixing them up shows.
-pub fn setup() -> Setup {
-    Setup {
-        mode: Mode::Key,
-        input: (4, vec![]),
-        output: (3, vec![]),
-        dead_letters: (2, vec![]),
-        variables: vec![],
-    }
-}
-
-impl Setup {
-    /// What stays in order (default: key).
-    pub fn mode(mut self, mode: Mode) -> Self {
-        self.mode = mode;
-        self
-    }
-
-    /// Another number of input partitions.
-    pub fn input_partitions(mut self, count: i32) -> Self {
-        self.input.0 = count;
-        self
-    }
-
-    /// A setting of the input topic.
-    pub fn input(mut self, key: &'static str, value: &'static str) -> Self {
-        self.input.1.push((key, value));
-        self
-    }
-
-    /// A setting of the output topic.
-    pub fn output(mut self, key: &'static str, value: &'static str) -> Self {
-        self.output.1.push((key, value));
-        self
-    }
-
-    /// A setting of the dead-letter topic.
-    pub fn dead_letters(mut self, key: &'static str, value: &'static str) -> Self {
-        self.dead_letters.1.push((key, value));
-        self
-    }
-
-    /// A variable of the program.
-    pub fn set(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.variables.push((name, value.to_string()));
-        self
-    }
-
-    /// Creates the topics.
-    pub fn on(self, kafka: &Kafka) -> Scenario {
-        let name = unique_name();
-        let [input, output, dead_letters] = ["in", "out", "dlq"].map(|kind| format!("{name}.{kind}"));
-        for (topic, (count, config)) in
-            [(&input, &self.input), (&output, &self.output), (&dead_letters, &self.dead_letters)]
-        {
-            admin::create_topic(kafka, topic, *count, config);
-        }
-        let mut variables = defaults(kafka, self.mode);
-        variables.extend([
-            ("KAFKA_GROUP_ID".to_owned(), name.clone()),
-            ("KAFKA_CONSUMER_TOPICS".to_owned(), input.clone()),
-            ("KAFKA_OUTPUT_TOPIC".to_owned(), output.clone()),
-            ("KAFKA_DLQ_TOPIC".to_owned(), dead_letters.clone()),
-        ]);
-        variables.extend(self.variables.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        Scenario {
-            kafka: kafka.clone(),
-            mode: self.mode,
-            sender: Sender::new(kafka),
-            sampler: Sampler::start(kafka, &name, &input, self.input.0),
-            partitions: [self.input.0, self.output.0, self.dead_letters.0],
-            group: name,
-            input,
-            output,
-            dead_letters,
-            variables,
-            sent: Vec::new(),
-            names: AtomicUsize::new(0),
-        }
-    }
-}
-
-/// Quick to commit and to notice a dead member; everything else as it ships.
-fn defaults(kafka: &Kafka, mode: Mode) -> BTreeMap<String, String> {
-    let values = [
-        ("KAFKA_SERVERS", kafka.servers.as_str()),
-        ("KAFKA_OFFSET_RESET", "earliest"),
-        ("KAFKA_CONSUMER_SESSION_TIMEOUT_MS", "6000"),
-        ("KAFKA_CONSUMER_HEARTBEAT_INTERVAL_MS", "500"),
-        ("PROCESSOR_ORDER", mode.name()),
-        ("PROCESSOR_COMMIT_INTERVAL", "200ms"),
-        ("PROCESSOR_HTTP_ADDR", "off"),
-        ("RUST_BACKTRACE", "1"),
-    ];
-    values.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
-}
-
-/// From the test's own name, so that a broker's log can be read.
-fn unique_name() -> String {
-    static COUNT: AtomicUsize = AtomicUsize::new(0);
-    let test = std::thread::current().name().unwrap_or("test").replace("::", ".");
-    let short: String = test.chars().rev().take(80).collect::<Vec<_>>().into_iter().rev().collect();
-    let n = COUNT.fetch_add(1, Ordering::Relaxed);
-    format!("{short}-{:x}-{:x}-{n}", std::process::id(), now_ms())
-}
-
-/// One test's world.
-pub struct Scenario {
+/// What a [`Scenario`] is made of.
+pub struct World {
     pub kafka: Kafka,
+    pub mode: Mode,
+    /// Of the input, output and dead-letter topic.
+    pub partitions: [i32; 3],
     pub group: String,
     pub input: String,
     pub output: String,
     pub dead_letters: String,
+    pub variables: BTreeMap<String, String>,
+}
+
+/// One test's world, with what happened in it.
+pub struct Scenario {
+    world: World,
     /// What was sent so far.
     pub sent: Vec<Sent>,
-    mode: Mode,
     sender: Sender,
     sampler: Sampler,
-    /// Of the input, output and dead-letter topic.
-    partitions: [i32; 3],
-    variables: BTreeMap<String, String>,
     names: AtomicUsize,
 }
 
+impl std::ops::Deref for Scenario {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.world
+    }
+}
+
 impl Scenario {
+    /// The topics exist; nothing was sent.
+    pub fn new(world: World) -> Self {
+        let sampler = Sampler::start(&world.kafka, &world.group, &world.input, world.partitions[0]);
+        let sender = Sender::new(&world.kafka);
+        Self { world, sent: Vec::new(), sender, sampler, names: AtomicUsize::new(0) }
+    }
+
     /// An identity no other record has.
     pub fn id(&self) -> String {
         format!("r{:06}", self.names.fetch_add(1, Ordering::Relaxed))
@@ -203,7 +65,7 @@ impl Scenario {
     /// Sends these records and waits until the cluster has them.
     pub fn send(&mut self, inputs: impl IntoIterator<Item = Input>) {
         let inputs = inputs.into_iter().collect();
-        self.sent.extend(self.sender.send(&self.input, inputs));
+        self.sent.extend(self.sender.send(&self.world.input, inputs));
     }
 
     /// Sends `count` records as they come in life: 37 keys and none, with and without headers, one in 40 invalid.
@@ -291,7 +153,7 @@ impl Scenario {
 
     /// Tells that the input topic has more partitions now.
     pub fn input_grew_to(&mut self, partitions: i32) {
-        self.partitions[0] = partitions;
+        self.world.partitions[0] = partitions;
         // A producer that knows the topic already learns of new partitions only after minutes.
         self.sender = Sender::new(&self.kafka);
         self.sampler = Sampler::start(&self.kafka, &self.group, &self.input, partitions);

@@ -1,1 +1,5 @@
-//! One binary for all integration tests: one link with librdkafka.
+//! All integration tests in one binary: one link with librdkafka, one set of clients and brokers.
+
+mod guarantees;
+mod hazards;
+mod support;

@@ -1,0 +1,58 @@
+//! A start that cannot succeed ends at once, with the code and the words that help.
+
+use crate::support::kafka::Kafka;
+use crate::support::setup::setup;
+
+#[test]
+fn a_group_without_offsets_is_told_both_choices() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let mut s = setup().on(&kafka);
+    s.send_load(10);
+    let (code, log) = s.run_to_end(&[("KAFKA_OFFSET_RESET", "error")]);
+    assert!(code.is_some_and(|code| code != 0), "it must not go on: {code:?}\n{log}");
+    assert!(log.contains("earliest") && log.contains("latest"), "both choices are spelled out\n{log}");
+    assert_eq!((s.written(), s.committed().len()), (0, 0), "nothing was touched");
+}
+
+#[test]
+fn latest_begins_with_what_comes() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let mut s = setup().on(&kafka);
+    s.send_load(300);
+    let old = std::mem::take(&mut s.sent);
+    let instance = s.start_with(&[("KAFKA_OFFSET_RESET", "latest")]);
+    instance.wait_for_log("running", crate::support::seconds(30));
+    // Which record is the first to come is the broker's affair: keep sending until one goes through.
+    crate::support::eventually(crate::support::seconds(60), "new records go through", || {
+        s.send_load(10);
+        s.written() > 0
+    });
+    let evidence = s.evidence();
+    let seen: Vec<_> = evidence.output.iter().filter_map(crate::support::record::Seen::id).collect();
+    assert!(old.iter().all(|sent| !seen.contains(&sent.input.id)), "what was there before stays unread");
+}
+
+#[test]
+fn each_missing_topic_is_named() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let mut s = setup().on(&kafka);
+    s.send_load(10);
+    for variable in ["KAFKA_CONSUMER_TOPICS", "KAFKA_OUTPUT_TOPIC", "KAFKA_DLQ_TOPIC"] {
+        let (code, log) = s.run_to_end(&[(variable, "a.topic.that.is.not.there")]);
+        assert_eq!(code, Some(69), "{variable} names a topic that does not exist\n{log}");
+        assert!(log.contains("a.topic.that.is.not.there"), "the missing topic of {variable} is named\n{log}");
+    }
+    assert_eq!((s.written(), s.committed().len()), (0, 0), "nothing was touched");
+}
+
+#[test]
+fn every_fault_of_the_configuration_is_reported_at_once() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let s = setup().on(&kafka);
+    let faults = [("WORKER_POOL", "six"), ("KAFKA_GROUP_ID", ""), ("KAFKA_AUTO_OFFSET_STORE", "true")];
+    let (code, log) = s.run_to_end(&faults);
+    assert_eq!(code, Some(78), "configuration\n{log}");
+    for (variable, _) in faults {
+        assert!(log.contains(variable), "{variable} is reported\n{log}");
+    }
+}

@@ -1,0 +1,11 @@
+//! One test a hazard: what breaks programs of this kind in production, done to ours on purpose.
+
+mod bounds;
+mod broker;
+mod crash;
+mod failures;
+mod holes;
+mod offsets;
+mod rebalance;
+mod stop;
+mod topics;

@@ -1,0 +1,49 @@
+//! A stop that cannot be clean: bounded in time, honest in its exit code, and nothing is lost by it.
+
+use crate::support::kafka::Kafka;
+use crate::support::scenario::Scenario;
+use crate::support::setup::setup;
+use crate::support::{admin, eventually, seconds};
+
+/// Records in flight that cannot be finished: their output topic is gone.
+fn stuck(s: &mut Scenario, drain: &str) -> crate::support::process::Instance {
+    let instance = s.start_with(&[("PROCESSOR_DRAIN_TIMEOUT", drain)]);
+    instance.wait_for_log("running", seconds(30));
+    s.wait_for_members(2);
+    admin::delete_topic(&s.kafka, &s.output);
+    s.send_load(300);
+    eventually(seconds(60), "the log names the missing output topic", || instance.log().contains(&s.output));
+    instance
+}
+
+fn goes_on_after(s: &Scenario) {
+    admin::create_topic(&s.kafka, &s.output, 3, &[]);
+    let mut next = s.start();
+    s.wait_until_committed();
+    next.stop_cleanly();
+    // Dead letters were written meanwhile; with them a partition could not be committed past its unwritten records.
+    s.judge(300 / 40);
+}
+
+#[test]
+fn a_drain_that_runs_out_of_time() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let mut s = setup().on(&kafka);
+    let mut instance = stuck(&mut s, "3s");
+    instance.terminate();
+    assert_eq!(instance.wait_exit(seconds(15)), Some(75), "records are left\n{}", instance.log());
+    goes_on_after(&s);
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let mut s = setup().on(&kafka);
+    let mut instance = stuck(&mut s, "60s");
+    instance.terminate();
+    instance.wait_for_log("drain", seconds(10));
+    instance.terminate();
+    let code = instance.wait_exit(seconds(10));
+    assert!(matches!(code, Some(75 | 130)), "records are left: {code:?}\n{}", instance.log());
+    goes_on_after(&s);
+}

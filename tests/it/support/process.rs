@@ -1,0 +1,109 @@
+//! The program as its users have it: a process with an environment, an output, signals and an exit code.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::{eventually, holds_within, seconds};
+
+/// A running instance. Killed when dropped; what it printed is shown when the test fails.
+pub struct Instance {
+    child: Child,
+    log: Arc<Mutex<String>>,
+}
+
+impl Instance {
+    /// `processor ARGUMENTS` with these variables and no others.
+    pub fn spawn(arguments: &[&str], variables: &BTreeMap<String, String>) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_processor"))
+            .args(arguments)
+            .env_clear()
+            .envs(variables)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary can be started");
+        let log = Arc::new(Mutex::new(String::new()));
+        collect(child.stdout.take().expect("stdout is piped"), &log);
+        collect(child.stderr.take().expect("stderr is piped"), &log);
+        Self { child, log }
+    }
+
+    /// All it printed so far.
+    pub fn log(&self) -> String {
+        self.log.lock().expect("no collector panics").clone()
+    }
+
+    /// Waits until it printed `text`.
+    pub fn wait_for_log(&self, text: &str, deadline: Duration) {
+        eventually(deadline, &format!("the log says {text:?}"), || self.log().contains(text));
+    }
+
+    /// Whether the process is there.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be asked").is_none()
+    }
+
+    /// Sends a signal by name, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let done = Command::new("kill").args([&format!("-{name}"), &pid]).status().expect("kill can be run");
+        assert!(done.success(), "SIG{name} to process {pid}");
+    }
+
+    /// SIGTERM.
+    pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// SIGKILL: it has no last word.
+    pub fn kill(mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("a killed child ends");
+    }
+
+    /// Waits for its end; the code, or `None` when a signal ended it.
+    pub fn wait_exit(&mut self, deadline: Duration) -> Option<i32> {
+        let mut status: Option<ExitStatus> = None;
+        let ended = holds_within(deadline, || {
+            status = self.child.try_wait().expect("a child can be asked");
+            status.is_some()
+        });
+        assert!(ended, "the process does not end within {deadline:?}");
+        status.and_then(|s| s.code())
+    }
+
+    /// SIGTERM, and a clean end within the drain time.
+    pub fn stop_cleanly(&mut self) {
+        self.terminate();
+        assert_eq!(self.wait_exit(seconds(35)), Some(0), "exit code after SIGTERM");
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        // A stopped process takes SIGKILL too; one that is gone gives an error that changes nothing.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.log();
+            let from = log.char_indices().rev().nth(6_000).map_or(0, |(at, _)| at);
+            eprintln!("---- end of what process {} printed ----\n{}", self.child.id(), &log[from..]);
+        }
+    }
+}
+
+fn collect(stream: impl Read + Send + 'static, log: &Arc<Mutex<String>>) {
+    let log = Arc::clone(log);
+    std::thread::spawn(move || {
+        let mut lines = BufReader::new(stream);
+        let mut line = Vec::new();
+        while lines.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+            log.lock().expect("no reader panics").push_str(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+    });
+}

@@ -1,0 +1,255 @@
+//! One test's world: its topics, its group, what it sent, and the program's variables.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::admin::{self, Offsets};
+use super::client::{Sender, read_topic};
+use super::evidence::Evidence;
+use super::guarantees::{
+    AtLeastOnce, CommittedIsFinished, CompleteDeadLetters, Guarantee, MonotonicOffsets, NoMoreThan,
+    NothingInvented, OneAtATimePerLane, PerKeyOrder, PerPartitionOrder, PlacedByKey, Unchanged, judge,
+};
+use super::kafka::Kafka;
+use super::process::Instance;
+use super::record::{Input, Sent};
+use super::sampler::Sampler;
+use super::setup::Mode;
+use super::{eventually, seconds};
+
+/// What a [`Scenario`] is made of.
+pub struct World {
+    pub kafka: Kafka,
+    pub mode: Mode,
+    /// Of the input, output and dead-letter topic.
+    pub partitions: [i32; 3],
+    pub group: String,
+    pub input: String,
+    pub output: String,
+    pub dead_letters: String,
+    pub variables: BTreeMap<String, String>,
+}
+
+/// One test's world, with what happened in it.
+pub struct Scenario {
+    world: World,
+    /// What was sent so far.
+    pub sent: Vec<Sent>,
+    sender: Sender,
+    sampler: Sampler,
+    names: AtomicUsize,
+}
+
+impl std::ops::Deref for Scenario {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.world
+    }
+}
+
+impl Scenario {
+    /// The topics exist; nothing was sent.
+    pub fn new(world: World) -> Self {
+        let sampler = Sampler::start(&world.kafka, &world.group, &world.input, world.partitions[0]);
+        let sender = Sender::new(&world.kafka);
+        Self { world, sent: Vec::new(), sender, sampler, names: AtomicUsize::new(0) }
+    }
+
+    /// An identity no other record has.
+    pub fn id(&self) -> String {
+        format!("r{:06}", self.names.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Sends these records and waits until the cluster has them.
+    pub fn send(&mut self, inputs: impl IntoIterator<Item = Input>) {
+        let inputs = inputs.into_iter().collect();
+        self.sent.extend(self.sender.send(&self.world.input, inputs));
+    }
+
+    /// Sends `count` records as they come in life: 37 keys and none, with and without headers, one in 40 invalid.
+    pub fn send_load(&mut self, count: usize) {
+        let load: Vec<_> = (0..count).map(|_| self.load()).collect();
+        self.send(load);
+    }
+
+    fn load(&self) -> Input {
+        let id = self.id();
+        let n: usize = id[1..].parse().expect("an identity ends in a number");
+        let input = if n % 40 == 39 { Input::invalid(&id) } else { Input::valid(&id) };
+        let input = if n.is_multiple_of(3) { input.header("trace", Some(b"\xff\x00")) } else { input };
+        if n % 11 == 10 { input } else { input.key(format!("key-{}", n * 7919 % 37)) }
+    }
+
+    /// Runs `body` while records keep coming, some thousands a second.
+    pub fn while_sending<T>(&mut self, body: impl FnOnce(&Self) -> T) -> T {
+        struct StopOnDrop<'a>(&'a AtomicBool);
+        impl Drop for StopOnDrop<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let stop = AtomicBool::new(false);
+        let this = &*self;
+        let (result, sent) = std::thread::scope(|scope| {
+            let feeder = scope.spawn(|| this.feed(&stop));
+            let guard = StopOnDrop(&stop);
+            let result = body(this);
+            drop(guard);
+            (result, feeder.join().expect("the cluster takes what the test sends"))
+        });
+        self.sent.extend(sent);
+        result
+    }
+
+    fn feed(&self, stop: &AtomicBool) -> Vec<Sent> {
+        let mut sent = Vec::new();
+        while !stop.load(Ordering::Relaxed) {
+            sent.extend(self.sender.send(&self.input, (0..60).map(|_| self.load()).collect()));
+            std::thread::park_timeout(Duration::from_millis(15));
+        }
+        sent
+    }
+
+    /// Starts an instance of the program.
+    pub fn start(&self) -> Instance {
+        self.start_with(&[])
+    }
+
+    /// Starts an instance with these variables changed.
+    pub fn start_with(&self, changes: &[(&str, &str)]) -> Instance {
+        let mut variables = self.variables.clone();
+        variables.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        Instance::spawn(&["run"], &variables)
+    }
+
+    /// Starts an instance that should end by itself, and returns its exit code and all it printed.
+    pub fn run_to_end(&self, changes: &[(&str, &str)]) -> (Option<i32>, String) {
+        let mut instance = self.start_with(changes);
+        let code = instance.wait_exit(seconds(60));
+        (code, instance.log())
+    }
+
+    /// What the group has committed.
+    pub fn committed(&self) -> Offsets {
+        let mut offsets = None;
+        eventually(seconds(60), "the cluster tells the group's offsets", || {
+            offsets = self.sampler.now();
+            offsets.is_some()
+        });
+        offsets.unwrap_or_default()
+    }
+
+    /// What the group has committed of one input partition; 0 when nothing.
+    pub fn committed_of(&self, partition: i32) -> i64 {
+        self.committed().get(&(self.input.clone(), partition)).copied().unwrap_or(0)
+    }
+
+    /// Lets a test that sets offsets back itself begin its observation anew.
+    pub fn forget_committed(&self) {
+        self.sampler.forget();
+    }
+
+    /// Tells that the input topic has more partitions now.
+    pub fn input_grew_to(&mut self, partitions: i32) {
+        self.world.partitions[0] = partitions;
+        // A producer that knows the topic already learns of new partitions only after minutes.
+        self.sender = Sender::new(&self.kafka);
+        self.sampler = Sampler::start(&self.kafka, &self.group, &self.input, partitions);
+    }
+
+    /// How many records the output and dead-letter topics hold, near enough to wait for.
+    pub fn written(&self) -> usize {
+        let [_, output, dead_letters] = self.partitions;
+        let count = |topic, partitions| {
+            let ends = admin::ends(&self.kafka, topic, partitions).unwrap_or_default();
+            usize::try_from(ends.iter().sum::<i64>()).unwrap_or(0)
+        };
+        count(&self.output, output) + count(&self.dead_letters, dead_letters)
+    }
+
+    /// Waits until so many records are written.
+    pub fn wait_until_written(&self, count: usize) {
+        eventually(seconds(60), &format!("{count} records are written"), || self.written() >= count);
+    }
+
+    /// Waits until the group has committed everything that was sent.
+    pub fn wait_until_committed(&self) {
+        eventually(seconds(120), "everything sent is committed", || self.is_committed(|_| true));
+    }
+
+    /// Whether everything sent that `concerns` picks is committed.
+    pub fn is_committed(&self, concerns: impl Fn(&Sent) -> bool) -> bool {
+        let Some(committed) = self.sampler.now() else { return false };
+        self.sent.iter().filter(|sent| concerns(sent)).all(|sent| {
+            committed.get(&(sent.topic.clone(), sent.partition)).is_some_and(|&next| sent.offset < next)
+        })
+    }
+
+    /// Waits until the group has so many members and is settled.
+    pub fn wait_for_members(&self, count: usize) {
+        eventually(seconds(60), &format!("the group has {count} members"), || {
+            admin::members(&self.kafka, &self.group) == Some(count)
+        });
+    }
+
+    /// Reads back what there is now. Offsets first: what is committed then must be in what is read after.
+    pub fn evidence(&self) -> Evidence {
+        self.committed();
+        let [_, output_partitions, dead_letter_partitions] = self.partitions;
+        Evidence {
+            sent: self.sent.clone(),
+            committed: self.sampler.samples(),
+            output: read_topic(&self.kafka, &self.output, output_partitions),
+            dead_letters: read_topic(&self.kafka, &self.dead_letters, dead_letter_partitions),
+            output_partitions,
+            dead_letter_partitions,
+            group: self.group.clone(),
+            spans: Vec::new(),
+        }
+    }
+
+    /// Judges what must hold at every moment, records still missing or not.
+    pub fn judge_so_far(&self) {
+        judge(&self.evidence(), &self.always());
+    }
+
+    /// Judges a run that is over: everything has arrived, with so many repeats at most.
+    pub fn judge(&self, repeats: usize) {
+        self.judge_this(&self.evidence(), repeats);
+    }
+
+    /// As [`Scenario::judge`], on evidence that the test has put right for what it did itself.
+    pub fn judge_this(&self, evidence: &Evidence, repeats: usize) {
+        let mut all: Vec<&dyn Guarantee> = self.always();
+        let limit = NoMoreThan { repeats };
+        all.extend([&AtLeastOnce as &dyn Guarantee, &limit]);
+        judge(evidence, &all);
+    }
+
+    /// Waits until all is done, stops the instance with SIGTERM, and judges: nothing lost, nothing repeated.
+    pub fn finish(&self, mut instance: Instance) {
+        self.wait_until_committed();
+        instance.stop_cleanly();
+        self.judge(0);
+    }
+
+    fn always(&self) -> Vec<&'static dyn Guarantee> {
+        let mut all: Vec<&dyn Guarantee> = vec![
+            &NothingInvented,
+            &Unchanged,
+            &PlacedByKey,
+            &MonotonicOffsets,
+            &CommittedIsFinished,
+            &CompleteDeadLetters,
+            &OneAtATimePerLane,
+        ];
+        match self.mode {
+            Mode::Key => all.push(&PerKeyOrder),
+            Mode::Partition => all.extend([&PerKeyOrder as &dyn Guarantee, &PerPartitionOrder]),
+            Mode::Unordered => {}
+        }
+        all
+    }
+}

@@ -40,7 +40,17 @@ pub struct Job {
 
 impl Job {
     pub(super) fn new(record: Record, ticket: Ticket, shard: usize, admitted: Instant) -> Self {
-        Self { record, ticket, shard, attempts: 0, admitted, taken: None, first_failed_ms: None, put_off: 0, results: Results::None }
+        Self {
+            record,
+            ticket,
+            shard,
+            attempts: 0,
+            admitted,
+            taken: None,
+            first_failed_ms: None,
+            put_off: 0,
+            results: Results::None,
+        }
     }
 
     /// The record as it was read.

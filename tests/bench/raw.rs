@@ -72,8 +72,12 @@ unsafe fn run(servers: &str, input: &str, output: &str, count: u64, validate: bo
         rd_kafka_topic_partition_list_destroy(parts);
         let producer = client(
             rd_kafka_type_t::RD_KAFKA_PRODUCER,
-            &[("bootstrap.servers", servers), ("enable.idempotence", "true"), ("linger.ms", "5"),
-              ("partitioner", "murmur2_random")],
+            &[
+                ("bootstrap.servers", servers),
+                ("enable.idempotence", "true"),
+                ("linger.ms", "5"),
+                ("partitioner", "murmur2_random"),
+            ],
         );
         let out_name = CString::new(output).expect("text");
         let out = rd_kafka_topic_new(producer, out_name.as_ptr(), ptr::null_mut());
@@ -108,7 +112,8 @@ unsafe fn run(servers: &str, input: &str, output: &str, count: u64, validate: bo
                 next.partition = message.partition;
                 if validate {
                     let value = std::slice::from_raw_parts(message.payload.cast::<u8>(), message.len);
-                    let parts = Parts { key: None, value: Some(value), timestamp: None, headers: Headers::new() };
+                    let parts =
+                        Parts { key: None, value: Some(value), timestamp: None, headers: Headers::new() };
                     let record = Record::new(name.clone(), 0, 0, parts);
                     let Outcome::Emit(made) = Validate.apply(&record, &context) else { panic!("invalid") };
                     let Field::New(Some(value)) = made.value else { panic!("no value") };
@@ -123,19 +128,30 @@ unsafe fn run(servers: &str, input: &str, output: &str, count: u64, validate: bo
                     let timestamp = rd_kafka_message_timestamp(messages[index], ptr::null_mut());
                     let code = rd_kafka_producev(
                         producer,
-                        rd_kafka_vtype_t::RD_KAFKA_VTYPE_RKT, out,
-                        rd_kafka_vtype_t::RD_KAFKA_VTYPE_PARTITION, -1i32,
-                        rd_kafka_vtype_t::RD_KAFKA_VTYPE_MSGFLAGS, RD_KAFKA_MSG_F_COPY,
-                        rd_kafka_vtype_t::RD_KAFKA_VTYPE_KEY, next.key, next.key_len,
-                        rd_kafka_vtype_t::RD_KAFKA_VTYPE_VALUE, next.payload, next.len,
-                        rd_kafka_vtype_t::RD_KAFKA_VTYPE_TIMESTAMP, timestamp,
+                        rd_kafka_vtype_t::RD_KAFKA_VTYPE_RKT,
+                        out,
+                        rd_kafka_vtype_t::RD_KAFKA_VTYPE_PARTITION,
+                        -1i32,
+                        rd_kafka_vtype_t::RD_KAFKA_VTYPE_MSGFLAGS,
+                        RD_KAFKA_MSG_F_COPY,
+                        rd_kafka_vtype_t::RD_KAFKA_VTYPE_KEY,
+                        next.key,
+                        next.key_len,
+                        rd_kafka_vtype_t::RD_KAFKA_VTYPE_VALUE,
+                        next.payload,
+                        next.len,
+                        rd_kafka_vtype_t::RD_KAFKA_VTYPE_TIMESTAMP,
+                        timestamp,
                         rd_kafka_vtype_t::RD_KAFKA_VTYPE_END,
                     );
                     assert_eq!(code as i32, 0);
                 }
             } else if !outgoing.is_empty() {
                 let sent = rd_kafka_produce_batch(
-                    out, -1, RD_KAFKA_MSG_F_COPY | RD_KAFKA_MSG_F_PARTITION, outgoing.as_mut_ptr(),
+                    out,
+                    -1,
+                    RD_KAFKA_MSG_F_COPY | RD_KAFKA_MSG_F_PARTITION,
+                    outgoing.as_mut_ptr(),
                     outgoing.len() as i32,
                 );
                 assert_eq!(sent as usize, outgoing.len(), "the queue is large enough for 50,000");

@@ -35,7 +35,9 @@ fn main() {
     println!(
         "in {} · out {} · dead {} · lost {lost} · repeated {repeated} · phantom {phantom} · out of order {disordered} · \
          keys in two partitions {split}",
-        total(&sent), total(&written), total(&dead)
+        total(&sent),
+        total(&written),
+        total(&dead)
     );
     std::process::exit(i32::from(lost + disordered + split + phantom > 0));
 }
@@ -85,7 +87,8 @@ fn read(servers: &str, topic: &str) -> Stamps {
     consumer.assign(&list).expect("assigned");
     let mut stamps = vec![Vec::new(); count];
     while !ends.is_empty() {
-        let message = consumer.poll(Duration::from_secs(20)).expect("a record before the end").expect("no error");
+        let message =
+            consumer.poll(Duration::from_secs(20)).expect("a record before the end").expect("no error");
         let partition = message.partition();
         stamps[partition as usize].extend(stamp(message.payload().unwrap_or_default()));
         if ends.get(&partition).is_some_and(|end| message.offset() + 1 >= *end) {
@@ -98,6 +101,7 @@ fn read(servers: &str, topic: &str) -> Stamps {
 fn stamp(value: &[u8]) -> Option<(u32, u32)> {
     let text = std::str::from_utf8(value).ok()?;
     let key = text.split_once(r#""key":"k"#)?.1.split('"').next()?.parse().ok()?;
-    let sequence = text.split_once(r#""seq":"#)?.1.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
+    let sequence =
+        text.split_once(r#""seq":"#)?.1.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
     Some((key, sequence))
 }

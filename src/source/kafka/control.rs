@@ -1,0 +1,86 @@
+//! What a member of the group is told, and what the rest of the process sees of its thread.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rdkafka::config::ClientConfig;
+
+use crate::config::OffsetReset;
+use crate::source::start::Known;
+
+/// What a member is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Its number in this process.
+    pub index: usize,
+    /// The client's properties.
+    pub properties: ClientConfig,
+    /// What to read.
+    pub topics: Vec<String>,
+    /// Where a new group begins.
+    pub reset: OffsetReset,
+    /// What was known of the topics at start.
+    pub known: HashMap<Arc<str>, Known>,
+    /// How often offsets are committed.
+    pub commit_interval: Duration,
+    /// How long revoked partitions may take to finish.
+    pub revoke_timeout: Duration,
+}
+
+/// Why a member cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The user has to choose where the group begins.
+    Undecided(String),
+    /// Not allowed.
+    Denied(String),
+    /// Another process uses the same `group.instance.id`.
+    Fenced(String),
+    /// Anything else.
+    Failed(String),
+}
+
+/// What a member left behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Farewell {
+    /// Records that were in flight and will be delivered again.
+    pub left: usize,
+    /// Partitions whose last watermark the broker did not confirm.
+    pub uncommitted: usize,
+}
+
+/// What the rest of the process sees of a member's thread.
+#[derive(Debug, Default)]
+pub struct Control {
+    pub(super) stop: AtomicBool,
+    /// Gives up at once what is not finished.
+    pub(super) abort: AtomicBool,
+    /// Whether the group has told it what it owns (nothing is an answer too).
+    pub(super) joined: AtomicBool,
+    pub(super) beat: crate::sync::Mutex<Option<Instant>>,
+}
+
+impl Control {
+    /// Stop taking records, finish, commit, leave the group.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Do not wait for what is not finished.
+    pub fn abort(&self) {
+        self.stop();
+        self.abort.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the group has told the member what it owns.
+    pub fn has_joined(&self) -> bool {
+        self.joined.load(Ordering::Relaxed)
+    }
+
+    /// When the thread last began a round.
+    pub fn last_beat(&self) -> Option<Instant> {
+        *self.beat.lock()
+    }
+}

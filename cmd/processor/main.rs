@@ -1,3 +1,29 @@
-//! The binary: arguments and exit code.
+//! The binary: arguments and exit code, nothing else. Each command has a file beside this one.
 
-fn main() {}
+mod arguments;
+mod check;
+mod config;
+mod exit;
+mod run;
+mod settings;
+
+use std::process::ExitCode;
+
+use exit::Exit;
+
+fn main() -> ExitCode {
+    let exit = match arguments::command().try_get_matches() {
+        Ok(matches) => match matches.subcommand() {
+            Some(("run", arguments)) => run::command(arguments),
+            Some(("check", arguments)) => check::command(arguments),
+            Some(("config", arguments)) => config::command(arguments),
+            _ => Exit::Usage,
+        },
+        Err(error) => {
+            // Help and version are no errors; what cannot be printed cannot be reported either.
+            let _ = error.print();
+            if error.use_stderr() { Exit::Usage } else { Exit::Done }
+        }
+    };
+    exit.into()
+}

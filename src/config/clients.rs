@@ -153,8 +153,13 @@ fn look_at(role: Role, property: &'static Property, value: &Value) -> Result<Str
     Ok(text)
 }
 
+/// A pipe is left alone: to open it would wait for whoever writes to it.
 fn readable(path: &str) -> std::io::Result<()> {
-    if fs::metadata(path)?.is_dir() { fs::read_dir(path).map(|_| ()) } else { File::open(path).map(|_| ()) }
+    match fs::metadata(path)? {
+        meta if meta.is_dir() => fs::read_dir(path).map(|_| ()),
+        meta if meta.is_file() => File::open(path).map(|_| ()),
+        _ => Ok(()),
+    }
 }
 
 /// All properties of the client of this role.

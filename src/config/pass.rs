@@ -92,7 +92,7 @@ impl Pass<'_> {
     }
 
     /// The value of one setting: as given; if that is wrong, a fault and the default; if there is none, the default.
-    fn read<T>(
+    pub(super) fn read<T>(
         &mut self,
         name: &'static str,
         text: &Option<String>,

@@ -3,14 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::time::Duration;
 
 use super::clients::{self, Basics};
 use super::finding::{Finding, Report};
 use super::given::Given;
+use super::pass::{Pass, Wrong};
 use super::property::Role;
 use super::raw::Raw;
-use super::table::{self, Fallback, Kind, Setting};
 use super::{Config, Http, LogFormat, OffsetReset, OnFailure, Order, Partitioning, Retry};
 use super::{parse, security, servers, topics};
 

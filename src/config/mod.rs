@@ -1,7 +1,35 @@
 //! What the program was told, checked and typed. The only place where the user's variable names meet ours.
 
+mod clients;
+mod describe;
+mod finding;
+mod given;
+mod guard;
+mod load;
+mod names;
+mod nearest;
+mod parse;
+mod pass;
+mod property;
+mod raw;
+mod security;
+mod servers;
+mod settings;
+mod table;
+#[cfg(test)]
+mod tests;
+mod topics;
+mod validate;
+
 use std::net::SocketAddr;
 use std::time::Duration;
+
+pub use clients::Properties;
+pub use describe::markdown;
+pub use finding::{Faults, Finding, Warnings};
+pub use load::{Loaded, load};
+pub use settings::{Row, Settings};
+pub use table::{Fallback, Kind, SETTINGS, Setting};
 
 /// Everything the program needs to know, valid in itself. What only the cluster can tell is checked at start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,10 +74,10 @@ pub struct Config {
     pub log_filter: String,
     /// `PROCESSOR_LOG_FORMAT`.
     pub log_format: LogFormat,
-    /// Every librdkafka property of the consumers, ours and the user's, secrets included: never print it.
-    pub consumer_properties: Vec<(String, String)>,
-    /// Every librdkafka property of the producer, ours and the user's, secrets included: never print it.
-    pub producer_properties: Vec<(String, String)>,
+    /// Every librdkafka property of the consumers, ours and the user's, secrets included: `Debug` masks them.
+    pub consumer_properties: Properties,
+    /// Every librdkafka property of the producer, ours and the user's, secrets included: `Debug` masks them.
+    pub producer_properties: Properties,
 }
 
 /// Where a group without offsets begins.

@@ -1,0 +1,72 @@
+//! `processor check`: all that is wrong, before anything runs.
+
+use std::ffi::OsString;
+
+use clap::ArgMatches;
+use processor::config::{self, Faults, Loaded};
+use serde_json::json;
+
+use crate::exit::Exit;
+use crate::{arguments, settings};
+
+/// Checks the settings, and unless `--offline` the cluster.
+pub fn command(arguments: &ArgMatches) -> Exit {
+    match (load(arguments), arguments.get_flag("json")) {
+        (Err(faults), true) => {
+            println!("{}", json!({ "faults": faults.faults, "warnings": faults.warnings }));
+            Exit::Config
+        }
+        (Err(faults), false) => {
+            settings::say_faults(&faults);
+            Exit::Config
+        }
+        (Ok(loaded), json) if arguments.get_flag("offline") => {
+            say_good(&loaded, json);
+            Exit::Done
+        }
+        (Ok(loaded), json) => online(&loaded, json),
+    }
+}
+
+/// `--strict` is the setting of that name.
+fn load(arguments: &ArgMatches) -> Result<Loaded, Faults> {
+    let mut flags = arguments::flags(arguments);
+    if arguments.get_flag("strict") {
+        flags.retain(|(name, _)| name != "PROCESSOR_STRICT_CONFIG");
+        flags.push(("PROCESSOR_STRICT_CONFIG".to_owned(), OsString::from("true")));
+    }
+    config::load(std::env::vars_os(), flags)
+}
+
+fn say_good(loaded: &Loaded, json: bool) {
+    if json {
+        println!("{}", json!({ "faults": [], "warnings": loaded.warnings }));
+        return;
+    }
+    settings::say_warnings(loaded);
+    let set = loaded.settings.changed().rows.len();
+    println!("settings: good ({} in all, {set} set)", loaded.settings.rows.len());
+    let config = &loaded.config;
+    println!("from {} to {}", config.input_topics.join(", "), config.output_topic);
+}
+
+/// Asks the cluster too: never joins the group, never writes.
+fn online(loaded: &Loaded, json: bool) -> Exit {
+    let (findings, exit) = processor::app::check(&loaded.config);
+    if json {
+        let rows: Vec<_> = findings
+            .iter()
+            .map(|finding| json!({ "what": finding.what, "ok": finding.ok, "text": finding.text }))
+            .collect();
+        println!("{}", json!({ "faults": [], "warnings": loaded.warnings, "cluster": rows }));
+        return exit.into();
+    }
+    say_good(loaded, false);
+    for finding in &findings {
+        println!("{} {:<12} {}", if finding.ok { "ok  " } else { "FAIL" }, finding.what, finding.text);
+    }
+    if exit == processor::app::Exit::Clean {
+        println!("ready: processor run");
+    }
+    exit.into()
+}

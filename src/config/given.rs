@@ -1,0 +1,234 @@
+//! What the user gave: environment and flags brought together under the names of the table, one value each. Flags win,
+//! aliases are folded, files are read, empty is unset.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read;
+
+use super::finding::{Finding, Report};
+use super::names::{self, Key, Known, Subject, Verdict};
+use super::property::{Property, Role};
+
+/// A value that somebody gave. It may be a secret, hence no `Debug`.
+#[derive(Clone)]
+pub(super) struct Value {
+    pub subject: Subject,
+    /// The variable or flag as the user typed it.
+    pub typed: String,
+    pub text: String,
+    pub origin: Origin,
+}
+
+/// Where a value comes from.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Origin {
+    Environment,
+    Flag,
+    /// The `_FILE` twin named this path.
+    File(String),
+}
+
+/// The values that won, and the names that were there with nothing in them.
+#[derive(Default)]
+pub(super) struct Given {
+    values: BTreeMap<Key, Value>,
+    empty: BTreeMap<Key, String>,
+}
+
+impl Value {
+    /// A finding about this value, which is masked if it has to be.
+    pub(super) fn wrong(
+        &self,
+        code: &'static str,
+        rule: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Finding {
+        Finding {
+            value: Some(self.subject.shown(&self.text)),
+            origin: Some(self.origin.words().to_owned()),
+            ..Finding::new(code, &self.typed, rule, fix)
+        }
+    }
+}
+
+impl Origin {
+    /// As the end of "from …".
+    fn words(&self) -> &'static str {
+        match self {
+            Self::Environment => "the environment",
+            Self::Flag => "a flag",
+            Self::File(_) => "a file",
+        }
+    }
+}
+
+impl Given {
+    /// The settings of the table that were given.
+    pub(super) fn settings(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        self.values.values().filter_map(|value| match value.subject {
+            Subject::Setting(setting) => Some((setting.name, value)),
+            Subject::Property(..) => None,
+        })
+    }
+
+    /// The properties that were given, those for both clients first.
+    pub(super) fn properties(&self) -> impl Iterator<Item = (Role, &'static Property, &Value)> {
+        self.values.values().filter_map(|value| match value.subject {
+            Subject::Property(role, property) => Some((role, property, value)),
+            Subject::Setting(_) => None,
+        })
+    }
+
+    /// The value under this key.
+    pub(super) fn get(&self, key: Key) -> Option<&Value> {
+        self.values.get(&key)
+    }
+
+    /// The name under which this key was given with nothing in it.
+    pub(super) fn empty(&self, key: Key) -> Option<&str> {
+        self.empty.get(&key).map(String::as_str)
+    }
+}
+
+/// Somebody's word on one subject, before it is known which word counts.
+struct Offer {
+    value: Value,
+    /// The text is the path of a file with the value.
+    file: bool,
+}
+
+/// Brings environment and flags together. Flags are named as their variables are.
+pub(super) fn collect(
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    flags: Vec<(String, OsString)>,
+    report: &mut Report,
+) -> Given {
+    let mut given = Given::default();
+    let mut offers: BTreeMap<Key, Vec<Offer>> = BTreeMap::new();
+    for (name, text) in flags {
+        let typed = format!("--{}", name.to_ascii_lowercase().replace('_', "-"));
+        match names::resolve(&name) {
+            Some(known) => sort_in(known, typed, &text, Origin::Flag, &mut offers, &mut given, report),
+            None => report.fault(Finding::new("PC007", typed, "unknown", "See processor run --help.")),
+        }
+    }
+    // Sorted, so that the same environment is always reported in the same order.
+    let environment: BTreeMap<OsString, OsString> = environment.into_iter().collect();
+    for (name, text) in environment {
+        read_variable(&name, &text, &mut offers, &mut given, report);
+    }
+    for (key, offers) in offers {
+        if let Some(value) = choose(offers, report) {
+            given.empty.remove(&key);
+            given.values.insert(key, value);
+        }
+    }
+    given
+}
+
+fn read_variable(
+    name: &OsStr,
+    text: &OsStr,
+    offers: &mut BTreeMap<Key, Vec<Offer>>,
+    given: &mut Given,
+    report: &mut Report,
+) {
+    let Some(typed) = name.to_str() else {
+        let lossy = name.to_string_lossy();
+        if names::looks_ours(&lossy) {
+            report.fault(Finding::new("PC008", lossy, "a name that is not UTF-8", "Remove it."));
+        }
+        return;
+    };
+    if let Some(known) = names::resolve(typed) {
+        return sort_in(known, typed.to_owned(), text, Origin::Environment, offers, given, report);
+    }
+    match names::judge(typed, &text.to_string_lossy()) {
+        Verdict::Ignore => {}
+        Verdict::Warn(finding) => report.warn(finding),
+        Verdict::Fault(finding) => report.fault(finding),
+    }
+}
+
+fn sort_in(
+    known: Known,
+    typed: String,
+    text: &OsStr,
+    origin: Origin,
+    offers: &mut BTreeMap<Key, Vec<Offer>>,
+    given: &mut Given,
+    report: &mut Report,
+) {
+    let Some(text) = text.to_str() else {
+        return report.fault(Finding::new("PC008", typed, "not UTF-8", "Write it again as UTF-8."));
+    };
+    // A blank may belong to a password; the newline at the end of it hardly does.
+    let secret = known.subject.is_secret() && !known.file;
+    let text = if secret { without_newline(text) } else { text.trim() };
+    let key = known.subject.key();
+    if text.trim().is_empty() {
+        given.empty.insert(key, typed);
+        return;
+    }
+    let value = Value { subject: known.subject, typed, text: text.to_owned(), origin };
+    offers.entry(key).or_default().push(Offer { value, file: known.file });
+}
+
+/// The word that counts among those on one subject: a flag's before a variable's; among equals they must agree.
+fn choose(mut offers: Vec<Offer>, report: &mut Report) -> Option<Value> {
+    if offers.iter().any(|offer| offer.value.origin == Origin::Flag) {
+        offers.retain(|offer| offer.value.origin == Origin::Flag);
+    }
+    let mut offers = offers.into_iter();
+    let first = offers.next()?;
+    for other in offers {
+        let (one, two) = (&first.value, &other.value);
+        if first.file != other.file {
+            let rule = format!("given beside {}", one.typed);
+            report.fault(Finding::new("PC004", &two.typed, rule, "Set one of them."));
+        } else if one.text != two.text {
+            report.fault(two.wrong("PC004", format!("differs from {}", one.typed), "Set one of them."));
+        }
+    }
+    if first.file { read_file(first.value, report) } else { Some(first.value) }
+}
+
+/// A secret is no longer than this.
+const LONGEST_SECRET: u64 = 1 << 20;
+
+/// Replaces the path by what the file has. The path is not repeated in a fault: it may be the secret itself, given to the
+/// wrong variable.
+fn read_file(value: Value, report: &mut Report) -> Option<Value> {
+    match contents(&value.text) {
+        Ok(text) => {
+            let text = without_newline(&text).to_owned();
+            Some(Value { origin: Origin::File(value.text), text, ..value })
+        }
+        Err(why) => {
+            report.fault(Finding {
+                value: Some("***".into()),
+                ..Finding::new("PC011", &value.typed, why, FILE_FIX)
+            });
+            None
+        }
+    }
+}
+
+const FILE_FIX: &str = "Name a file that this user may read and that has the secret in it.";
+
+fn contents(path: &str) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(LONGEST_SECRET + 1).read_to_end(&mut bytes))
+        .map_err(|error| format!("the file it names cannot be read: {error}"))?;
+    if bytes.len() as u64 > LONGEST_SECRET {
+        return Err("the file it names is larger than 1 MiB".into());
+    }
+    let text = String::from_utf8(bytes).map_err(|_| "the file it names is not UTF-8".to_owned())?;
+    if text.trim().is_empty() { Err("the file it names is empty".into()) } else { Ok(text) }
+}
+
+fn without_newline(text: &str) -> &str {
+    text.trim_end_matches(['\n', '\r'])
+}

@@ -1,0 +1,142 @@
+//! Properties that the user may not set, and why: each would break a guarantee, do nothing, or is not librdkafka's.
+
+/// Why something is refused.
+pub(super) struct Refusal {
+    pub code: &'static str,
+    pub reason: &'static str,
+}
+
+/// A guarded property: what it may be all the same, why no more, and what to do.
+type Guard = (&'static str, &'static [&'static str], &'static str, &'static str);
+
+const AFTER_RESULT: &str =
+    "refused: offsets are stored only when their result is safe; otherwise a crash loses records";
+const BY_TRACKER: &str = "refused: the program commits offsets itself";
+const ALL_ACKS: &str = "refused: a result counts as written only when all in-sync replicas have it";
+const SERVERS: &str = "refused: one list serves consumers and producers";
+const REMOVE: &str = "Remove it.";
+
+/// By canonical name.
+#[rustfmt::skip]
+const GUARDED: &[Guard] = &[
+    ("enable.auto.commit", &["false"], AFTER_RESULT, REMOVE),
+    ("auto.commit.enable", &["false"], AFTER_RESULT, REMOVE),
+    ("enable.auto.offset.store", &["false"], AFTER_RESULT, REMOVE),
+    ("auto.commit.interval.ms", &[], BY_TRACKER, "Set PROCESSOR_COMMIT_INTERVAL."),
+    ("offset.store.method", &["broker"], BY_TRACKER, REMOVE),
+    ("offset.store.path", &[], BY_TRACKER, REMOVE),
+    ("offset.store.sync.interval.ms", &[], BY_TRACKER, REMOVE),
+    ("request.required.acks", &["all", "-1"], ALL_ACKS, REMOVE),
+    ("enable.idempotence", &["true"], "refused: without it a retry inside the client repeats or reorders records", REMOVE),
+    ("transactional.id", &[], "refused: the program chooses it where it uses transactions", REMOVE),
+    ("transaction.timeout.ms", &[], "refused: there is no transaction to time", REMOVE),
+    ("isolation.level", &["read_committed"], "refused: records of aborted transactions would be processed", REMOVE),
+    ("group.id", &[], "refused: all consumers share one group", "Set KAFKA_GROUP_ID."),
+    ("metadata.broker.list", &[], SERVERS, "Set KAFKA_SERVERS."),
+    ("partition.assignment.strategy", &["cooperative-sticky", "range", "roundrobin"],
+        "refused: not a strategy that a rebalance here knows", "One of cooperative-sticky, range, roundrobin."),
+    ("message.timeout.ms", &["0"], "refused: a result must wait for the broker, not be dropped after a while", REMOVE),
+    ("auto.offset.reset", &["error"], "refused: where to begin is decided once, for a group without offsets", "Set KAFKA_OFFSET_RESET."),
+    ("enable.partition.eof", &["false"], "refused: it moves the position past records (librdkafka #4844)", REMOVE),
+    ("partitioner", &[], "refused: the program chooses the partition", "Set PROCESSOR_PARTITIONING."),
+    ("delivery.report.only.error", &["false"], "refused: without a report a result never counts as written", REMOVE),
+    ("queuing.strategy", &["fifo"], "refused: order would be lost", REMOVE),
+    ("message.send.max.retries", &["2147483647"], "refused: a result is sent until the broker has it", REMOVE),
+    ("max.in.flight.requests.per.connection", &["1", "2", "3", "4", "5"],
+        "refused: above 5 the broker cannot keep the order", "Expected 1–5."),
+    ("group.protocol", &["classic"], "refused: the new protocol ends in a fatal error in this librdkafka", REMOVE),
+    ("group.remote.assignor", &[], "refused: it belongs to the new group protocol", REMOVE),
+    ("plugin.library.paths", &[], "refused: a plugin can change everything that is promised", REMOVE),
+    ("log.queue", &["false"], "refused: log lines would pile up unread", REMOVE),
+    ("enabled_events", &[], "refused: the program chooses the events it reads", REMOVE),
+];
+
+/// Why `value` of the property with this canonical name is refused, and what to do instead.
+pub(super) fn refusal(canonical: &str, value: &str) -> Option<(Refusal, &'static str)> {
+    let (_, allowed, reason, fix) = GUARDED.iter().find(|(name, ..)| *name == canonical)?;
+    let same = |text: &&str| text.eq_ignore_ascii_case(value) || switches_alike(text, value);
+    if allowed.iter().any(same) { None } else { Some((Refusal { code: "PC020", reason }, fix)) }
+}
+
+fn switches_alike(allowed: &str, value: &str) -> bool {
+    let is_word = matches!(allowed, "true" | "false");
+    is_word && super::parse::switch(value).is_ok_and(|on| on.to_string() == allowed)
+}
+
+const PEM: &str = "Set KAFKA_SSL_CA_LOCATION, a PEM file.";
+const BYTES: &str = "Remove it: keys and values travel as bytes.";
+const METRICS: &str = "Remove it: /metrics has the figures.";
+
+/// Properties of the Java client that librdkafka does not have, and what does the same here.
+#[rustfmt::skip]
+const JAVA: &[(&str, &str)] = &[
+    ("sasl.jaas.config", "Set KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD."),
+    ("sasl.login.callback.handler.class", "For OAuth set KAFKA_SASL_OAUTHBEARER_METHOD=oidc."),
+    ("sasl.client.callback.handler.class", "For OAuth set KAFKA_SASL_OAUTHBEARER_METHOD=oidc."),
+    ("sasl.login.class", REMOVE),
+    ("ssl.truststore.location", PEM), ("ssl.truststore.password", PEM), ("ssl.truststore.type", PEM),
+    ("ssl.truststore.certificates", "Set KAFKA_SSL_CA_PEM."),
+    ("ssl.keystore.type", "Remove it: KAFKA_SSL_KEYSTORE_LOCATION is PKCS#12."),
+    ("ssl.keystore.key", "Set KAFKA_SSL_KEY_PEM."),
+    ("ssl.keystore.certificate.chain", "Set KAFKA_SSL_CERTIFICATE_PEM."),
+    ("ssl.protocol", REMOVE), ("ssl.enabled.protocols", REMOVE), ("ssl.provider", "Set KAFKA_SSL_PROVIDERS."),
+    ("ssl.keymanager.algorithm", REMOVE), ("ssl.trustmanager.algorithm", REMOVE), ("security.providers", REMOVE),
+    ("max.poll.records", "Set PROCESSOR_MAX_IN_FLIGHT and TASKS_PICK_UP."),
+    ("key.serializer", BYTES), ("value.serializer", BYTES), ("key.deserializer", BYTES), ("value.deserializer", BYTES),
+    ("buffer.memory", "Set KAFKA_PRODUCER_QUEUE_BUFFERING_MAX_KBYTES."),
+    ("max.block.ms", "Remove it: the program waits for the broker."),
+    ("max.request.size", "Set KAFKA_PRODUCER_MESSAGE_MAX_BYTES."),
+    ("default.api.timeout.ms", "Set KAFKA_SOCKET_TIMEOUT_MS."),
+    ("fetch.max.wait.ms", "Set KAFKA_FETCH_WAIT_MAX_MS."),
+    ("send.buffer.bytes", "Set KAFKA_SOCKET_SEND_BUFFER_BYTES."),
+    ("receive.buffer.bytes", "Set KAFKA_SOCKET_RECEIVE_BUFFER_BYTES."),
+    ("socket.connection.setup.timeout.max.ms", "Set KAFKA_SOCKET_CONNECTION_SETUP_TIMEOUT_MS."),
+    ("partitioner.class", "Set PROCESSOR_PARTITIONING."), ("partitioner.ignore.keys", "Set PROCESSOR_PARTITIONING."),
+    ("partitioner.adaptive.partitioning.enable", "Set PROCESSOR_PARTITIONING."),
+    ("compression.gzip.level", "Set KAFKA_COMPRESSION_LEVEL."),
+    ("compression.lz4.level", "Set KAFKA_COMPRESSION_LEVEL."),
+    ("compression.zstd.level", "Set KAFKA_COMPRESSION_LEVEL."),
+    ("interceptor.classes", REMOVE), ("exclude.internal.topics", REMOVE), ("auto.include.jmx.reporter", REMOVE),
+    ("metric.reporters", METRICS), ("metrics.num.samples", METRICS), ("metrics.recording.level", METRICS),
+    ("metrics.sample.window.ms", METRICS),
+];
+
+/// Why a variable that names no property of librdkafka is refused all the same, and what to do instead.
+pub(super) fn refused_name(variable: &str) -> Option<(Refusal, &'static str)> {
+    let bare = variable.strip_prefix("KAFKA_")?;
+    let bare = bare.strip_prefix("CONSUMER_").or_else(|| bare.strip_prefix("PRODUCER_")).unwrap_or(bare);
+    if bare.starts_with("TEST_MOCK_") {
+        return Some((Refusal { code: "PC020", reason: "refused: a mock is not Kafka" }, REMOVE));
+    }
+    let (_, fix) = JAVA.iter().find(|(name, _)| name.to_ascii_uppercase().replace('.', "_") == bare)?;
+    Some((Refusal { code: "PC012", reason: "a name of the Java client, unknown to librdkafka" }, fix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::property;
+    use super::*;
+
+    #[test]
+    fn each_guard_is_a_canonical_name_and_no_java_name_is_librdkafkas() {
+        for (name, ..) in GUARDED {
+            assert!(property::named(name).is_some_and(|p| p.canonical == *name), "{name}");
+        }
+        for (name, _) in JAVA {
+            assert!(property::named(name).is_none(), "{name} is librdkafka's too");
+        }
+    }
+
+    #[test]
+    fn what_we_set_ourselves_is_accepted_and_nothing_else() {
+        assert!(refusal("request.required.acks", "1").is_some());
+        assert!(refusal("request.required.acks", "ALL").is_none());
+        assert!(refusal("enable.auto.commit", "1").is_some());
+        assert!(refusal("enable.auto.commit", "no").is_none());
+        assert!(refusal("isolation.level", "read_uncommitted").is_some());
+        assert!(refusal("max.in.flight.requests.per.connection", "6").is_some());
+        assert!(refusal("socket.nagle.disable", "true").is_none());
+        assert_eq!(refused_name("KAFKA_CONSUMER_MAX_POLL_RECORDS").unwrap().0.code, "PC012");
+        assert_eq!(refused_name("KAFKA_TEST_MOCK_NUM_BROKERS").unwrap().0.code, "PC020");
+    }
+}

@@ -1,0 +1,257 @@
+//! What the name of a variable means: one of ours, a property of librdkafka, the `_FILE` twin of a secret, something that
+//! Kubernetes put there, or a slip of the pen.
+
+use super::finding::Finding;
+use super::guard;
+use super::nearest::{distance, nearest};
+use super::property::{self, Property, Role};
+use super::table::{Kind, SETTINGS, Setting};
+
+/// What a value is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Subject {
+    /// A setting of the table.
+    Setting(&'static Setting),
+    /// A property that is handed to librdkafka.
+    Property(Role, &'static Property),
+}
+
+/// Subjects with the same key are the same thing under different names.
+pub(super) type Key = (Role, &'static str);
+
+/// A name that is known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known {
+    pub subject: Subject,
+    /// The value is the path of a file that has the value.
+    pub file: bool,
+}
+
+impl Subject {
+    pub(super) fn key(&self) -> Key {
+        match self {
+            Self::Setting(setting) => (Role::Both, setting.name),
+            Self::Property(role, property) => (*role, property.canonical),
+        }
+    }
+
+    pub(super) fn is_secret(&self) -> bool {
+        matches!(self, Self::Property(_, property) if property.secret)
+    }
+
+    /// The value as it may be shown: only where it is known to be no secret. A user may still have put one where none
+    /// belongs, so that what looks like credentials in a URL or like a key is not shown either.
+    pub(super) fn shown(&self, text: &str) -> String {
+        let public = match self {
+            Self::Setting(_) => true,
+            Self::Property(_, property) => property.public,
+        };
+        let servers = matches!(self, Self::Setting(setting) if setting.kind == Kind::Servers);
+        let credentials = text.contains('@') && (servers || text.contains("://"));
+        if !public || credentials || text.contains("-----BEGIN") {
+            return "***".into();
+        }
+        shorten(text)
+    }
+}
+
+/// Longer values are cut where they are shown.
+const LONGEST_SHOWN: usize = 200;
+
+fn shorten(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// The meaning of a name, if it has one.
+pub(super) fn resolve(name: &str) -> Option<Known> {
+    direct(name).map(|subject| Known { subject, file: false }).or_else(|| {
+        let subject = direct(name.strip_suffix("_FILE")?).filter(Subject::is_secret)?;
+        Some(Known { subject, file: true })
+    })
+}
+
+fn direct(name: &str) -> Option<Subject> {
+    let setting = SETTINGS.iter().find(|s| s.name == name || s.aliases.contains(&name));
+    match setting.map(|s| (s, s.kind)) {
+        Some((_, Kind::Property(name))) => property::named(name).map(|p| Subject::Property(Role::Both, p)),
+        Some((setting, _)) => Some(Subject::Setting(setting)),
+        None => property::of_variable(name).map(|(role, property)| Subject::Property(role, property)),
+    }
+}
+
+/// Names that begin so are meant for us, or look so.
+const PREFIXES: [&str; 6] = ["KAFKA_", "PROCESSOR_", "WORKER_", "TASKS_", "CONSUMERS_", "PRODUCERS_"];
+
+/// Whether a name looks as if it were meant for us.
+pub(super) fn looks_ours(name: &str) -> bool {
+    PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// What to say of a name that [`resolve`] does not know.
+pub(super) enum Verdict {
+    /// Nothing: it is somebody else's.
+    Ignore,
+    /// It is probably not meant for us.
+    Warn(Finding),
+    /// It is meant for us, and would have no effect or a wrong one.
+    Fault(Finding),
+}
+
+/// Judges a name that is not known. The value is looked at for its scheme only and never shown: a slip in a name may
+/// hide a secret.
+pub(super) fn judge(name: &str, value: &str) -> Verdict {
+    if !looks_ours(name) {
+        return judge_stranger(name);
+    }
+    if is_service_link(name, value) || is_tooling(name) {
+        return Verdict::Ignore;
+    }
+    if let Some((rule, fix)) = guard::refused_name(name) {
+        return Verdict::Fault(Finding::new(rule.code, name, rule.reason, fix));
+    }
+    if let Some(plain) = name.strip_suffix("_FILE").filter(|plain| direct(plain).is_some()) {
+        let rule = "unknown: only secrets can be read from a file";
+        return Verdict::Fault(Finding::new("PC007", name, rule, format!("Set {plain} itself.")));
+    }
+    if KAFKA_SCRIPTS.contains(&name) || name.starts_with("KAFKA_LOG4J") || name.starts_with("KAFKA_JMX") {
+        return Verdict::Warn(Finding::new("PC007", name, "has no effect: Kafka's own scripts read it", ""));
+    }
+    judge_typo(name)
+}
+
+/// Variables of Kafka's shell scripts and images, which many machines have set.
+const KAFKA_SCRIPTS: [&str; 7] = [
+    "KAFKA_HOME",
+    "KAFKA_OPTS",
+    "KAFKA_HEAP_OPTS",
+    "KAFKA_VERSION",
+    "KAFKA_JVM_PERFORMANCE_OPTS",
+    "KAFKA_GC_LOG_OPTS",
+    "KAFKA_LOG_DIRS",
+];
+
+fn judge_typo(name: &str) -> Verdict {
+    let known = known_names();
+    match nearest(name, known.iter().map(String::as_str)) {
+        Some((meant, 1)) => Verdict::Fault(unknown(name, meant)),
+        Some((meant, _)) => Verdict::Warn(unknown(name, meant)),
+        None => Verdict::Warn(Finding::new("PC007", name, "unknown, and has no effect", "")),
+    }
+}
+
+/// A name without one of our prefixes: `CONSUMER_COUNT`, `kafka_servers`. Only the settings of the table are compared.
+fn judge_stranger(name: &str) -> Verdict {
+    let upper = name.to_ascii_uppercase();
+    if upper != name && looks_ours(&upper) && resolve(&upper).is_some() {
+        return Verdict::Warn(unknown(name, &upper));
+    }
+    let near = |known: &&str| {
+        known.len().abs_diff(name.len()) <= 1
+            && known.len() > 8
+            && distance(name.as_bytes(), known.as_bytes()) == 1
+    };
+    match table_names().find(near) {
+        Some(meant) => Verdict::Fault(unknown(name, meant)),
+        None => Verdict::Ignore,
+    }
+}
+
+fn unknown(name: &str, meant: &str) -> Finding {
+    Finding::new("PC007", name, "unknown", format!("Did you mean {meant}?"))
+}
+
+fn table_names() -> impl Iterator<Item = &'static str> {
+    SETTINGS.iter().flat_map(|s| std::iter::once(s.name).chain(s.aliases.iter().copied()))
+}
+
+fn known_names() -> Vec<String> {
+    let mut names: Vec<String> = table_names().map(str::to_owned).collect();
+    for property in property::all() {
+        for role in [Role::Both, Role::Consumer, Role::Producer] {
+            let name = property.variable(role);
+            if property.is_for(role) && property.secret {
+                names.push(format!("{name}_FILE"));
+            }
+            if property.is_for(role) {
+                names.push(name);
+            }
+        }
+    }
+    names
+}
+
+/// Kubernetes puts `<SERVICE>_PORT=tcp://…` and the like into every pod: a service named `kafka` must not break us.
+fn is_service_link(name: &str, value: &str) -> bool {
+    let address = value.starts_with("tcp://") || value.starts_with("udp://");
+    let transport = ["_TCP_", "_UDP_"].iter().any(|part| name.contains(part))
+        || name.ends_with("_TCP")
+        || name.ends_with("_UDP");
+    let service = ["_SERVICE_HOST", "_SERVICE_PORT"]
+        .iter()
+        .any(|part| name.split_once(part).is_some_and(|(_, rest)| rest.is_empty() || rest.starts_with('_')));
+    address || transport || service || name.starts_with("KAFKA_PORT_")
+}
+
+/// Names of our own test set-up.
+fn is_tooling(name: &str) -> bool {
+    name.starts_with("PROCESSOR_TEST_")
+        || name.starts_with("KAFKA_TEST_") && !name.starts_with("KAFKA_TEST_MOCK_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn service_links_are_ignored() {
+        let links = [
+            ("KAFKA_PORT", "tcp://10.0.0.1:9092"),
+            ("KAFKA_PORT_9092_TCP", "tcp://10.0.0.1:9092"),
+            ("KAFKA_PORT_9092_TCP_ADDR", "10.0.0.1"),
+            ("KAFKA_SERVICE_HOST", "10.0.0.1"),
+            ("KAFKA_SERVICE_PORT_CLIENT", "9092"),
+            ("KAFKA_UI_SERVICE_PORT", "8080"),
+            ("KAFKA_BROKERS_PORT", "tcp://10.0.0.1:9092"),
+            ("PROCESSOR_SERVICE_HOST", "10.0.0.1"),
+            ("WORKER_PORT_80_UDP_PROTO", "udp"),
+        ];
+        for (name, value) in links {
+            assert!(resolve(name).is_none() && matches!(judge(name, value), Verdict::Ignore), "{name}");
+        }
+    }
+
+    #[test]
+    fn one_edit_is_a_fault_and_more_is_a_warning() {
+        for name in [
+            "KAFKA_SALS_USERNAME",
+            "WORKERPOOL_",
+            "WORKER_POL",
+            "CONSUMER_COUNT",
+            "KAFKA_LINGERMS",
+            "KAKFA_SERVERS",
+        ] {
+            let expected = name != "WORKERPOOL_";
+            assert_eq!(matches!(judge(name, ""), Verdict::Fault(_)), expected, "{name}");
+        }
+        for name in ["KAFKA_HOME", "KAFKA_ADVERTISED_LISTENERS", "PROCESSOR_WORKERS", "kafka_servers"] {
+            assert!(matches!(judge(name, ""), Verdict::Warn(_)), "{name}");
+        }
+        for name in ["PATH", "HOME", "KAFKA_TEST_SERVERS", "RUST_BACKTRACE"] {
+            assert!(matches!(judge(name, ""), Verdict::Ignore), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_a_secret_has_a_file_twin() {
+        assert!(resolve("KAFKA_SASL_PASSWORD_FILE").is_some_and(|known| known.file));
+        assert!(resolve("KAFKA_CONSUMER_SSL_KEY_PEM_FILE").is_some_and(|known| known.file));
+        assert!(
+            resolve("KAFKA_SASL_OAUTHBEARER_ASSERTION_PRIVATE_KEY_FILE").is_some_and(|known| !known.file)
+        );
+        assert!(resolve("KAFKA_GROUP_ID_FILE").is_none());
+        assert!(matches!(judge("KAFKA_GROUP_ID_FILE", ""), Verdict::Fault(_)));
+    }
+}

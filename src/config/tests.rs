@@ -1,0 +1,454 @@
+//! The configuration as a whole: the historic quick start, every fault at once, no secret anywhere, no panic ever.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const MINIMUM: &[(&str, &str)] = &[
+    ("KAFKA_SERVERS", "localhost"),
+    ("KAFKA_GROUP_ID", "group"),
+    ("KAFKA_CONSUMER_TOPICS", "in"),
+    ("KAFKA_OUTPUT_TOPIC", "out"),
+];
+
+fn read(variables: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Loaded, Faults> {
+    let environment = variables.iter().map(|(name, value)| (name.into(), value.into()));
+    load(environment, flags.iter().map(|(name, value)| ((*name).to_owned(), value.into())).collect())
+}
+
+/// The minimum and these variables.
+fn with(variables: &[(&str, &str)]) -> Result<Loaded, Faults> {
+    read(&[MINIMUM, variables].concat(), &[])
+}
+
+/// Code and name of each fault.
+fn faults(variables: &[(&str, &str)]) -> Vec<(&'static str, String)> {
+    match with(variables) {
+        Ok(_) => vec![],
+        Err(faults) => faults.faults.into_iter().map(|fault| (fault.code, fault.name)).collect(),
+    }
+}
+
+fn assert_fault(code: &str, variables: &[(&str, &str)]) {
+    let found = faults(variables);
+    let one = found.len() == 1 && found[0].0 == code;
+    assert!(one, "{variables:?}: expected one {code}, got {found:?}");
+}
+
+#[track_caller]
+fn assert_good(variables: &[(&str, &str)]) -> Loaded {
+    with(variables).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+#[test]
+fn the_historic_quick_start() {
+    let variables = [
+        ("KAFKA_SERVERS", "localhost"),
+        ("KAFKA_GROUP_ID", "myGroup"),
+        ("KAFKA_CONSUMER_TOPICS", "input_topic"),
+        ("KAFKA_CONSUMER_TOPIC", "output_topic"),
+        ("KAFKA_OFFSET_RESET", "earliest"),
+        ("KAFKA_AUTO_OFFSET_STORE", "false"),
+        ("WORKER_POOL", "6"),
+        ("TASKS_PICK_UP", "2"),
+        ("CONSUMERS_COUNT", "2"),
+        ("PRODUCERS_COUNT", "2"),
+    ];
+    let loaded = read(&variables, &[]).unwrap();
+    let config = loaded.config;
+    assert_eq!(loaded.warnings, []);
+    assert_eq!((config.group_id.as_str(), config.output_topic.as_str()), ("myGroup", "output_topic"));
+    assert_eq!(config.input_topics, ["input_topic"]);
+    assert_eq!(config.dead_letter_topic.as_deref(), Some("dlq.myGroup"));
+    assert_eq!((config.workers, config.tasks_pick_up), (6, Some(2)));
+    assert_eq!(config.offset_reset, OffsetReset::Earliest);
+    assert_eq!(config.consumer_properties.get("bootstrap.servers"), Some("localhost:9092"));
+    assert_eq!(config.consumer_properties.get("group.id"), Some("myGroup"));
+    assert_eq!(config.producer_properties.get("group.id"), None);
+}
+
+#[test]
+fn defaults_are_those_of_the_table() {
+    let config = assert_good(&[]).config;
+    assert_eq!((config.workers, config.consumers, config.producers), (6, 2, 2));
+    assert_eq!(config.tasks_pick_up, None);
+    assert_eq!((config.offset_reset, config.order), (OffsetReset::Error, Order::Key));
+    assert_eq!((config.on_failure, config.partitioning), (OnFailure::DeadLetter, Partitioning::Murmur2));
+    assert_eq!((config.max_in_flight, config.max_in_flight_bytes), (10_000, 64 << 20));
+    assert_eq!(config.retry.attempts, 3);
+    assert_eq!(config.retry.backoff, Duration::from_millis(200));
+    assert_eq!(config.retry.backoff_max, Duration::from_secs(30));
+    assert_eq!(config.commit_interval, Duration::from_secs(1));
+    assert_eq!(config.drain_timeout, Duration::from_secs(25));
+    assert_eq!(config.http, Http::Default("0.0.0.0:8890".parse().unwrap()));
+    assert_eq!(config.log_filter, "info");
+}
+
+/// Each setting reaches a field of its own: a value that is not the default changes exactly what it should.
+#[test]
+fn each_setting_changes_its_own_field() {
+    let mut expected = assert_good(&[]).config;
+    let check = |name, value, expected: &Config| {
+        assert_eq!(assert_good(&[(name, value)]).config, *expected, "{name}")
+    };
+    macro_rules! sets {
+        ($($name:literal = $text:literal => $($field:ident).+ = $value:expr;)*) => {$(
+            let before = std::mem::replace(&mut expected.$($field).+, $value);
+            check($name, $text, &expected);
+            expected.$($field).+ = before;
+        )*};
+    }
+    sets! {
+        "KAFKA_OFFSET_RESET" = "Latest" => offset_reset = OffsetReset::Latest;
+        "WORKER_POOL" = " 7 " => workers = 7;
+        "TASKS_PICK_UP" = "8" => tasks_pick_up = Some(8);
+        "CONSUMERS_COUNT" = "9" => consumers = 9;
+        "PRODUCERS_COUNT" = "10" => producers = 10;
+        "PROCESSOR_ORDER" = "unordered" => order = Order::Unordered;
+        "PROCESSOR_PARTITIONING" = "round-robin" => partitioning = Partitioning::RoundRobin;
+        "KAFKA_DLQ_TOPIC" = "dead" => dead_letter_topic = Some("dead".into());
+        "PROCESSOR_ON_FAILURE" = "skip" => on_failure = OnFailure::Skip;
+        "PROCESSOR_RETRY_ATTEMPTS" = "11" => retry.attempts = 11;
+        "PROCESSOR_RETRY_BACKOFF" = "12ms" => retry.backoff = Duration::from_millis(12);
+        "PROCESSOR_RETRY_BACKOFF_MAX" = "1h30m" => retry.backoff_max = Duration::from_secs(5400);
+        "PROCESSOR_MAX_IN_FLIGHT" = "13" => max_in_flight = 13;
+        "PROCESSOR_MAX_IN_FLIGHT_BYTES" = "64MB" => max_in_flight_bytes = 64_000_000;
+        "PROCESSOR_COMMIT_INTERVAL" = "250ms" => commit_interval = Duration::from_millis(250);
+        "PROCESSOR_DRAIN_TIMEOUT" = "0s" => drain_timeout = Duration::ZERO;
+        "PROCESSOR_HTTP_ADDR" = "off" => http = Http::Off;
+        "PROCESSOR_LOG_FORMAT" = "text" => log_format = LogFormat::Text;
+        "RUST_LOG" = "processor=debug" => log_filter = "processor=debug".into();
+    }
+}
+
+#[test]
+fn every_fault_is_reported_at_once_under_the_name_the_user_typed() {
+    let variables = [
+        ("KAFKA_BROKERS", "kafka://localhost:9092"),
+        ("WORKER_POOL", "six"),
+        ("PROCESSOR_COMMIT_INTERVAL", "5"),
+        ("KAFKA_OUTPUT_TOPIC", "a b"),
+        ("KAFKA_SALS_USERNAME", "me"),
+        ("KAFKA_ACKS", "1"),
+        ("KAFKA_MAX_POLL_RECORDS", "500"),
+        ("KAFKA_LINGER_MS", "-1"),
+        ("KAFKA_AUTO_OFFSET_STORE", "true"),
+    ];
+    let found = read(&variables, &[("PRODUCERS_COUNT", "0")]).unwrap_err();
+    let mut names: Vec<_> = found.faults.iter().map(|fault| (fault.code, fault.name.as_str())).collect();
+    names.sort_unstable();
+    let expected = [
+        ("PC001", "KAFKA_CONSUMER_TOPICS"),
+        ("PC001", "KAFKA_GROUP_ID"),
+        ("PC003", "--producers-count"),
+        ("PC003", "KAFKA_LINGER_MS"),
+        ("PC003", "WORKER_POOL"),
+        ("PC005", "PROCESSOR_COMMIT_INTERVAL"),
+        ("PC006", "KAFKA_BROKERS"),
+        ("PC007", "KAFKA_SALS_USERNAME"),
+        ("PC012", "KAFKA_MAX_POLL_RECORDS"),
+        ("PC019", "KAFKA_OUTPUT_TOPIC"),
+        ("PC020", "KAFKA_ACKS"),
+        ("PC020", "KAFKA_AUTO_OFFSET_STORE"),
+    ];
+    assert_eq!(names, expected);
+    let text = found.to_string();
+    assert!(text.starts_with("error: 12 settings are wrong\n"), "{text}");
+    assert!(text.contains("WORKER_POOL=\"six\""), "{text}");
+    assert!(text.contains("not a number (from the environment). Expected 1–1024; default 6."), "{text}");
+    assert!(text.contains("a number without its unit"), "{text}");
+    assert!(text.contains("Did you mean KAFKA_SASL_USERNAME?"), "{text}");
+}
+
+#[test]
+fn empty_is_unset() {
+    let loaded =
+        assert_good(&[("WORKER_POOL", " "), ("KAFKA_SASL_PASSWORD_FILE", ""), ("KAFKA_LINGER_MS", "")]);
+    assert_eq!(loaded.config.workers, 6);
+    let row = loaded.settings.rows.iter().find(|row| row.name == "WORKER_POOL").unwrap();
+    assert_eq!((row.value.as_deref(), row.source.as_str()), (Some("6"), "environment (empty, default used)"));
+    assert!(!row.changed);
+    let missing = read(&[("KAFKA_BROKERS", "")], &[]).unwrap_err();
+    assert!(missing.faults.iter().any(|f| f.name == "KAFKA_BROKERS" && f.code == "PC001"), "{missing}");
+}
+
+#[test]
+fn flags_win_and_aliases_must_agree() {
+    let loaded = read(
+        &[MINIMUM, &[("WORKER_POOL", "x"), ("KAFKA_BROKERS", "a")]].concat(),
+        &[("WORKER_POOL", "3"), ("KAFKA_SERVERS", "b")],
+    );
+    let loaded = loaded.unwrap();
+    assert_eq!(loaded.config.workers, 3);
+    assert_eq!(loaded.config.producer_properties.get("bootstrap.servers"), Some("b:9092"));
+    let row = loaded.settings.rows.iter().find(|row| row.name == "WORKER_POOL").unwrap();
+    assert_eq!(row.source, "flag --worker-pool");
+    assert_fault("PC004", &[("KAFKA_BROKERS", "other")]);
+    assert_good(&[("KAFKA_BROKERS", "localhost")]);
+    assert_fault("PC004", &[("KAFKA_LINGER_MS", "1"), ("KAFKA_QUEUE_BUFFERING_MAX_MS", "2")]);
+}
+
+#[test]
+fn topics_must_not_go_round() {
+    assert_fault("PC009", &[("KAFKA_DLQ_TOPIC", "in")]);
+    assert_fault("PC009", &[("KAFKA_DLQ_TOPIC", "out")]);
+    let same = [&MINIMUM[..3], &[("KAFKA_CONSUMER_TOPIC", "in")]].concat();
+    assert_eq!(read(&same, &[]).unwrap_err().faults[0].code, "PC009");
+    let pattern = [&MINIMUM[..2], &MINIMUM[3..], &[("KAFKA_INPUT_TOPICS", "^in.*")]].concat();
+    assert_eq!(read(&pattern, &[]).unwrap_err().faults[0].name, "KAFKA_INPUT_TOPICS");
+    let group = [&MINIMUM[..1], &MINIMUM[2..], &[("KAFKA_GROUP_ID", "my group")]].concat();
+    assert_eq!(read(&group, &[]).unwrap_err().faults[0].code, "PC019");
+    assert!(read(&[&group[..], &[("KAFKA_DLQ_TOPIC", "off")]].concat(), &[]).is_ok());
+}
+
+#[test]
+fn without_a_dead_letter_topic_a_failure_stops() {
+    let loaded = assert_good(&[("KAFKA_DLQ_TOPIC", "OFF")]);
+    assert_eq!((loaded.config.on_failure, loaded.config.dead_letter_topic), (OnFailure::Stop, None));
+    let row = loaded.settings.rows.iter().find(|row| row.name == "PROCESSOR_ON_FAILURE").unwrap();
+    assert_eq!((row.value.as_deref(), row.changed), (Some("stop"), false));
+    assert_fault("PC022", &[("KAFKA_DLQ_TOPIC", "off"), ("PROCESSOR_ON_FAILURE", "dlq")]);
+    assert_fault("PC003", &[("KAFKA_DLQ_TOPIC", "off"), ("PROCESSOR_ON_FAILURE", "drop")]);
+    assert_good(&[("KAFKA_DLQ_TOPIC", "off"), ("PROCESSOR_ON_FAILURE", "skip")]);
+}
+
+#[test]
+fn properties_go_to_the_client_that_has_them_and_the_special_one_wins() {
+    let config = assert_good(&[
+        ("KAFKA_LINGER_MS", "7"),
+        ("KAFKA_CLIENT_ID", "both"),
+        ("KAFKA_CONSUMER_CLIENT_ID", "reader"),
+        ("KAFKA_FETCH_MIN_BYTES", "9"),
+        ("KAFKA_GROUP_INSTANCE_ID", "pod-0"),
+        ("KAFKA_ENABLE_AUTO_COMMIT", "false"),
+    ])
+    .config;
+    let (consumer, producer) = (&config.consumer_properties, &config.producer_properties);
+    assert_eq!((consumer.get("linger.ms"), producer.get("linger.ms")), (None, Some("7")));
+    assert_eq!((consumer.get("client.id"), producer.get("client.id")), (Some("reader"), Some("both")));
+    assert_eq!((consumer.get("fetch.min.bytes"), producer.get("fetch.min.bytes")), (Some("9"), None));
+    assert_eq!(consumer.get("group.instance.id"), Some("pod-0"));
+    assert_eq!(consumer.get("enable.auto.commit"), Some("false"));
+    assert_fault("PC003", &[("KAFKA_CONSUMER_LINGER_MS", "7")]);
+}
+
+#[test]
+fn what_would_break_a_guarantee_is_refused() {
+    let refused = [
+        ("KAFKA_ENABLE_AUTO_COMMIT", "true"),
+        ("KAFKA_ENABLE_AUTO_OFFSET_STORE", "true"),
+        ("KAFKA_REQUEST_REQUIRED_ACKS", "1"),
+        ("KAFKA_ENABLE_IDEMPOTENCE", "false"),
+        ("KAFKA_TRANSACTIONAL_ID", "x"),
+        ("KAFKA_CONSUMER_ISOLATION_LEVEL", "read_uncommitted"),
+        ("KAFKA_CONSUMER_GROUP_ID", "x"),
+        ("KAFKA_PRODUCER_BOOTSTRAP_SERVERS", "x"),
+        ("KAFKA_METADATA_BROKER_LIST", "x"),
+        ("KAFKA_PARTITION_ASSIGNMENT_STRATEGY", "sticky"),
+        ("KAFKA_MESSAGE_TIMEOUT_MS", "1000"),
+        ("KAFKA_DELIVERY_TIMEOUT_MS", "1000"),
+        ("KAFKA_AUTO_OFFSET_RESET", "earliest"),
+        ("KAFKA_ENABLE_PARTITION_EOF", "true"),
+        ("KAFKA_PARTITIONER", "random"),
+        ("KAFKA_DELIVERY_REPORT_ONLY_ERROR", "true"),
+        ("KAFKA_QUEUING_STRATEGY", "lifo"),
+        ("KAFKA_RETRIES", "3"),
+        ("KAFKA_MAX_IN_FLIGHT", "6"),
+        ("KAFKA_GROUP_PROTOCOL", "consumer"),
+        ("KAFKA_PLUGIN_LIBRARY_PATHS", "x"),
+        ("KAFKA_LOG_QUEUE", "true"),
+        ("KAFKA_ENABLED_EVENTS", "1"),
+        ("KAFKA_DR_MSG_CB", "x"),
+        ("KAFKA_BUILTIN_FEATURES", "x"),
+        ("KAFKA_TEST_MOCK_NUM_BROKERS", "3"),
+    ];
+    for variable in refused {
+        assert_fault("PC020", &[variable]);
+    }
+}
+
+#[test]
+fn half_a_security_setting_is_a_fault() {
+    let (user, password) = (("KAFKA_SASL_USERNAME", "me"), ("KAFKA_SASL_PASSWORD", "pw"));
+    let (mechanism, protocol) = (("KAFKA_SASL_MECHANISM", "PLAIN"), ("KAFKA_SECURITY_PROTOCOL", "SASL_SSL"));
+    let loaded = assert_good(&[user, password, mechanism, protocol]);
+    assert_eq!(loaded.config.producer_properties.get("security.protocol"), Some("sasl_ssl"));
+    for three in [[user, password, mechanism], [user, password, protocol], [user, mechanism, protocol]] {
+        assert_fault("PC010", &three);
+    }
+    assert_fault("PC010", &[mechanism, protocol]);
+    assert_fault("PC010", &[user, password, mechanism, ("KAFKA_SECURITY_PROTOCOL", "ssl")]);
+    assert_fault("PC010", &[("KAFKA_SSL_CA_LOCATION", env!("CARGO_MANIFEST_DIR"))]);
+    assert_fault(
+        "PC011",
+        &[("KAFKA_SSL_CA_LOCATION", "/nowhere/ca.pem"), ("KAFKA_SECURITY_PROTOCOL", "ssl")],
+    );
+}
+
+#[test]
+fn warnings_become_faults_when_asked() {
+    let doubtful = [("KAFKA_QUEUE_BUFFERING_MAX_MESSAGES", "100"), ("KAFKA_HOME", "/opt/kafka")];
+    let loaded = assert_good(&doubtful);
+    let codes: Vec<_> = loaded.warnings.iter().map(|warning| warning.code).collect();
+    assert_eq!(codes, ["PC007", "PC024"]);
+    let strict = [&doubtful[..], &[("PROCESSOR_STRICT_CONFIG", "yes")]].concat();
+    assert_eq!(faults(&strict).len(), 2);
+}
+
+#[test]
+fn a_queue_is_never_shorter_than_what_may_be_in_flight() {
+    let queue = |variables: &[(&str, &str)]| {
+        let config = assert_good(variables).config;
+        config.producer_properties.get("queue.buffering.max.messages").map(str::to_owned)
+    };
+    assert_eq!(queue(&[]).as_deref(), Some("100000"));
+    assert_eq!(queue(&[("PROCESSOR_MAX_IN_FLIGHT", "200000")]).as_deref(), Some("200000"));
+}
+
+/// A file of this test run with this content.
+fn file(name: &str, content: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("processor-config-{}-{name}", std::process::id()));
+    std::fs::write(&path, content).unwrap();
+    path
+}
+
+const SASL: &[(&str, &str)] = &[
+    ("KAFKA_SASL_USERNAME", "me"),
+    ("KAFKA_SASL_MECHANISM", "PLAIN"),
+    ("KAFKA_SECURITY_PROTOCOL", "sasl_ssl"),
+];
+
+#[test]
+fn a_secret_may_come_from_a_file() {
+    let path = file("secret", " s3cret \r\n");
+    let from_file = ("KAFKA_SASL_PASSWORD_FILE", path.to_str().unwrap());
+    let loaded = assert_good(&[SASL, &[from_file]].concat());
+    assert_eq!(loaded.config.consumer_properties.get("sasl.password"), Some(" s3cret "));
+    assert_fault("PC004", &[SASL, &[from_file, ("KAFKA_SASL_PASSWORD", "x")]].concat());
+    let absent = faults(&[SASL, &[("KAFKA_SASL_PASSWORD_FILE", "/nowhere")]].concat());
+    assert!(absent.contains(&("PC011", "KAFKA_SASL_PASSWORD_FILE".into())), "{absent:?}");
+    std::fs::remove_file(path).unwrap();
+}
+
+/// Puts one secret wherever a user may put it, and looks for it in everything that can be printed.
+#[test]
+fn a_secret_is_never_shown() {
+    const CANARY: &str = "canary-7f3a";
+    let path = file("canary", CANARY);
+    let url = format!("kafka://me:{CANARY}@host:9092");
+    let key = format!("-----BEGIN PRIVATE KEY-----{CANARY}");
+    let places: &[(&str, &str)] = &[
+        ("KAFKA_SASL_PASSWORD", CANARY),
+        ("KAFKA_SASL_PASSWORD_FILE", CANARY),
+        ("KAFKA_CONSUMER_SASL_PASSWORD_FILE", path.to_str().unwrap()),
+        ("KAFKA_PRODUCER_SASL_PASSWORD", CANARY),
+        ("KAFKA_SSL_KEY_PASSWORD", CANARY),
+        ("KAFKA_SSL_KEY_PEM", CANARY),
+        ("KAFKA_SSL_KEY_LOCATION", &key),
+        ("KAFKA_SSL_KEYSTORE_PASSWORD", CANARY),
+        ("KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET", CANARY),
+        ("KAFKA_SASL_OAUTHBEARER_CONFIG", CANARY),
+        ("KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL", CANARY),
+        ("KAFKA_SASL_KERBEROS_KINIT_CMD", CANARY),
+        ("KAFKA_SASL_JAAS_CONFIG", CANARY),
+        ("KAFKA_SALS_PASSWORD", CANARY),
+        ("KAFKA_SOMETHING_ELSE", CANARY),
+        ("KAFKA_PLUGIN_LIBRARY_PATHS", CANARY),
+        ("KAFKA_BROKERS", &url),
+        ("KAFKA_GROUP_ID_FILE", CANARY),
+    ];
+    let mut printed = Vec::new();
+    let one_by_one = places.iter().map(std::slice::from_ref).chain([places]);
+    for variables in one_by_one {
+        for base in [&[] as &[(&str, &str)], SASL, MINIMUM] {
+            let variables = [MINIMUM, base, variables].concat();
+            printed.push(match read(&variables, &[]) {
+                Ok(loaded) => {
+                    let json = serde_json::to_string(&loaded.settings).unwrap();
+                    format!("{loaded:?}\n{}\n{json}\n{}", loaded.settings, Warnings(&loaded.warnings))
+                }
+                Err(faults) => {
+                    let json = serde_json::to_string(&faults).unwrap();
+                    format!("{faults:?}\n{faults}\n{}\n{json}", faults.settings)
+                }
+            });
+        }
+    }
+    std::fs::remove_file(path).unwrap();
+    for text in printed {
+        assert!(!text.contains(CANARY), "{text}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn bytes_that_are_no_text_are_a_fault_that_names_the_variable() {
+    use std::os::unix::ffi::OsStringExt;
+    let broken = || OsString::from_vec(vec![b'a', 0xff]);
+    let environment = vec![
+        ("WORKER_POOL".into(), broken()),
+        ("PATH".into(), broken()),
+        (OsString::from_vec(b"KAFKA_\xff".to_vec()), "x".into()),
+    ];
+    let found = load(environment, vec![]).unwrap_err();
+    let names: Vec<_> = found.faults.iter().filter(|f| f.code == "PC008").map(|f| f.name.as_str()).collect();
+    assert_eq!(names, ["KAFKA_\u{fffd}", "WORKER_POOL"]);
+}
+
+/// Names that exist, with and without a slip, and any others.
+fn name() -> impl Strategy<Value = String> {
+    let settings: Vec<String> = SETTINGS
+        .iter()
+        .flat_map(|s| s.aliases.iter().chain([&s.name]))
+        .map(|name| (*name).to_owned())
+        .collect();
+    let properties: Vec<String> =
+        super::property::all().map(|p| p.variable(super::property::Role::Both)).collect();
+    let suffixes = prop::sample::select(vec!["", "", "", "_FILE", "S", "_PORT"]);
+    let known = prop::sample::select([settings, properties].concat());
+    prop_oneof![
+        6 => (known, suffixes).prop_map(|(name, suffix)| format!("{name}{suffix}")),
+        1 => "(KAFKA|PROCESSOR|WORKER)_[A-Z_]{0,12}",
+        1 => any::<String>(),
+    ]
+}
+
+fn value() -> impl Strategy<Value = OsString> {
+    let words =
+        ["", "off", "auto", "true", "6", "-1", "30s", "64MiB", "a,b", "tcp://x", "PLAIN", "sasl_ssl", "\0"];
+    prop_oneof![
+        3 => prop::sample::select(words.to_vec()).prop_map(OsString::from),
+        2 => any::<String>().prop_map(OsString::from),
+        1 => prop::collection::vec(any::<u8>(), 0..20).prop_map(bytes),
+    ]
+}
+
+#[cfg(unix)]
+fn bytes(bytes: Vec<u8>) -> OsString {
+    std::os::unix::ffi::OsStringExt::from_vec(bytes)
+}
+
+#[cfg(not(unix))]
+fn bytes(bytes: Vec<u8>) -> OsString {
+    String::from_utf8_lossy(&bytes).into_owned().into()
+}
+
+proptest! {
+    #[test]
+    fn no_environment_makes_it_panic(
+        variables in prop::collection::vec((name().prop_map(OsString::from), value()), 0..12),
+        flags in prop::collection::vec((name(), value()), 0..3),
+    ) {
+        match load(variables, flags) {
+            Ok(loaded) => drop(format!("{:?} {}", loaded, loaded.settings)),
+            Err(faults) => {
+                prop_assert!(!faults.faults.is_empty());
+                prop_assert!(faults.to_string().lines().count() > faults.faults.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! One pass over the text of the settings: every fault is noted and the pass goes on, with the default in place of what
+//! was wrong, so that the user sees all of them at once.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+
+use super::clients::{self, Basics};
+use super::finding::{Finding, Report};
+use super::given::Given;
+use super::pass::{Pass, Wrong};
+use super::property::Role;
+use super::raw::Raw;
+use super::{Config, Http, LogFormat, OffsetReset, OnFailure, Order, Partitioning, Retry};
+use super::{parse, security, servers, topics};
+
+/// What came of the pass. The configuration is of use only if nothing was at fault.
+pub(super) struct Passed {
+    pub config: Config,
+    /// Values in effect that differ from what was typed, by setting.
+    pub effective: BTreeMap<&'static str, String>,
+    /// `PROCESSOR_STRICT_CONFIG`.
+    pub strict: bool,
+}
+
+/// Checks everything.
+pub(super) fn check(given: &Given, report: &mut Report) -> Passed {
+    let raw = Raw::read(given);
+    let mut pass = Pass { given, report, effective: BTreeMap::new() };
+    let strict = pass.switch("PROCESSOR_STRICT_CONFIG", &raw.processor_strict_config);
+    let config = pass.config(&raw);
+    pass.across(&config);
+    Passed { config, effective: pass.effective, strict }
+}
+
+impl Pass<'_> {
+    fn config(&mut self, raw: &Raw) -> Config {
+        self.refuse_auto_store(raw);
+        let servers = self.servers(raw);
+        let group_id = self.text("KAFKA_GROUP_ID", &raw.kafka_group_id, |text| Ok(text.to_owned()));
+        let dead_letter_topic = self.dead_letter_topic(raw, &group_id);
+        let max_in_flight = self.count("PROCESSOR_MAX_IN_FLIGHT", &raw.processor_max_in_flight);
+        let [consumer_properties, producer_properties] =
+            self.clients(&Basics { servers: &servers, group: &group_id, max_in_flight });
+        Config {
+            input_topics: self
+                .text("KAFKA_CONSUMER_TOPICS", &raw.kafka_consumer_topics, |text| topic(topics::names(text))),
+            output_topic: self
+                .text("KAFKA_CONSUMER_TOPIC", &raw.kafka_consumer_topic, |text| topic(topics::name(text))),
+            offset_reset: self.offset_reset(raw),
+            workers: whole(self.count("WORKER_POOL", &raw.worker_pool)),
+            tasks_pick_up: self.tasks_pick_up(raw),
+            consumers: whole(self.count("CONSUMERS_COUNT", &raw.consumers_count)),
+            producers: whole(self.count("PRODUCERS_COUNT", &raw.producers_count)),
+            order: self.order(raw),
+            retry: self.retry(raw),
+            on_failure: self.on_failure(raw, dead_letter_topic.is_some()),
+            max_in_flight: whole(max_in_flight),
+            max_in_flight_bytes: whole(
+                self.size("PROCESSOR_MAX_IN_FLIGHT_BYTES", &raw.processor_max_in_flight_bytes),
+            ),
+            commit_interval: self.duration("PROCESSOR_COMMIT_INTERVAL", &raw.processor_commit_interval),
+            drain_timeout: self.duration("PROCESSOR_DRAIN_TIMEOUT", &raw.processor_drain_timeout),
+            partitioning: self.partitioning(raw),
+            http: self.http(raw),
+            log_filter: self.log_filter(raw),
+            log_format: self.log_format(raw),
+            group_id,
+            dead_letter_topic,
+            consumer_properties,
+            producer_properties,
+        }
+    }
+
+    /// What only several settings together can tell.
+    fn across(&mut self, config: &Config) {
+        for (name, rule) in topics::loops(config) {
+            let finding = self.about(name, "PC009", rule, "Name another topic.");
+            self.report.fault(finding);
+        }
+        if config.retry.backoff > config.retry.backoff_max {
+            let rule = "more than PROCESSOR_RETRY_BACKOFF_MAX";
+            let finding =
+                self.about("PROCESSOR_RETRY_BACKOFF", "PC003", rule, "Lower it or raise the other.");
+            self.report.fault(finding);
+        }
+    }
+
+    fn clients(&mut self, basics: &Basics<'_>) -> [clients::Properties; 2] {
+        let accepted = clients::accept(self.given, self.report);
+        clients::look_at_queue(basics, &accepted, self.report);
+        [Role::Consumer, Role::Producer].map(|role| {
+            security::look_at(role, &accepted, self.report);
+            clients::properties(role, basics, &accepted)
+        })
+    }
+
+    fn refuse_auto_store(&mut self, raw: &Raw) {
+        self.read("KAFKA_AUTO_OFFSET_STORE", &raw.kafka_auto_offset_store, |text| {
+            match parse::switch(text)? {
+                false => Ok(()),
+                true => Err(Wrong(
+                    "PC020",
+                    "refused: an offset stored before its result is safe loses the record in a crash".into(),
+                    Some("Set it to false, or remove it.".into()),
+                )),
+            }
+        });
+    }
+
+    fn servers(&mut self, raw: &Raw) -> String {
+        let servers = self.text("KAFKA_SERVERS", &raw.kafka_servers, |text| {
+            servers::bootstrap(text).map_err(|rule| Wrong("PC006", rule, None))
+        });
+        self.effective.insert("KAFKA_SERVERS", servers.clone());
+        servers
+    }
+
+    fn dead_letter_topic(&mut self, raw: &Raw, group: &str) -> Option<String> {
+        let name = "KAFKA_DLQ_TOPIC";
+        let topic = match &raw.kafka_dlq_topic {
+            Some(text) if text.eq_ignore_ascii_case("off") => return None,
+            Some(_) => self.text(name, &raw.kafka_dlq_topic, |text| topic(topics::name(text))),
+            None => self.default_dead_letter_topic(group),
+        };
+        self.effective.insert(name, topic.clone());
+        Some(topic)
+    }
+
+    fn default_dead_letter_topic(&mut self, group: &str) -> String {
+        let topic = format!("dlq.{group}");
+        if !group.is_empty() && topics::name(&topic).is_err() {
+            let rule = "its default, dlq.<group>, would not be the name of a topic";
+            self.report.fault(Finding::new("PC019", "KAFKA_DLQ_TOPIC", rule, "Set it, or set it to off."));
+        }
+        topic
+    }
+
+    fn on_failure(&mut self, raw: &Raw, has_topic: bool) -> OnFailure {
+        use OnFailure::{DeadLetter, Skip, Stop};
+        let name = "PROCESSOR_ON_FAILURE";
+        let words = [("dlq", DeadLetter), ("skip", Skip), ("stop", Stop)];
+        match self.choice(name, &raw.processor_on_failure, &words) {
+            Some(DeadLetter) | None if has_topic => DeadLetter,
+            None => Stop,
+            Some(DeadLetter)
+                if raw
+                    .processor_on_failure
+                    .as_deref()
+                    .is_some_and(|text| text.eq_ignore_ascii_case("dlq")) =>
+            {
+                let rule = "there is no dead-letter topic: KAFKA_DLQ_TOPIC is off";
+                let fix = "Set it to stop or skip, or name a KAFKA_DLQ_TOPIC.";
+                let finding = self.about(name, "PC022", rule, fix);
+                self.report.fault(finding);
+                Stop
+            }
+            Some(DeadLetter) => {
+                self.effective.insert(name, "stop".into());
+                Stop
+            }
+            Some(chosen) => chosen,
+        }
+    }
+
+    fn offset_reset(&mut self, raw: &Raw) -> OffsetReset {
+        use OffsetReset::{Earliest, Error, Latest};
+        let words = [("earliest", Earliest), ("latest", Latest), ("error", Error)];
+        self.choice("KAFKA_OFFSET_RESET", &raw.kafka_offset_reset, &words).unwrap_or(Error)
+    }
+
+    fn order(&mut self, raw: &Raw) -> Order {
+        use Order::{Key, Partition, Unordered};
+        let words = [("key", Key), ("partition", Partition), ("unordered", Unordered)];
+        self.choice("PROCESSOR_ORDER", &raw.processor_order, &words).unwrap_or(Key)
+    }
+
+    fn partitioning(&mut self, raw: &Raw) -> Partitioning {
+        use Partitioning::{Murmur2, RoundRobin, SamePartition};
+        let words = [("murmur2", Murmur2), ("same-partition", SamePartition), ("round-robin", RoundRobin)];
+        self.choice("PROCESSOR_PARTITIONING", &raw.processor_partitioning, &words).unwrap_or(Murmur2)
+    }
+
+    fn retry(&mut self, raw: &Raw) -> Retry {
+        let attempts = self.count("PROCESSOR_RETRY_ATTEMPTS", &raw.processor_retry_attempts);
+        Retry {
+            attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+            backoff: self.duration("PROCESSOR_RETRY_BACKOFF", &raw.processor_retry_backoff),
+            backoff_max: self.duration("PROCESSOR_RETRY_BACKOFF_MAX", &raw.processor_retry_backoff_max),
+        }
+    }
+
+    fn tasks_pick_up(&mut self, raw: &Raw) -> Option<usize> {
+        let name = "TASKS_PICK_UP";
+        let adapts = raw.tasks_pick_up.as_ref().is_none_or(|text| text.eq_ignore_ascii_case("auto"));
+        if adapts { None } else { Some(whole(self.count(name, &raw.tasks_pick_up))) }
+    }
+
+    fn http(&mut self, raw: &Raw) -> Http {
+        let asked = raw.processor_http_addr.is_some();
+        let http =
+            self.read("PROCESSOR_HTTP_ADDR", &raw.processor_http_addr, |text| Ok(servers::http(text)?));
+        match http.unwrap_or(Http::Off) {
+            Http::At(address) if !asked => Http::Default(address),
+            http => http,
+        }
+    }
+
+    /// `run` logs to standard output, so that is the terminal to look at.
+    fn log_format(&mut self, raw: &Raw) -> LogFormat {
+        use LogFormat::{Json, Text};
+        let words = [("auto", None), ("text", Some(Text)), ("json", Some(Json))];
+        let chosen = self.choice("PROCESSOR_LOG_FORMAT", &raw.processor_log_format, &words).flatten();
+        chosen.unwrap_or_else(|| if std::io::stdout().is_terminal() { Text } else { Json })
+    }
+
+    fn log_filter(&mut self, raw: &Raw) -> String {
+        self.text("RUST_LOG", &raw.rust_log, |text| match tracing_subscriber::EnvFilter::try_new(text) {
+            Ok(_) => Ok(text.to_owned()),
+            Err(_) => Err("not a log filter".into()),
+        })
+    }
+}
+
+fn topic<T>(name: Result<T, String>) -> Result<T, Wrong> {
+    name.map_err(|rule| Wrong("PC019", rule, None))
+}
+
+fn whole(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

@@ -30,7 +30,7 @@ const SHORT: usize = 10;
 /// | code | why |
 /// | --- | --- |
 /// | `tombstone` | no value |
-/// | `invalid_utf8`, `invalid_json`, `not_an_object` | the value as a whole |
+/// | `invalid_json`, `not_an_object` | the value as a whole |
 /// | `duplicate_field` | `id`, `timestamp`, `data` or `status` twice: readers differ in which one they take |
 /// | `id_missing`, `id_invalid`, `id_empty` | not there; not a string; `""` |
 /// | `timestamp_missing`, `timestamp_invalid` | not there; not a string with a date and time of RFC 3339 |
@@ -113,7 +113,7 @@ fn string(raw: &str) -> Option<Cow<'_, str>> {
 }
 
 fn not_utf8(error: &std::str::Utf8Error) -> Failure {
-    Failure::new("invalid_utf8", format!("the value is not UTF-8 behind byte {}", error.valid_up_to()))
+    Failure::new("invalid_json", format!("the value is not UTF-8 behind byte {}", error.valid_up_to()))
 }
 
 /// The outermost value is no object, or the text is no JSON. The first of these says nothing about the rest of the

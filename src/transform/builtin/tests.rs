@@ -97,7 +97,7 @@ fn an_escaped_name_is_the_same_name() {
 #[test]
 fn the_value_as_a_whole() {
     assert_eq!(run(None).unwrap_err().code, "tombstone");
-    rejected(b"{\"id\":\"sesame\xff\"}", "invalid_utf8", None);
+    rejected(b"{\"id\":\"sesame\xff\"}", "invalid_json", None);
     let broken =
         ["", " ", "sesame", "{\"sesame\":}", "{\"id\":\"sesame\"", "{} {}", "[\"sesame\",", "nul", "01"];
     for text in

@@ -237,7 +237,7 @@ impl Running {
         let started = Instant::now();
         let resolved = self.pipeline.with_ledger(|ledger| ledger.resolved());
         let timeout = self.config.drain_timeout;
-        tracing::info!("stopping: finishing what is in flight, for {:.0} s at most", timeout.as_secs_f64());
+        tracing::info!("draining: finishing what has begun, for {:.0} s at most", timeout.as_secs_f64());
         self.controls.iter().for_each(|control| control.stop());
         let mut farewells: Vec<Farewell> = Vec::new();
         let mut until = started + timeout;

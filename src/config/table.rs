@@ -181,7 +181,7 @@ pub static SETTINGS: &[Setting] = &[
         "every delay at most"),
     row(LIMITS, "PROCESSOR_MAX_IN_FLIGHT", Text("10000"), count(1, 10_000_000),
         "records read and not yet finished; at the limit nothing more is taken"),
-    row(LIMITS, "PROCESSOR_MAX_IN_FLIGHT_BYTES", Text("64MiB"), Size { min: "1MiB", max: "1TiB" },
+    row(LIMITS, "PROCESSOR_MAX_IN_FLIGHT_BYTES", Text("64MiB"), Size { min: "64KiB", max: "1TiB" },
         "the same in bytes"),
     row(LIMITS, "PROCESSOR_COMMIT_INTERVAL", Text("1s"), Duration { min: "10ms", max: "10m" },
         "how often offsets are committed; bounds what a crash repeats"),

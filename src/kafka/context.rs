@@ -59,13 +59,19 @@ impl Context {
 
     /// Trouble with a topic that lasts: a warning, not more often than every ten seconds for the same topic.
     pub fn complain(&self, topic: &str, text: &str) {
-        if let Some(suppressed) = self.repeats.lock().admit(topic, Instant::now()) {
+        if let Some(suppressed) = self.admit(topic) {
             tracing::warn!(suppressed, "{text}");
         }
     }
 
+    fn admit(&self, key: &str) -> Option<u64> {
+        let admitted = self.repeats.lock().admit(key, Instant::now());
+        self.metrics.log_suppressed(admitted.unwrap_or(0));
+        admitted
+    }
+
     fn say(&self, level: Level, facility: &str, text: &str) {
-        let Some(suppressed) = self.repeats.lock().admit(facility, Instant::now()) else { return };
+        let Some(suppressed) = self.admit(facility) else { return };
         match level {
             Level::Emerg | Level::Alert | Level::Critical | Level::Error => {
                 tracing::error!(suppressed, "librdkafka {facility}: {text}");

@@ -121,7 +121,7 @@ impl Parcel for Job {
         };
         Leg {
             target,
-            source_partition: self.record.partition(),
+            source: (self.record.partition(), self.record.offset()),
             key: choose(&output.key, self.record.key()),
             value: choose(&output.value, self.record.value()),
             headers: match &output.headers {

@@ -194,10 +194,12 @@ impl<O: Outbox> KafkaSink<O> {
 
     fn outgoing<'a>(&self, leg: &Leg<'a>) -> Outgoing<'a> {
         let count = self.partitions[leg.target as usize].load(Ordering::Relaxed);
+        let (source, offset) = leg.source;
         let partition = match (leg.target, self.settings.partitioning) {
-            (Target::DeadLetter, _) => Some(leg.source_partition % count),
-            (Target::Output, Partitioning::Murmur2) => None,
-            (Target::Output, Partitioning::SamePartition) => Some(leg.source_partition),
+            (Target::DeadLetter, _) => Some(source % count),
+            (Target::Output, Partitioning::Murmur2) if leg.key.is_some() => None,
+            (Target::Output, Partitioning::Murmur2) => Some(spread(source, offset, count)),
+            (Target::Output, Partitioning::SamePartition) => Some(source),
             (Target::Output, Partitioning::RoundRobin) => {
                 Some((self.turn.fetch_add(1, Ordering::Relaxed) % count as usize) as i32)
             }
@@ -370,7 +372,11 @@ impl<O: Outbox> KafkaSink<O> {
         drop(flow);
         if rebuild {
             match connect(&self.settings, &self.context) {
-                Ok(writer) => *self.writer.lock() = Arc::new(writer),
+                Ok(writer) => {
+                    let old = std::mem::replace(&mut *self.writer.lock(), Arc::new(writer));
+                    // Ends the old client, which takes a while: not under the lock.
+                    drop(old);
+                }
                 Err(error) => tracing::error!("no new producer can be made: {error}"),
             }
         }
@@ -379,6 +385,14 @@ impl<O: Outbox> KafkaSink<O> {
         self.flow.lock().halt = None;
         self.go_on.notify_all();
     }
+}
+
+/// Where a record without a key goes: a run of neighbours to one partition, so that they share a batch, the next run to the
+/// next. It follows from the record's place, so a record that is written again goes where it went before: chance would put
+/// it behind its successors after a crash.
+fn spread(source: i32, offset: i64, count: i32) -> i32 {
+    const RUN: i64 = 64;
+    ((offset / RUN + i64::from(source)) % i64::from(count)) as i32
 }
 
 struct Settled<P> {

@@ -21,8 +21,8 @@ pub enum Target {
 pub struct Leg<'a> {
     /// Which topic.
     pub target: Target,
-    /// The partition that the input record was read from.
-    pub source_partition: i32,
+    /// The partition that the input record was read from, and its offset there.
+    pub source: (i32, i64),
     /// The key, if any.
     pub key: Option<&'a [u8]>,
     /// The value; `None` is a tombstone.

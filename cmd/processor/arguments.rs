@@ -29,7 +29,7 @@ pub fn command() -> Command {
         .version(version())
         .about("Turns one Kafka topic into another")
         .before_help(QUICK_START)
-        .help_template("{before-help}\n\n{usage-heading} {usage}\n\n{all-args}\n\n{after-help}")
+        .help_template("{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}")
         .after_help(format!("Settings, as variables and flags: processor run --help\n\n{}", exit::TABLE))
         .arg_required_else_help(true)
         .subcommand_required(true)

@@ -7,13 +7,13 @@ use processor::config::{self, Faults, Loaded};
 use serde_json::json;
 
 use crate::exit::Exit;
-use crate::{arguments, settings};
+use crate::{arguments, output, settings};
 
 /// Checks the settings, and unless `--offline` the cluster.
 pub fn command(arguments: &ArgMatches) -> Exit {
     match (load(arguments), arguments.get_flag("json")) {
         (Err(faults), true) => {
-            println!("{}", json!({ "faults": faults.faults, "warnings": faults.warnings }));
+            output::data(json!({ "faults": faults.faults, "warnings": faults.warnings }));
             Exit::Config
         }
         (Err(faults), false) => {
@@ -40,14 +40,14 @@ fn load(arguments: &ArgMatches) -> Result<Loaded, Faults> {
 
 fn say_good(loaded: &Loaded, json: bool) {
     if json {
-        println!("{}", json!({ "faults": [], "warnings": loaded.warnings }));
+        output::data(json!({ "faults": [], "warnings": loaded.warnings }));
         return;
     }
     settings::say_warnings(loaded);
     let set = loaded.settings.changed().rows.len();
-    println!("settings: good ({} in all, {set} set)", loaded.settings.rows.len());
+    output::data(format_args!("settings: good ({} in all, {set} set)", loaded.settings.rows.len()));
     let config = &loaded.config;
-    println!("from {} to {}", config.input_topics.join(", "), config.output_topic);
+    output::data(format_args!("from {} to {}", config.input_topics.join(", "), config.output_topic));
 }
 
 /// Asks the cluster too: never joins the group, never writes.
@@ -58,15 +58,20 @@ fn online(loaded: &Loaded, json: bool) -> Exit {
             .iter()
             .map(|finding| json!({ "what": finding.what, "ok": finding.ok, "text": finding.text }))
             .collect();
-        println!("{}", json!({ "faults": [], "warnings": loaded.warnings, "cluster": rows }));
+        output::data(json!({ "faults": [], "warnings": loaded.warnings, "cluster": rows }));
         return exit.into();
     }
     say_good(loaded, false);
     for finding in &findings {
-        println!("{} {:<12} {}", if finding.ok { "ok  " } else { "FAIL" }, finding.what, finding.text);
+        output::data(format_args!(
+            "{} {:<12} {}",
+            if finding.ok { "ok  " } else { "FAIL" },
+            finding.what,
+            finding.text
+        ));
     }
     if exit == processor::app::Exit::Clean {
-        println!("ready: processor run");
+        output::data("ready: processor run");
     }
     exit.into()
 }

@@ -6,7 +6,7 @@ use processor::config::{Faults, Settings};
 use serde_json::json;
 
 use crate::exit::Exit;
-use crate::settings;
+use crate::{output, settings};
 
 /// Shows the settings.
 pub fn command(arguments: &ArgMatches) -> Exit {
@@ -33,8 +33,8 @@ pub fn command(arguments: &ArgMatches) -> Exit {
 fn show(settings: &Settings, faults: Option<&Faults>, json: bool) {
     if json {
         let faults = faults.map(|faults| faults.faults.as_slice()).unwrap_or_default();
-        println!("{:#}", json!({ "settings": settings, "faults": faults }));
+        output::data(format_args!("{:#}", json!({ "settings": settings, "faults": faults })));
     } else {
-        print!("{settings}");
+        output::data(settings.to_string().trim_end());
     }
 }

@@ -6,7 +6,7 @@ use clap::ArgMatches;
 use processor::telemetry::health;
 
 use crate::exit::Exit;
-use crate::settings;
+use crate::{output, settings};
 
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -22,11 +22,11 @@ pub fn command(arguments: &ArgMatches) -> Exit {
     };
     match health::ask(&url, PATIENCE) {
         Ok(answer) => {
-            println!("{}", answer.body.trim_end());
+            output::data(format_args!("{}", answer.body.trim_end()));
             if answer.ready { Exit::Done } else { Exit::Failure }
         }
         Err(error) => {
-            eprintln!("error: {error}");
+            output::say(format_args!("error: {error}"));
             Exit::Failure
         }
     }

@@ -5,6 +5,7 @@ mod check;
 mod config;
 mod exit;
 mod health;
+mod output;
 mod run;
 mod settings;
 

@@ -3,8 +3,8 @@
 use clap::ArgMatches;
 use processor::config::{self, Faults, Loaded, Warnings};
 
-use crate::arguments;
 use crate::exit::Exit;
+use crate::{arguments, output};
 
 /// The settings from the environment and the flags of this call.
 pub fn load(arguments: &ArgMatches) -> Result<Loaded, Faults> {
@@ -28,12 +28,11 @@ pub fn load_or_say(arguments: &ArgMatches) -> Result<Loaded, Exit> {
 /// Warnings, if there are any.
 pub fn say_warnings(loaded: &Loaded) {
     if !loaded.warnings.is_empty() {
-        eprint!("{}", Warnings(&loaded.warnings));
+        output::say(Warnings(&loaded.warnings).to_string().trim_end());
     }
 }
 
 /// All faults, and where to read on.
 pub fn say_faults(faults: &Faults) {
-    eprint!("{faults}see: processor run --help");
-    eprintln!();
+    output::say(format_args!("{faults}see: processor run --help"));
 }

@@ -119,27 +119,31 @@ pub(super) fn accept<'a>(given: &'a Given, report: &mut Report) -> Vec<Accepted<
     for (role, property, value) in given.properties() {
         match look_at(role, property, value) {
             Ok(text) => accepted.push(Accepted { role, property, value, text }),
-            Err(finding) => report.fault(finding),
+            Err(finding) => report.fault(*finding),
         }
     }
     accepted
 }
 
-fn look_at(role: Role, property: &'static Property, value: &Value) -> Result<String, Finding> {
+fn look_at(role: Role, property: &'static Property, value: &Value) -> Result<String, Box<Finding>> {
     if property.check == Check::Api {
-        return Err(value.wrong("PC020", "refused: only a program can set it", "Remove it."));
+        return Err(Box::new(value.wrong("PC020", "refused: only a program can set it", "Remove it.")));
     }
     if let Some((refusal, fix)) = guard::refusal(property.canonical, &value.text) {
-        return Err(value.wrong(refusal.code, refusal.reason, fix));
+        return Err(Box::new(value.wrong(refusal.code, refusal.reason, fix)));
     }
     if !property.is_for(role) {
         let (other, side) =
             if property.consumer { (Role::Consumer, "consumer") } else { (Role::Producer, "producer") };
         let fix = format!("Set {}.", property.variable(other));
-        return Err(value.wrong("PC003", format!("{} is a property of the {side}", property.name), fix));
+        return Err(Box::new(value.wrong(
+            "PC003",
+            format!("{} is a property of the {side}", property.name),
+            fix,
+        )));
     }
     if value.text.contains('\0') {
-        return Err(value.wrong("PC003", "has a NUL character in it", "Write it again without."));
+        return Err(Box::new(value.wrong("PC003", "has a NUL character in it", "Write it again without.")));
     }
     let text = property
         .check

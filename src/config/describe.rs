@@ -55,7 +55,13 @@ impl Setting {
         } else {
             self.meaning.to_owned()
         };
-        format!("{meaning} [env: {name}] [{}]", self.default_words())
+        let words = match self.kind {
+            Kind::Choice(_) | Kind::Property("security.protocol" | "sasl.mechanism") => {
+                format!(": {}", self.kind.rule())
+            }
+            _ => String::new(),
+        };
+        format!("{meaning}{words} [env: {name}] [{}]", self.default_words())
     }
 
     fn default_words(&self) -> String {
@@ -68,15 +74,16 @@ impl Setting {
 
 /// The README's table of settings.
 pub fn markdown() -> String {
-    let mut text = String::from("| variable | default | meaning |\n| --- | --- | --- |\n");
+    let mut text = String::from("| variable | default | allowed | meaning |\n| --- | --- | --- | --- |\n");
     for setting in SETTINGS {
         let names: Vec<String> = names(setting).map(|name| format!("`{name}`")).collect();
         let default = match setting.default_text() {
             word @ ("required" | "unset") => word.to_owned(),
             value => format!("`{value}`"),
         };
-        let meaning = setting.meaning.replace('<', "&lt;");
-        text.push_str(&format!("| {} | {default} | {meaning} |\n", names.join(", ")));
+        let [allowed, meaning] =
+            [&setting.kind.rule(), setting.meaning].map(|words| words.replace('<', "&lt;"));
+        text.push_str(&format!("| {} | {default} | {allowed} | {meaning} |\n", names.join(", ")));
     }
     text
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::given::{Given, Origin, Value};
 use super::names::Subject;
 use super::property::{Role, named};
-use super::table::{Kind, SETTINGS, Setting};
+use super::table::{Fallback, Kind, SETTINGS, Setting};
 
 /// Every setting, in the table's order, and then the properties that are handed to librdkafka.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -67,10 +67,11 @@ fn row(setting: &'static Setting, given: &Given, effective: &BTreeMap<&'static s
         Some(name) if name.starts_with("--") => format!("flag {name} (empty, default used)"),
         Some(name) if name == setting.name => "environment (empty, default used)".to_owned(),
         Some(name) => format!("environment {name} (empty, default used)"),
+        None if setting.default == Fallback::Required => "missing".to_owned(),
         None => "default".to_owned(),
     };
     let fallback = match setting.default {
-        super::table::Fallback::Text(text) => Some(text.to_owned()),
+        Fallback::Text(text) => Some(text.to_owned()),
         _ => None,
     };
     Row { name: setting.name.to_owned(), value: shown.or(fallback), source, changed: false }

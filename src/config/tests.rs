@@ -91,15 +91,16 @@ fn defaults_are_those_of_the_table() {
 /// Each setting reaches a field of its own: a value that is not the default changes exactly what it should.
 #[test]
 fn each_setting_changes_its_own_field() {
-    let mut expected = assert_good(&[]).config;
+    let defaults = assert_good(&[]).config;
     let check = |name, value, expected: &Config| {
         assert_eq!(assert_good(&[(name, value)]).config, *expected, "{name}")
     };
     macro_rules! sets {
         ($($name:literal = $text:literal => $($field:ident).+ = $value:expr;)*) => {$(
-            let before = std::mem::replace(&mut expected.$($field).+, $value);
+            let mut expected = defaults.clone();
+            expected.$($field).+ = $value;
             check($name, $text, &expected);
-            expected.$($field).+ = before;
+
         )*};
     }
     sets! {

@@ -19,7 +19,7 @@ pub fn command(arguments: &ArgMatches) -> Exit {
     }
     let ended = App::new(loaded.config).run();
     if !ended.message.is_empty() {
-        eoutput::data(format_args!("error: {}", ended.message));
+        output::say(format_args!("error: {}", ended.message));
     }
     ended.exit.into()
 }

@@ -89,6 +89,22 @@ fn stop_says_where_and_commits_nothing_from_there_on() {
     rig.end();
 }
 
+/// It comes first after the restart: if the next one of its key were written before, their order would be broken.
+#[test]
+fn stop_writes_nothing_of_the_key_behind_the_record_that_failed() {
+    for pick_up in [1, 8] {
+        let policy = Policy { on_failure: OnFailure::Stop, tasks_pick_up: Some(pick_up), ..policy() };
+        let rig = Rig::new(policy, but_at(3, || Outcome::reject("bad", "never")));
+        let slot = rig.assign(0);
+        rig.feed(slot, 0, &["a"; 10]);
+        rig.stop.recv_timeout(DEADLINE).expect("a reason to stop");
+        rig.wait_until_idle();
+        assert_eq!(rig.by_key(Target::Output)["a"], [0, 1, 2]);
+        assert_eq!(rig.watermark(slot), 3);
+        rig.end();
+    }
+}
+
 #[test]
 fn what_the_output_refuses_becomes_a_dead_letter() {
     let rig = Rig::answering(policy(), but_at(-1, || Outcome::Filter), |job| {

@@ -153,6 +153,9 @@ impl Pipeline {
             .unwrap_or_else(|panic| Outcome::reject("transform_panic", panic_text(&*panic)));
         IN_TRANSFORM.set(false);
         sole(&mut job).tried(attempt);
+        if matches!(outcome, Outcome::Reject(_) | Outcome::Retry(_)) && self.drop_if_stale(&job.ticket()) {
+            return Verdict::Done;
+        }
         match outcome {
             Outcome::Emit(output) => {
                 batch.ok += 1;
@@ -181,6 +184,16 @@ impl Pipeline {
             }
         }
         Verdict::Done
+    }
+
+    /// A failure of a record that is not ours any more is its new owner's to judge.
+    fn drop_if_stale(&self, ticket: &Ticket) -> bool {
+        let mut ledger = self.ledger.lock();
+        let stale = ledger.get(ticket.slot).is_none();
+        if stale {
+            ledger.drop_unfinished(ticket);
+        }
+        stale
     }
 
     fn ready(&self, mut job: Arc<Job>, results: Results, batch: &mut Batch) {

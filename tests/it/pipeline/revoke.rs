@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use processor::config::{OnFailure, Retry};
 use processor::offsets::Budget;
 use processor::pipeline::Policy;
 use processor::record::Record;
@@ -150,22 +151,31 @@ fn what_a_worker_finishes_after_the_revoke_does_not_overtake_what_was_dropped() 
     rig.end();
 }
 
+/// Whatever the policy says of failures, it says it of records that are ours.
 #[test]
-fn a_stale_retry_ends_and_frees_the_budget() {
-    let (hold, tries) = (Hold::default(), Arc::new(AtomicUsize::new(0)));
-    let (inner, count) = (hold.transform(|_| true), tries.clone());
-    let transform = With(move |record: &Record, context: &Context| {
-        count.fetch_add(1, Ordering::SeqCst);
-        let _ = (inner.0)(record, context);
-        Outcome::retry("down", "not yet")
-    });
-    let rig = Rig::new(policy(), transform);
-    let old = rig.assign(0);
-    rig.feed(old, 0, &["a", "a"]);
-    hold.wait_for(1);
-    rig.pipeline.revoke(&[old]);
-    hold.let_go();
-    nothing_is_left(&rig);
-    assert_eq!(rig.written(), []);
-    rig.end();
+fn a_stale_failure_is_neither_tried_again_nor_a_reason_to_stop() {
+    let retry = Retry { attempts: u32::MAX, ..policy().retry };
+    for (on_failure, outcome) in [
+        (OnFailure::DeadLetter, Outcome::retry as fn(&'static str, &'static str) -> Outcome),
+        (OnFailure::DeadLetter, Outcome::reject),
+        (OnFailure::Stop, Outcome::reject),
+    ] {
+        let hold = Hold::default();
+        let inner = hold.transform(|_| true);
+        let transform = With(move |record: &Record, context: &Context| {
+            let _ = (inner.0)(record, context);
+            outcome("bad", "no")
+        });
+        let rig = Rig::new(Policy { on_failure, retry, tasks_pick_up: Some(1), ..policy() }, transform);
+        let old = rig.assign(0);
+        rig.feed(old, 0, &["a", "a"]);
+        hold.wait_for(1);
+        rig.pipeline.revoke(&[old]);
+        hold.let_go();
+        rig.wait_until_idle();
+        assert_eq!(rig.written(), []);
+        assert!(rig.stop.is_empty());
+        assert_eq!(hold.begun.lock().unwrap().len(), 1);
+        rig.end();
+    }
 }

@@ -284,3 +284,6 @@ impl Ledger {
         self.in_flight.bytes -= ticket.charge;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -86,13 +86,15 @@ impl Intake for Pipeline {
         slots.iter().filter_map(|slot| ledger.get(*slot)).map(|assigned| assigned.in_flight().records).sum()
     }
 
+    /// The ledger first: whatever workers finish from here on is stale when a producer takes it.
     fn revoke(&self, slots: &[Slot]) -> usize {
+        let mut ledger = self.ledger.lock();
+        let left = slots.iter().map(|slot| ledger.revoke(*slot)).sum();
+        drop(ledger);
         let of_slots = |job: &Arc<Job>| slots.contains(&job.ticket().slot);
         let (jobs, results) = self.scheduler.remove_if(of_slots, of_slots);
-        let dropped = jobs.len() + results.len();
         self.abandon(jobs.into_iter().chain(results));
-        let mut ledger = self.ledger.lock();
-        dropped + slots.iter().map(|slot| ledger.revoke(*slot)).sum::<usize>()
+        left
     }
 
     fn uncommitted(&self, owner: usize) -> Vec<Watermark> {

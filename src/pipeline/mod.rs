@@ -10,7 +10,7 @@ mod outbox;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
@@ -69,6 +69,8 @@ pub struct Pipeline {
     room: Condvar,
     /// Gets the reason when a record must stop the program.
     stop: Sender<String>,
+    /// A record has stopped the program: no other is begun.
+    stopped: AtomicBool,
     busy: AtomicUsize,
 }
 
@@ -83,8 +85,8 @@ impl Pipeline {
     ) -> Self {
         let scheduler = Scheduler::new(policy.workers, policy.producers);
         let ledger = Mutex::new(Ledger::new(policy.budget));
-        let (room, busy) = (Condvar::new(), AtomicUsize::new(0));
-        Self { policy, transform, clock, metrics, scheduler, ledger, room, stop, busy }
+        let (room, stopped, busy) = (Condvar::new(), AtomicBool::new(false), AtomicUsize::new(0));
+        Self { policy, transform, clock, metrics, scheduler, ledger, room, stop, stopped, busy }
     }
 
     fn job(&self, record: Record, ticket: Ticket, admitted: Instant) -> (Lane, Arc<Job>) {
@@ -142,12 +144,19 @@ impl Pipeline {
     }
 
     fn try_once(&self, mut job: Arc<Job>, attempt: u32, batch: &mut Batch) -> Verdict<Arc<Job>> {
+        if self.stopped.load(Ordering::Relaxed) {
+            self.ledger.lock().drop_unfinished(&job.ticket());
+            return Verdict::Done;
+        }
         let context = Context { now_ms: batch.now_ms, attempt };
         IN_TRANSFORM.set(true);
         let outcome = catch_unwind(AssertUnwindSafe(|| self.transform.apply(job.record(), &context)))
             .unwrap_or_else(|panic| Outcome::reject("transform_panic", panic_text(&*panic)));
         IN_TRANSFORM.set(false);
         sole(&mut job).tried(attempt);
+        if matches!(outcome, Outcome::Reject(_) | Outcome::Retry(_)) && self.drop_if_stale(&job.ticket()) {
+            return Verdict::Done;
+        }
         match outcome {
             Outcome::Emit(output) => {
                 batch.ok += 1;
@@ -178,6 +187,16 @@ impl Pipeline {
         Verdict::Done
     }
 
+    /// A failure of a record that is not ours any more is its new owner's to judge.
+    fn drop_if_stale(&self, ticket: &Ticket) -> bool {
+        let mut ledger = self.ledger.lock();
+        let stale = ledger.get(ticket.slot).is_none();
+        if stale {
+            ledger.drop_unfinished(ticket);
+        }
+        stale
+    }
+
     fn ready(&self, mut job: Arc<Job>, results: Results, batch: &mut Batch) {
         let sole = sole(&mut job);
         sole.set_results(results);
@@ -204,6 +223,8 @@ impl Pipeline {
                 batch.finished.push(job.ticket());
             }
             OnFailure::Stop => {
+                // Before its lane is free: it comes first after a restart, and what is behind it must come after it.
+                self.stopped.store(true, Ordering::Relaxed);
                 self.ledger.lock().drop_unfinished(&job.ticket());
                 let reason = format!(
                     "record {:?} failed ({}: {}) and PROCESSOR_ON_FAILURE is stop; it is not committed and comes first \

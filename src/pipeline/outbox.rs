@@ -1,5 +1,6 @@
 //! The pipeline as the sink sees it: where parcels come from, and what becomes of a record when the broker has answered.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,12 +18,17 @@ const LAST_DELAY: Duration = Duration::from_secs(30);
 impl Outbox for Pipeline {
     type Parcel = Job;
 
+    /// What became stale since a worker began it ends here: written now, it could come out before an earlier record of
+    /// its lane that was dropped, or be a dead letter of what the new owner does well.
     fn take(&self, shard: usize, max: usize, out: &mut Vec<Arc<Job>>) -> bool {
-        let some = self.scheduler.take_ready(shard, max, &|| self.clock.now(), out);
-        if let Some(first) = out.first_mut() {
-            sole(first).taken = Some(self.clock.now());
+        while self.scheduler.take_ready(shard, max, &|| self.clock.now(), out) {
+            self.drop_stale(out);
+            if let Some(first) = out.first_mut() {
+                sole(first).taken = Some(self.clock.now());
+                return true;
+            }
         }
-        some
+        false
     }
 
     fn delivered(&self, parcels: &mut Vec<Job>) {
@@ -88,14 +94,20 @@ impl Pipeline {
     }
 
     /// What was read in an assignment that is gone is not written again: its new owner does that.
-    fn drop_stale(&self, parcels: &mut Vec<Job>) {
+    fn drop_stale<J: Borrow<Job>>(&self, parcels: &mut Vec<J>) {
+        let before = parcels.len();
         let mut ledger = self.ledger.lock();
-        parcels.retain(|job| {
-            let stale = ledger.get(job.ticket().slot).is_none();
+        parcels.retain(|parcel| {
+            let ticket = parcel.borrow().ticket();
+            let stale = ledger.get(ticket.slot).is_none();
             if stale {
-                ledger.drop_unfinished(&job.ticket());
+                ledger.drop_unfinished(&ticket);
             }
             !stale
         });
+        drop(ledger);
+        if parcels.len() < before {
+            self.room.notify_all();
+        }
     }
 }

@@ -171,3 +171,6 @@ impl<T> Slab<T> {
         &mut self.nodes[index as usize]
     }
 }
+
+#[cfg(test)]
+mod tests;

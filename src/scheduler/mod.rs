@@ -269,3 +269,6 @@ impl<T, R> Scheduler<T, R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

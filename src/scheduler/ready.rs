@@ -107,3 +107,106 @@ impl<R> Ready<R> {
         self.slab.remove(id).map(|entry| entry.result)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SHARDS: usize = 3;
+
+    /// The same in the plainest words: a queue a shard, and what waits for its time.
+    #[derive(Default)]
+    struct Model {
+        shards: [VecDeque<u32>; SHARDS],
+        later: Vec<(Instant, usize, u32)>,
+    }
+
+    impl Model {
+        fn take(&mut self, now: Instant, shard: usize, max: usize) -> Vec<u32> {
+            self.later.sort_unstable();
+            let due = self.later.partition_point(|(due, ..)| *due <= now);
+            self.later.drain(..due).for_each(|(_, shard, value)| self.shards[shard].push_back(value));
+            let queue = &mut self.shards[shard];
+            queue.drain(..max.min(queue.len())).collect()
+        }
+
+        fn remove(&mut self, nth: u32) -> Vec<u32> {
+            let later = self.later.iter().map(|(.., value)| *value);
+            let mut found: Vec<u32> = self.shards.iter().flatten().copied().chain(later).collect();
+            found.retain(|value| value % nth == 0);
+            self.shards.iter_mut().for_each(|queue| queue.retain(|value| value % nth != 0));
+            self.later.retain(|(.., value)| value % nth != 0);
+            found.sort_unstable();
+            found
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Push,
+        PushFront,
+        PushLater(u64),
+        Take(usize),
+        Remove(u32),
+        Pass(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => Just(Step::Push),
+            1 => Just(Step::PushFront),
+            2 => (0u64..20).prop_map(Step::PushLater),
+            3 => (1usize..5).prop_map(Step::Take),
+            1 => (2u32..5).prop_map(Step::Remove),
+            1 => (1u64..15).prop_map(Step::Pass),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn shards_are_as_queues(steps in prop::collection::vec((step(), 0..SHARDS), 1..150)) {
+            let (mut ready, mut model) = (Ready::new(SHARDS), Model::default());
+            let mut now = Instant::now();
+            for ((step, shard), value) in steps.into_iter().zip(0u32..) {
+                match step {
+                    Step::Push => {
+                        ready.push(shard, value);
+                        model.shards[shard].push_back(value);
+                    }
+                    Step::PushFront => {
+                        ready.push_front(shard, value);
+                        model.shards[shard].push_front(value);
+                    }
+                    Step::PushLater(ms) => {
+                        // No two at the same time: their order would be anybody's.
+                        let due = now + Duration::from_millis(ms) + Duration::from_nanos(value.into());
+                        ready.push_later(shard, due, value);
+                        model.later.push((due, shard, value));
+                    }
+                    Step::Take(max) => {
+                        let mut out = Vec::new();
+                        ready.take(now, shard, max, &mut out);
+                        prop_assert_eq!(out, model.take(now, shard, max));
+                    }
+                    Step::Remove(nth) => {
+                        let mut removed = ready.remove_if(|value| value % nth == 0);
+                        removed.sort_unstable();
+                        prop_assert_eq!(removed, model.remove(nth));
+                    }
+                    Step::Pass(ms) => now += Duration::from_millis(ms),
+                }
+                let listed: Vec<usize> = model.shards.iter().map(VecDeque::len).collect();
+                prop_assert_eq!((0..SHARDS).map(|shard| ready.waiting_in(shard)).collect::<Vec<_>>(), listed.clone());
+                prop_assert_eq!(ready.len(), listed.iter().sum::<usize>() + model.later.len());
+                prop_assert_eq!(ready.is_empty(), ready.len() == 0);
+                let due = model.later.iter().map(|(due, ..)| *due).min();
+                prop_assert!(due.is_none_or(|due| ready.next_due().is_some_and(|next| next <= due)));
+            }
+        }
+    }
+}

@@ -3,4 +3,5 @@
 mod cli;
 mod guarantees;
 mod hazards;
+mod pipeline;
 mod support;

@@ -1,0 +1,254 @@
+//! The ledger against lists of what was delivered and what of it is finished.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use super::*;
+use crate::offsets::tracker::Times;
+
+const LIMIT: Budget = Budget { records: 12, bytes: 1000 };
+
+/// One assignment in the plainest words.
+struct Part {
+    owner: usize,
+    start: i64,
+    /// Offset, and whether it is finished.
+    records: Vec<(i64, bool)>,
+    committed: Option<i64>,
+    leaving: bool,
+    gone: bool,
+}
+
+impl Part {
+    fn watermark(&self) -> i64 {
+        let finished = self.records.iter().take_while(|(_, finished)| *finished).last();
+        finished.map_or(self.start, |(offset, _)| offset + 1)
+    }
+}
+
+struct Run {
+    ledger: Ledger,
+    parts: BTreeMap<u32, (Slot, Part)>,
+    /// Whatever holds budget, stale or not, with what it should hold.
+    flights: Vec<(Ticket, usize)>,
+    resolved: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Assign(usize),
+    Deliver { slot: Index, gap: i64, bytes: usize },
+    Grow(Index, usize),
+    Finish(Index),
+    Drop(Index),
+    Leave(Index),
+    Revoke(Index),
+    Commit(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        2 => (0usize..2).prop_map(Step::Assign),
+        9 => (any::<Index>(), 0i64..3, 1usize..1500).prop_map(|(slot, gap, bytes)| Step::Deliver { slot, gap, bytes: bytes / 8 }),
+        2 => (any::<Index>(), 0i64..3, 1usize..1500).prop_map(|(slot, gap, bytes)| Step::Deliver { slot, gap, bytes }),
+        1 => (any::<Index>(), 1usize..300).prop_map(|(flight, more)| Step::Grow(flight, more)),
+        7 => any::<Index>().prop_map(Step::Finish),
+        1 => any::<Index>().prop_map(Step::Drop),
+        1 => any::<Index>().prop_map(Step::Leave),
+        1 => any::<Index>().prop_map(Step::Revoke),
+        2 => (0usize..2).prop_map(Step::Commit),
+    ]
+}
+
+impl Run {
+    fn part(&mut self, which: &Index) -> Option<&mut (Slot, Part)> {
+        let count = self.parts.len();
+        (count > 0).then(|| self.parts.values_mut().nth(which.index(count)).expect("counted"))
+    }
+
+    fn flight(&mut self, which: &Index) -> Option<(Ticket, usize)> {
+        (!self.flights.is_empty()).then(|| self.flights.swap_remove(which.index(self.flights.len())))
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Assign(owner) => {
+                let slot = self.ledger.assign(*owner, "t".into(), 0, 5, None);
+                let part = Part {
+                    owner: *owner,
+                    start: 5,
+                    records: Vec::new(),
+                    committed: None,
+                    leaving: false,
+                    gone: false,
+                };
+                assert!(self.parts.insert(slot.epoch, (slot, part)).is_none(), "an epoch is used once");
+            }
+            Step::Deliver { slot, gap, bytes } => self.deliver(slot, *gap, *bytes),
+            Step::Grow(flight, more) => {
+                if let Some((mut ticket, charge)) = self.flight(flight) {
+                    self.ledger.grow(&mut ticket, *more);
+                    self.flights.push((ticket, charge + more));
+                }
+            }
+            Step::Finish(flight) => {
+                let Some((ticket, _)) = self.flight(flight) else { return };
+                let (_, part) = self.parts.get_mut(&ticket.slot.epoch).expect("assigned once");
+                part.records[ticket.sequence as usize].1 = true;
+                let stale = part.gone;
+                assert_eq!(self.ledger.finish(&ticket), !stale, "what is stale moves no offset");
+                self.resolved += u64::from(!stale);
+            }
+            Step::Drop(flight) => {
+                if let Some((ticket, _)) = self.flight(flight) {
+                    self.ledger.drop_unfinished(&ticket);
+                }
+            }
+            Step::Leave(which) => {
+                let Some((slot, part)) = self.part(which) else { return };
+                part.leaving = true;
+                let slot = *slot;
+                self.ledger.leave(slot);
+            }
+            Step::Revoke(which) => {
+                let Some((slot, part)) = self.part(which) else { return };
+                let (slot, gone) = (*slot, std::mem::replace(&mut part.gone, true));
+                let own = self.flights.iter().filter(|(ticket, _)| ticket.slot == slot).count();
+                assert_eq!(self.ledger.revoke(slot), if gone { 0 } else { own });
+            }
+            Step::Commit(owner) => {
+                for watermark in self.ledger.uncommitted(*owner) {
+                    self.ledger.committed(&watermark);
+                    self.parts.get_mut(&watermark.slot.epoch).expect("assigned once").1.committed =
+                        Some(watermark.offset);
+                }
+            }
+        }
+    }
+
+    fn deliver(&mut self, which: &Index, gap: i64, bytes: usize) {
+        let Some(&mut (slot, ref mut part)) = self.part(which) else { return };
+        let offset = part.records.last().map_or(part.start, |(offset, _)| offset + 1) + gap;
+        let closed = part.leaving || part.gone;
+        let room = self.ledger.room(slot, bytes);
+        assert!(!closed || room == 0, "a partition that is being given up takes nothing");
+        assert!(
+            closed || !self.flights.is_empty() || room > 0,
+            "where nothing is in flight one record always fits"
+        );
+        assert!(closed || room > 0 || self.ledger.in_flight.records > 0);
+        if room == 0 {
+            return;
+        }
+        let before = self.ledger.in_flight();
+        let ticket = self.ledger.deliver(slot, offset, times(), bytes).expect("new");
+        assert!(
+            self.ledger.deliver(slot, offset, times(), bytes).is_none(),
+            "a repeated delivery is dropped"
+        );
+        let (_, part) = self.parts.get_mut(&slot.epoch).expect("assigned once");
+        assert_eq!(ticket.sequence(), part.records.len() as u64);
+        part.records.push((offset, false));
+        self.flights.push((ticket, bytes));
+        let after = self.ledger.in_flight();
+        let within = after.records <= LIMIT.records && after.bytes <= LIMIT.bytes;
+        assert!(within || before.records == 0, "{after:?} in flight");
+    }
+
+    fn check(&self) {
+        let sum = |slot: Option<Slot>| {
+            let own = self.flights.iter().filter(|(ticket, _)| slot.is_none_or(|slot| ticket.slot == slot));
+            own.fold(Budget { records: 0, bytes: 0 }, |sum, (_, charge)| Budget {
+                records: sum.records + 1,
+                bytes: sum.bytes + charge,
+            })
+        };
+        assert_eq!(
+            self.ledger.in_flight(),
+            sum(None),
+            "what is in flight holds budget, stale or not, and nothing else does"
+        );
+        assert_eq!(self.ledger.resolved(), self.resolved);
+        for (slot, part) in self.parts.values() {
+            let assigned = self.ledger.get(*slot);
+            assert_eq!(assigned.is_none(), part.gone);
+            let Some(assigned) = assigned else { continue };
+            assert_eq!(assigned.in_flight(), sum(Some(*slot)));
+            assert_eq!(assigned.tracker().watermark(), part.watermark());
+        }
+        for owner in 0..2 {
+            let mut uncommitted: Vec<(Slot, i64)> =
+                self.ledger.uncommitted(owner).iter().map(|one| (one.slot, one.offset)).collect();
+            uncommitted.sort_by_key(|(slot, _)| slot.epoch);
+            let expected = self.parts.values().filter(|(_, part)| part.owner == owner && !part.gone);
+            let expected = expected.filter(|(_, part)| part.committed != Some(part.watermark()));
+            assert_eq!(
+                uncommitted,
+                expected.map(|(slot, part)| (*slot, part.watermark())).collect::<Vec<_>>()
+            );
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+    #[test]
+    fn the_ledger_is_as_lists_of_records(steps in prop::collection::vec(step(), 1..150)) {
+        let mut run = Run { ledger: Ledger::new(LIMIT), parts: BTreeMap::new(), flights: Vec::new(), resolved: 0 };
+        run.step(&Step::Assign(0));
+        for step in &steps {
+            run.step(step);
+            run.check();
+        }
+        while let Some((ticket, _)) = run.flights.pop() {
+            run.ledger.drop_unfinished(&ticket);
+        }
+        prop_assert_eq!(run.ledger.in_flight(), Budget { records: 0, bytes: 0 }, "nothing leaks");
+    }
+}
+
+/// Admits to the slot whatever it may take; returns how many.
+fn fill(ledger: &mut Ledger, slot: Slot, flights: &mut Vec<Ticket>) -> usize {
+    let before = flights.len();
+    while ledger.room(slot, 1) > 0 {
+        let next = ledger.get(slot).expect("assigned").tracker().next();
+        flights.extend(ledger.deliver(slot, next, times(), 1));
+    }
+    flights.len() - before
+}
+
+#[test]
+fn stuck_partitions_leave_room_for_those_that_flow() {
+    let mut ledger = Ledger::new(Budget { records: 120, bytes: 1000 });
+    let slots: Vec<Slot> = (0..5).map(|part| ledger.assign(0, "t".into(), part, 0, None)).collect();
+    let mut stuck = Vec::new();
+    assert_eq!(fill(&mut ledger, slots[0], &mut stuck), 60, "one gets half");
+    for slot in &slots[1..4] {
+        fill(&mut ledger, *slot, &mut stuck);
+    }
+    assert!(!ledger.is_full());
+    for _ in 0..100 {
+        let mut flowing = Vec::new();
+        assert!(fill(&mut ledger, slots[4], &mut flowing) > 0, "{:?} in flight", ledger.in_flight());
+        flowing.iter().for_each(|ticket| assert!(ledger.finish(ticket)));
+    }
+    assert!(ledger.get(slots[4]).expect("assigned").tracker().oldest().is_none());
+}
+
+#[test]
+fn a_watermark_of_an_assignment_that_is_gone_marks_nothing_as_committed() {
+    let mut ledger = Ledger::new(LIMIT);
+    let old = ledger.assign(0, "t".into(), 0, 0, None);
+    let late = ledger.uncommitted(0);
+    ledger.revoke(old);
+    let new = ledger.assign(0, "t".into(), 0, 0, None);
+    assert_eq!((old.index, new.index), (0, 0), "the same place");
+    late.iter().for_each(|watermark| ledger.committed(watermark));
+    assert_eq!(ledger.uncommitted(0).len(), 1);
+}
+
+fn times() -> Times {
+    Times { timestamp: 0, admitted: std::time::Instant::now() }
+}

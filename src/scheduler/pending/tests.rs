@@ -1,0 +1,235 @@
+//! The pending list against lanes that are plain queues.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use super::*;
+
+/// Jobs are numbers. A lane is a queue of what is not finished; how many of its first are at a worker; when its first
+/// may run again. A job without a lane has one of its own.
+#[derive(Default)]
+struct Model {
+    lanes: BTreeMap<u64, Queue>,
+    tries: BTreeMap<u64, u32>,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<u64>,
+    out: usize,
+    not_before: Option<Instant>,
+}
+
+impl Queue {
+    fn can_run(&self, now: Instant) -> bool {
+        self.out == 0 && !self.jobs.is_empty() && self.not_before.is_none_or(|due| due <= now)
+    }
+}
+
+const ALONE: u64 = 1 << 32;
+
+fn queue_of(lane: Lane, job: u64) -> u64 {
+    lane.unwrap_or(ALONE + job)
+}
+
+impl Model {
+    fn waiting(&self) -> usize {
+        self.lanes.values().map(|queue| queue.jobs.len() - queue.out).sum()
+    }
+
+    fn running(&self) -> usize {
+        self.lanes.values().map(|queue| queue.out).sum()
+    }
+
+    fn can_run(&self, now: Instant) -> usize {
+        self.lanes.values().filter(|queue| queue.can_run(now)).count()
+    }
+
+    /// A worker has these: whole prefixes of lanes that nobody else works on.
+    fn taken(&mut self, now: Instant, tasks: &[Task<u64>]) {
+        for group in tasks.chunk_by(|a, b| a.lane.is_some() && a.lane == b.lane) {
+            let queue = self.lanes.get_mut(&queue_of(group[0].lane, group[0].job)).expect("a known lane");
+            assert!(queue.can_run(now), "a lane that is busy or not due was handed out");
+            let jobs: Vec<u64> = group.iter().map(|task| task.job).collect();
+            assert_eq!(jobs, queue.jobs.iter().take(jobs.len()).copied().collect::<Vec<_>>(), "in order");
+            (queue.out, queue.not_before) = (jobs.len(), None);
+            for task in group {
+                assert_eq!(task.attempt, self.tries.get(&task.job).unwrap_or(&0) + 1);
+            }
+        }
+    }
+
+    fn handed_back(&mut self, lane: Lane, job: u64, verdict: &Verdict<u64>) {
+        let queue = self.lanes.get_mut(&queue_of(lane, job)).expect("a known lane");
+        queue.out -= 1;
+        match verdict {
+            Verdict::Done => queue.jobs.retain(|other| *other != job),
+            Verdict::Later(due, _) => {
+                queue.not_before = Some(*due);
+                *self.tries.entry(job).or_default() += 1;
+            }
+            Verdict::Untouched(_) => {}
+        }
+    }
+
+    fn remove(&mut self, matches: impl Fn(u64) -> bool) -> Vec<u64> {
+        let mut removed = Vec::new();
+        for queue in self.lanes.values_mut() {
+            let first = queue.jobs.front().copied();
+            let mut index = 0;
+            queue.jobs.retain(|job| {
+                let keep = index < queue.out || !matches(*job);
+                index += 1;
+                removed.extend((!keep).then_some(*job));
+                keep
+            });
+            if queue.jobs.front().copied() != first {
+                queue.not_before = None;
+            }
+        }
+        removed.sort_unstable();
+        removed
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Push(Lane),
+    Take {
+        lanes: usize,
+        max: usize,
+    },
+    /// One worker hands back what it has; the n-th job succeeds if the n-th bit is set, or runs again after so many ms.
+    Finish(Index, u64, u64),
+    /// Removes every n-th job.
+    Remove(u64),
+    Pass(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        5 => prop::option::weighted(0.8, 0u64..4).prop_map(Step::Push),
+        3 => (1usize..4, 1usize..6).prop_map(|(lanes, max)| Step::Take { lanes, max }),
+        3 => (any::<Index>(), any::<u64>(), 0u64..20).prop_map(|(worker, ok, ms)| Step::Finish(worker, ok, ms)),
+        1 => (1u64..5).prop_map(Step::Remove),
+        1 => (1u64..15).prop_map(Step::Pass),
+    ]
+}
+
+struct Run {
+    pending: Pending<u64>,
+    model: Model,
+    workers: Vec<Vec<Task<u64>>>,
+    now: Instant,
+    next: u64,
+}
+
+impl Run {
+    fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Push(lane) => {
+                self.pending.push(lane, self.next);
+                self.model.lanes.entry(queue_of(lane, self.next)).or_default().jobs.push_back(self.next);
+                self.next += 1;
+            }
+            Step::Take { lanes, max } => self.take(lanes, max),
+            Step::Finish(worker, ok, ms) if !self.workers.is_empty() => {
+                let tasks = self.workers.remove(worker.index(self.workers.len()));
+                self.finish(tasks, ok, self.now + Duration::from_millis(ms));
+            }
+            Step::Finish(..) => {}
+            Step::Remove(nth) => {
+                let mut removed = self.pending.remove_if(|job| job % nth == 0);
+                removed.sort_unstable();
+                assert_eq!(removed, self.model.remove(|job| job % nth == 0));
+            }
+            Step::Pass(ms) => self.now += Duration::from_millis(ms),
+        }
+        assert_eq!(self.pending.waiting(), self.model.waiting());
+        assert_eq!(self.pending.running(), self.model.running());
+        assert_eq!(self.pending.is_empty(), self.model.waiting() + self.model.running() == 0);
+        assert_eq!(self.pending.waiting_jobs().count(), self.model.waiting());
+        let due = self
+            .model
+            .lanes
+            .values()
+            .filter(|queue| !queue.can_run(self.now))
+            .filter_map(|q| q.not_before)
+            .min();
+        assert!(
+            due.is_none_or(|due| self.pending.next_due().is_some_and(|next| next <= due)),
+            "an alarm for each retry"
+        );
+    }
+
+    fn take(&mut self, lanes: usize, max: usize) {
+        let could = self.model.can_run(self.now);
+        let mut tasks = Vec::new();
+        let any = self.pending.take(self.now, lanes, max, &mut tasks);
+        assert_eq!(any, could > 0, "whoever asks gets something if there is something");
+        assert_eq!(any, !tasks.is_empty());
+        assert!(tasks.len() <= max);
+        self.model.taken(self.now, &tasks);
+        assert_eq!(self.pending.runnable(), self.model.can_run(self.now));
+        assert!(could - self.pending.runnable() <= lanes);
+        if any {
+            self.workers.push(tasks);
+        }
+    }
+
+    fn finish(&mut self, tasks: Vec<Task<u64>>, ok: u64, due: Instant) {
+        let (mut results, mut blocked) = (Vec::new(), None);
+        for (task, index) in tasks.into_iter().zip(0u32..) {
+            let lane = task.lane();
+            let (held, job) = task.split();
+            let verdict = if lane.is_some() && lane == blocked {
+                Verdict::Untouched(job)
+            } else if ok >> index & 1 == 1 {
+                Verdict::Done
+            } else {
+                blocked = lane;
+                Verdict::Later(due, job)
+            };
+            self.model.handed_back(lane, job, &verdict);
+            results.push((held, verdict));
+        }
+        self.pending.finish(&mut results);
+        assert!(results.is_empty());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+    #[test]
+    fn lanes_are_as_queues_that_one_worker_at_a_time_takes_from(steps in prop::collection::vec(step(), 1..150)) {
+        let (pending, now) = (Pending::default(), Instant::now());
+        let mut run = Run { pending, model: Model::default(), workers: Vec::new(), now, next: 0 };
+        for step in &steps {
+            run.step(step);
+        }
+        // Nothing is stuck: with time and workers everything gets done.
+        while !run.pending.is_empty() {
+            run.now += Duration::from_millis(20);
+            run.take(usize::MAX, usize::MAX);
+            for tasks in std::mem::take(&mut run.workers) {
+                run.finish(tasks, u64::MAX, run.now);
+            }
+        }
+        prop_assert!(run.pending.lanes.is_empty(), "a lane without tasks is forgotten");
+    }
+}
+
+#[test]
+#[should_panic(expected = "has to run again")]
+fn a_worker_that_goes_on_after_a_failure_in_the_lane_is_our_bug() {
+    let mut pending = Pending::default();
+    (0..2).for_each(|job| pending.push(Some(1), job));
+    let (now, mut tasks) = (Instant::now(), Vec::new());
+    pending.take(now, 1, 2, &mut tasks);
+    let mut held = tasks.into_iter().map(Task::split);
+    let (first, second) = (held.next().expect("two"), held.next().expect("two"));
+    pending.finish(&mut vec![(first.0, Verdict::Later(now, first.1)), (second.0, Verdict::Done)]);
+}

@@ -1,0 +1,6 @@
+//! The stages together, without Kafka.
+
+mod failures;
+mod flow;
+mod revoke;
+mod rig;

@@ -1,0 +1,294 @@
+//! The pipeline between a source and a sink in memory: the real worker threads, and one thread a producer that answers as
+//! it is told to.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use processor::clock::SystemClock;
+use processor::config::{OnFailure, Order, Retry};
+use processor::offsets::{Budget, Slot};
+use processor::pipeline::{Job, Pipeline, Policy};
+use processor::record::{Headers, Parts, Record};
+use processor::sink::dead_letter::Sender as LetterSender;
+use processor::sink::{Outbox, Parcel, Refusal, Target};
+use processor::source::Intake;
+use processor::telemetry::Metrics;
+use processor::telemetry::metrics::About;
+use processor::transform::{Context, Outcome, Transform};
+
+/// Nothing here takes that long, unless it hangs.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Waits for a state that other threads bring about.
+pub fn eventually(what: &str, reached: impl Fn() -> bool) {
+    let until = Instant::now() + DEADLINE;
+    while !reached() {
+        assert!(Instant::now() < until, "never: {what}");
+        thread::park_timeout(Duration::from_micros(200));
+    }
+}
+
+/// A transform made of a function.
+pub struct With<F>(pub F);
+
+impl<F: Fn(&Record, &Context) -> Outcome + Send + Sync> Transform for With<F> {
+    fn apply(&self, record: &Record, context: &Context) -> Outcome {
+        (self.0)(record, context)
+    }
+}
+
+/// What the sink does with a parcel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Deliver,
+    Refuse,
+    PutBack,
+    PutOff,
+}
+
+/// A leg that was acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    pub target: Target,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub headers: Headers,
+    /// Of the record it was made from.
+    pub partition: i32,
+    pub offset: i64,
+}
+
+type Decide = dyn Fn(&Job) -> Answer + Send + Sync;
+
+pub struct Rig {
+    pub pipeline: Arc<Pipeline>,
+    /// Reasons to stop the program.
+    pub stop: Receiver<String>,
+    written: Arc<Mutex<Vec<Written>>>,
+    /// While it is shut, nothing is answered.
+    gate: Arc<AtomicBool>,
+    held: Arc<Mutex<usize>>,
+    ended: Receiver<()>,
+    threads: usize,
+    next: Mutex<HashMap<Slot, i64>>,
+}
+
+pub fn policy() -> Policy {
+    Policy {
+        order: Order::Key,
+        retry: Retry {
+            attempts: 3,
+            backoff: Duration::from_millis(2),
+            backoff_max: Duration::from_millis(8),
+        },
+        on_failure: OnFailure::DeadLetter,
+        budget: Budget { records: 10_000, bytes: 64 << 20 },
+        workers: 4,
+        tasks_pick_up: Some(3),
+        producers: 2,
+        sender: LetterSender { group: "group".into(), transform: "test".into(), instance: "host-1".into() },
+    }
+}
+
+impl Rig {
+    /// Everything is delivered.
+    pub fn new(policy: Policy, transform: impl Transform + 'static) -> Self {
+        Self::answering(policy, transform, |_| Answer::Deliver)
+    }
+
+    pub fn answering(
+        policy: Policy,
+        transform: impl Transform + 'static,
+        decide: impl Fn(&Job) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let (sender, stop) = unbounded();
+        let (workers, producers) = (policy.workers, policy.producers);
+        let metrics = Arc::new(Metrics::new(About::default()));
+        let pipeline =
+            Arc::new(Pipeline::new(policy, Arc::new(transform), Arc::new(SystemClock), metrics, sender));
+        let (done, ended) = unbounded();
+        let (written, gate, held) = (Arc::default(), Arc::new(AtomicBool::new(true)), Arc::default());
+        let decide: Arc<Decide> = Arc::new(decide);
+        for _ in 0..workers {
+            let pipeline = pipeline.clone();
+            spawn(&done, move || pipeline.work());
+        }
+        for shard in 0..producers {
+            let pipeline = pipeline.clone();
+            let sink = Sink {
+                decide: decide.clone(),
+                written: Arc::clone(&written),
+                gate: gate.clone(),
+                held: Arc::clone(&held),
+            };
+            spawn(&done, move || sink.run(&*pipeline, shard));
+        }
+        let threads = workers + producers;
+        Self { pipeline, stop, written, gate, held, ended, threads, next: Mutex::default() }
+    }
+
+    pub fn assign(&self, partition: i32) -> Slot {
+        self.assign_at(partition, 0)
+    }
+
+    pub fn assign_at(&self, partition: i32, start: i64) -> Slot {
+        let slot = self.pipeline.assign(0, "in".into(), partition, start, None);
+        self.next.lock().unwrap().insert(slot, start);
+        slot
+    }
+
+    /// Offers records, as keys, from the slot's next offset on, and returns how many were admitted. A record's value is
+    /// its offset.
+    pub fn offer(&self, slot: Slot, partition: i32, keys: &[&str]) -> usize {
+        let mut next = self.next.lock().unwrap();
+        let next = next.get_mut(&slot).expect("assigned");
+        let mut records: VecDeque<Record> =
+            keys.iter().zip(*next..).map(|(key, offset)| record(partition, offset, key)).collect();
+        let taken = self.pipeline.admit(slot, &mut records);
+        *next += taken as i64;
+        taken
+    }
+
+    /// Admits all of these, waiting for room where there is none.
+    pub fn feed(&self, slot: Slot, partition: i32, keys: &[&str]) {
+        let mut rest = keys;
+        let until = Instant::now() + DEADLINE;
+        while !rest.is_empty() {
+            assert!(Instant::now() < until, "no room for {} records", rest.len());
+            rest = &rest[self.offer(slot, partition, rest)..];
+            self.pipeline.wait_for_room(Duration::from_millis(1));
+        }
+    }
+
+    pub fn watermark(&self, slot: Slot) -> i64 {
+        self.pipeline.with_ledger(|ledger| ledger.get(slot).expect("assigned").tracker().watermark())
+    }
+
+    pub fn in_flight(&self) -> Budget {
+        self.pipeline.with_ledger(|ledger| ledger.in_flight())
+    }
+
+    pub fn wait_until_idle(&self) {
+        eventually("nothing in flight", || self.in_flight() == Budget { records: 0, bytes: 0 });
+    }
+
+    /// From now on the sink keeps what it takes.
+    pub fn shut(&self) {
+        self.gate.store(false, Ordering::SeqCst);
+    }
+
+    pub fn open(&self) {
+        self.gate.store(true, Ordering::SeqCst);
+    }
+
+    /// Parcels that the sink keeps.
+    pub fn held(&self) -> usize {
+        *self.held.lock().unwrap()
+    }
+
+    pub fn written(&self) -> Vec<Written> {
+        self.written.lock().unwrap().clone()
+    }
+
+    /// Offsets of what was written to the target, by key, in the order of writing.
+    pub fn by_key(&self, target: Target) -> BTreeMap<String, Vec<i64>> {
+        let mut by_key: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+        for one in self.written().into_iter().filter(|one| one.target == target) {
+            let key = String::from_utf8(one.key.unwrap_or_default()).unwrap();
+            by_key.entry(key).or_default().push(one.offset);
+        }
+        by_key
+    }
+
+    /// Ends all threads, and fails if one does not end or has panicked.
+    pub fn end(&self) {
+        self.open();
+        self.pipeline.close();
+        self.pipeline.close_ready();
+        for number in 0..self.threads {
+            assert!(self.ended.recv_timeout(DEADLINE).is_ok(), "{number} of {} threads ended", self.threads);
+        }
+    }
+}
+
+pub fn record(partition: i32, offset: i64, key: &str) -> Record {
+    let value = offset.to_string();
+    let key = (!key.is_empty()).then_some(key.as_bytes());
+    let parts =
+        Parts { key, value: Some(value.as_bytes()), timestamp: Some(offset), headers: Headers::new() };
+    Record::new("in".into(), partition, offset, parts)
+}
+
+fn spawn(ended: &Sender<()>, life: impl FnOnce() + Send + 'static) {
+    let ended = ended.clone();
+    thread::spawn(move || {
+        life();
+        let _ = ended.send(());
+    });
+}
+
+/// A producer thread, and the broker behind it.
+struct Sink {
+    decide: Arc<Decide>,
+    written: Arc<Mutex<Vec<Written>>>,
+    gate: Arc<AtomicBool>,
+    held: Arc<Mutex<usize>>,
+}
+
+impl Sink {
+    fn run(&self, pipeline: &Pipeline, shard: usize) {
+        let mut parcels = Vec::new();
+        while pipeline.take(shard, 4, &mut parcels) {
+            *self.held.lock().unwrap() += parcels.len();
+            eventually("the sink may answer", || self.gate.load(Ordering::SeqCst));
+            *self.held.lock().unwrap() -= parcels.len();
+            self.answer(
+                pipeline,
+                parcels.drain(..).map(|parcel| Arc::into_inner(parcel).expect("sole holder")),
+            );
+        }
+    }
+
+    /// As a producer does: once one is to be written again, so are all those after it.
+    fn answer(&self, pipeline: &Pipeline, parcels: impl Iterator<Item = Job>) {
+        let (mut delivered, mut back) = (Vec::new(), Vec::new());
+        for parcel in parcels {
+            let answer = if back.is_empty() { (self.decide)(&parcel) } else { Answer::PutBack };
+            match answer {
+                Answer::Deliver => {
+                    self.write(&parcel);
+                    delivered.push(parcel);
+                }
+                Answer::Refuse => {
+                    let refusal = Refusal { code: "too_large", message: "larger than allowed".into() };
+                    pipeline.refused(parcel, &refusal);
+                }
+                Answer::PutBack => back.push(parcel),
+                Answer::PutOff => pipeline.put_off(parcel),
+            }
+        }
+        pipeline.delivered(&mut delivered);
+        // In any order: the pipeline knows the right one.
+        back.reverse();
+        pipeline.put_back(back);
+    }
+
+    fn write(&self, parcel: &Job) {
+        assert!(parcel.legs() > 0);
+        let mut written = self.written.lock().unwrap();
+        for leg in (0..parcel.legs()).map(|index| parcel.leg(index)) {
+            written.push(Written {
+                target: leg.target,
+                key: leg.key.map(<[u8]>::to_vec),
+                value: leg.value.map(<[u8]>::to_vec),
+                headers: leg.headers.clone(),
+                partition: leg.source.0,
+                offset: parcel.record().offset(),
+            });
+        }
+    }
+}

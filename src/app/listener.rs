@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::ended::{Ended, Exit};
 use super::status::AppStatus;
@@ -32,6 +32,12 @@ pub(super) fn start(
         .enable_all()
         .build()
         .map_err(|error| Ended::new(Exit::Failure, format!("no async runtime: {error}")))?;
+    // Here and not on the thread: a signal that comes early must find a handler.
+    let signals = {
+        let _context = runtime.enter();
+        Signals::catch()
+            .map_err(|error| Ended::new(Exit::Failure, format!("signals cannot be handled: {error}")))?
+    };
     let (metrics, status, out) = (metrics.clone(), status.clone(), events.clone());
     let listener = bound.map(|bound| bound.listener);
     thread("listener".to_owned(), events, move || {
@@ -46,23 +52,31 @@ pub(super) fn start(
                     Err(error) => tracing::error!("no probes and metrics: {error}"),
                 }
             }
-            if let Err(error) = forward_signals(&out).await {
-                tracing::error!("signals are not handled: {error}");
-            }
+            signals.forward(&out).await;
         });
     });
     Ok(())
 }
 
-async fn forward_signals(events: &Sender<Event>) -> std::io::Result<()> {
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    loop {
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = int.recv() => {}
-        }
-        if events.send(Event::Signal).is_err() {
-            return Ok(());
+struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
+    }
+
+    async fn forward(mut self, events: &Sender<Event>) {
+        loop {
+            tokio::select! {
+                _ = self.term.recv() => {}
+                _ = self.int.recv() => {}
+            }
+            if events.send(Event::Signal).is_err() {
+                return;
+            }
         }
     }
 }

@@ -148,6 +148,9 @@ impl Running {
             controls.push(control);
         }
         status.running(&pipeline, &sink, &controls, &context.link);
+        if let Some(text) = &found.dead_letters_missing {
+            tracing::warn!("a record that fails will wait, and its partition stop at the bound: {text}");
+        }
         tracing::info!("{}", promise(config));
         let running =
             Self { config: config.clone(), context, pipeline, sink, controls, status: status.clone() };
@@ -203,7 +206,7 @@ impl Running {
             }
             if self.context.link.is_down() {
                 self.ask_whether_it_is_back();
-            } else if Instant::now() >= next_look_up {
+            } else if Instant::now() >= next_look_up || self.sink.misses_dead_letters() {
                 next_look_up = Instant::now() + LOOK_UP;
                 self.look_up_partitions();
             }

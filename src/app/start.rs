@@ -34,6 +34,9 @@ pub(super) struct Found {
     pub known: HashMap<Arc<str>, Known>,
     pub output_partitions: i32,
     pub dead_letter_partitions: i32,
+    /// What to say where nobody has made the dead-letter topic that is the default. Nobody named it, so this is no error:
+    /// the first record that fails waits for it.
+    pub dead_letters_missing: Option<String>,
     /// Producer properties that follow from what the topics take.
     pub producer_limits: Vec<(&'static str, String)>,
 }
@@ -106,7 +109,10 @@ pub fn check(config: &Config) -> (Vec<Finding>, Exit) {
         result = probe.look(config);
     }
     match result {
-        Ok(found) => (findings(config, &found), Exit::Clean),
+        Ok(found) => {
+            let exit = if found.dead_letters_missing.is_some() { Exit::Missing } else { Exit::Clean };
+            (findings(config, &found), exit)
+        }
         Err(Refused::Ended(ended)) => (vec![finding("topics", false, ended.message)], ended.exit),
         Err(Refused::Silent(error)) => match context.link.take_denial() {
             Some(reason) => (vec![finding("credentials", false, reason)], Exit::Denied),
@@ -135,11 +141,13 @@ fn findings(config: &Config, found: &Found) -> Vec<Finding> {
     }
     let at_work = found.known.values().any(|known| known.has_offsets);
     let group = if at_work { "has offsets: goes on where it stopped" } else { "has no offsets yet" };
-    vec![
+    let mut all = vec![
         finding("broker", true, "answers".to_owned()),
         finding("topics", true, topics),
         finding("group", true, format!("{} {group}", config.group_id)),
-    ]
+    ];
+    all.extend(found.dead_letters_missing.iter().map(|text| finding("dead letters", false, text.clone())));
+    all
 }
 
 fn finding(what: &str, ok: bool, text: String) -> Finding {
@@ -207,6 +215,8 @@ impl Probe {
             );
             return Err(Refused::Ended(Ended::new(Exit::Denied, text)));
         }
+        let found_dead_letters = !missing.iter().any(|topic| is_default_dead_letter(config, topic));
+        missing.retain(|topic| !is_default_dead_letter(config, topic));
         if !missing.is_empty() {
             return Err(Refused::Ended(Ended::new(
                 Exit::Missing,
@@ -218,6 +228,8 @@ impl Probe {
             known: self.known(config, &partitions)?,
             output_partitions: count(&config.output_topic),
             dead_letter_partitions: config.dead_letter_topic.as_ref().map_or(1, count),
+            dead_letters_missing: (!found_dead_letters)
+                .then(|| missing_text(config, config.dead_letter_topic.as_slice(), &partitions)),
             producer_limits: self.producer_limits(config),
         })
     }
@@ -261,6 +273,10 @@ impl Probe {
             ("message.max.bytes", largest.clamp(1_000, 1_000_000_000).to_string()),
         ]
     }
+}
+
+fn is_default_dead_letter(config: &Config, topic: &str) -> bool {
+    config.dead_letter_topic.as_deref() == Some(topic) && topic == format!("dlq.{}", config.group_id)
 }
 
 fn missing_text(config: &Config, missing: &[String], partitions: &HashMap<String, i32>) -> String {

@@ -287,7 +287,7 @@ pub fn destroy_without_leaving<C: ConsumerContext>(consumer: BaseConsumer<C>) {
     unsafe { rd::rd_kafka_destroy_flags(client, rd::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE) }
 }
 
-/// A record to hand to a [`Writer`]. It is copied before [`Writer::write`] returns.
+/// A record to hand to a [`Writer`]: a view of the parcel that carries it.
 #[derive(Clone, Copy, Debug)]
 pub struct Outgoing<'a> {
     /// Which of the writer's topics.
@@ -357,26 +357,32 @@ impl<P: Send + Sync, C: ClientContext> Writer<P, C> {
         &self.client
     }
 
-    /// Hands a record over; `parcel` comes back with its [`Report::Delivery`], or at once with an error.
-    pub fn write(&self, record: Outgoing<'_>, parcel: Arc<P>) -> Result<(), (Arc<P>, RDKafkaErrorCode)> {
+    /// Hands a record over; `parcel` comes back with its [`Report::Delivery`], or at once with an error. The value is not
+    /// copied: `view` can only show what lives in the parcel, and librdkafka holds the parcel until it reports.
+    pub fn write(
+        &self,
+        parcel: Arc<P>,
+        view: impl for<'a> FnOnce(&'a P) -> Outgoing<'a>,
+    ) -> Result<(), (Arc<P>, RDKafkaErrorCode)> {
+        let record = view(&parcel);
         let partition = record.partition.unwrap_or(UNASSIGNED);
         let (key, key_size) = pointer(record.key);
         let (value, value_size) = pointer(record.value);
-        let parcel = Arc::into_raw(parcel);
+        let (topic, timestamp) = (self.topics[record.topic], record.timestamp.unwrap_or(0));
         let headers =
             if record.headers.is_empty() { ptr::null_mut() } else { native_headers(record.headers) };
-        // SAFETY: the arguments are pairs of a tag and the values that librdkafka documents for it, ended by END; key and
-        // value are copied (MSG_F_COPY) before the call returns. Headers are librdkafka's if the call succeeds; an END
-        // where their tag would stand leaves them out. The parcel's count is given to librdkafka, which returns it once.
+        let parcel = Arc::into_raw(parcel);
+        // SAFETY: the arguments are pairs of a tag and the values that librdkafka documents for it, ended by END. The key is
+        // copied before the call returns; the value is borrowed (no flag) until the delivery report, and lives in the parcel
+        // or longer, which cannot change while librdkafka holds the count given to it here. Headers are librdkafka's if the
+        // call succeeds; an END where their tag would stand leaves them out.
         let code = unsafe {
             rd::rd_kafka_producev(
                 self.client.native_ptr(),
                 rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_RKT,
-                self.topics[record.topic],
+                topic,
                 rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_PARTITION,
                 partition,
-                rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_MSGFLAGS,
-                rd::RD_KAFKA_MSG_F_COPY,
                 rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_KEY,
                 key,
                 key_size,
@@ -384,7 +390,7 @@ impl<P: Send + Sync, C: ClientContext> Writer<P, C> {
                 value,
                 value_size,
                 rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_TIMESTAMP,
-                record.timestamp.unwrap_or(0),
+                timestamp,
                 rd::rd_kafka_vtype_t::RD_KAFKA_VTYPE_OPAQUE,
                 parcel.cast_mut().cast::<c_void>(),
                 if headers.is_null() {

@@ -60,6 +60,8 @@ pub struct KafkaSink<O: Outbox> {
     /// Partitions of the output and of the dead-letter topic, as last seen.
     partitions: [AtomicI32; 2],
     turn: AtomicUsize,
+    /// A dead letter could not be written since the topic was last looked up.
+    misses_dead_letters: AtomicBool,
     /// How many failures `flow` holds.
     failing: AtomicUsize,
     stopped: AtomicBool,
@@ -102,6 +104,7 @@ impl<O: Outbox> KafkaSink<O> {
             go_on: Condvar::new(),
             partitions: [AtomicI32::new(1), AtomicI32::new(1)],
             turn: AtomicUsize::new(0),
+            misses_dead_letters: AtomicBool::new(false),
             failing: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
         })
@@ -115,6 +118,12 @@ impl<O: Outbox> KafkaSink<O> {
     /// Notes how many partitions a topic has now.
     pub fn set_partitions(&self, target: Target, count: i32) {
         self.partitions[target as usize].store(count.max(1), Ordering::Relaxed);
+    }
+
+    /// Whether a dead letter could not be written since the last question: the topic may be missing, or have been made again
+    /// with another number of partitions.
+    pub fn misses_dead_letters(&self) -> bool {
+        self.misses_dead_letters.swap(false, Ordering::Relaxed)
     }
 
     /// Parcels handed over and not answered.
@@ -164,7 +173,7 @@ impl<O: Outbox> KafkaSink<O> {
             // The last leg carries the last count, so that whoever gets the last answer holds the parcel alone.
             let mut holder = parcel.clone();
             loop {
-                match writer.write(self.outgoing(&parcel.leg(index)), holder) {
+                match writer.write(holder, |parcel| self.outgoing(&parcel.leg(index))) {
                     Ok(()) => break,
                     Err((back, code)) if errors::delivery(code) == Delivery::Full && !self.is_stopped() => {
                         holder = back;
@@ -327,6 +336,7 @@ impl<O: Outbox> KafkaSink<O> {
                     &format!("dead letters cannot be written to {topic}: {code}. Their records stay unfinished and wait; \
                               other partitions go on"),
                 );
+                self.misses_dead_letters.store(true, Ordering::Relaxed);
                 self.outbox.put_off(parcel);
             }
             (action, _) => {

@@ -1,4 +1,4 @@
-//! Fills a topic with stamped JSON records, for benchmarks: `load SERVERS TOPIC COUNT SIZE KEYS`.
+//! Fills a topic with stamped JSON records, for benchmarks: `load SERVERS TOPIC COUNT SIZE KEYS [RECORDS-A-SECOND]`.
 //!
 //! Key `k<n>` carries a sequence number of its own in the field `seq`, so that a reader can tell loss and order per key.
 
@@ -10,12 +10,15 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [servers, topic, count, size, keys] = args.as_slice() else {
-        eprintln!("usage: load SERVERS TOPIC COUNT SIZE KEYS");
+    let ([servers, topic, count, size, keys] | [servers, topic, count, size, keys, _]) = args.as_slice()
+    else {
+        eprintln!("usage: load SERVERS TOPIC COUNT SIZE KEYS [RECORDS-A-SECOND]");
         std::process::exit(2);
     };
     let number = |text: &String| text.parse::<u64>().expect("a number");
     let (count, size, keys) = (number(count), number(size) as usize, number(keys));
+    let rate = args.get(5).map(number);
+    let started = std::time::Instant::now();
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", servers)
         .set("linger.ms", "50")
@@ -37,7 +40,8 @@ fn main() {
             record = back;
         }
         if index % 1000 == 0 {
-            producer.poll(Duration::ZERO);
+            let due = rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(index as f64 / rate as f64));
+            producer.poll(due.saturating_sub(started.elapsed()));
         }
     }
     producer.flush(Duration::from_secs(120)).expect("all written");

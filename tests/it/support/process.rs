@@ -78,6 +78,8 @@ impl Instance {
 
     /// SIGTERM, and a clean end within the drain time.
     pub fn stop_cleanly(&mut self) {
+        // Before its first word a process may not handle signals yet: the kernel would end it.
+        eventually(seconds(30), "the process says something", || !self.log().is_empty());
         self.terminate();
         assert_eq!(self.wait_exit(seconds(35)), Some(0), "exit code after SIGTERM");
     }

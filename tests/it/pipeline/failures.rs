@@ -79,7 +79,9 @@ fn stop_says_where_and_commits_nothing_from_there_on() {
     let on_failure = OnFailure::Stop;
     let rig = Rig::new(Policy { on_failure, ..policy() }, but_at(3, || Outcome::reject("bad", "never")));
     let slot = rig.assign(0);
-    rig.feed(slot, 0, &["a", "b", "c", "d", "e", "f"]);
+    rig.feed(slot, 0, &["a", "b", "c"]);
+    rig.wait_until_idle();
+    rig.feed(slot, 0, &["d", "e", "f"]);
     let reason = rig.stop.recv_timeout(DEADLINE).expect("a reason to stop");
     assert!(reason.contains("in/0/3") && reason.contains("bad"), "{reason}");
     // The drain that follows must not wait for it.
@@ -97,6 +99,7 @@ fn stop_writes_nothing_of_the_key_behind_the_record_that_failed() {
         let rig = Rig::new(policy, but_at(3, || Outcome::reject("bad", "never")));
         let slot = rig.assign(0);
         rig.feed(slot, 0, &["a"; 10]);
+        // All of one lane: the three before it are done when its turn comes.
         rig.stop.recv_timeout(DEADLINE).expect("a reason to stop");
         rig.wait_until_idle();
         assert_eq!(rig.by_key(Target::Output)["a"], [0, 1, 2]);

@@ -23,7 +23,7 @@ fn but_at(offset: i64, outcome: fn() -> Outcome) -> With<impl Fn(&Record, &Conte
 }
 
 fn header(written: &Written, name: &str) -> String {
-    String::from_utf8(written.headers.last(name).unwrap_or_default().to_vec()).unwrap()
+    String::from_utf8(written.headers.last(name).unwrap_or_default().to_vec()).expect("our headers are text")
 }
 
 fn dead_letters(rig: &Rig) -> Vec<Written> {

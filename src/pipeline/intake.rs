@@ -67,8 +67,8 @@ impl Intake for Pipeline {
         }
     }
 
-    /// Also gives back what can be given back without anything being repeated: the records behind the last one that a
-    /// worker has begun.
+    /// Also gives back what can be given back without anything being repeated: the records behind the last one that is
+    /// finished or that a worker or a producer has. One that waits for its retry has written nothing and is given back too.
     fn leave(&self, slots: &[Slot]) {
         let mut ledger = self.ledger.lock();
         slots.iter().for_each(|slot| ledger.leave(*slot));

@@ -67,7 +67,6 @@ impl Outbox for Pipeline {
 
     fn put_back(&self, mut parcels: Vec<Job>) {
         parcels.sort_by_key(Parcel::order);
-        self.drop_stale(&mut parcels);
         self.scheduler.return_ready(parcels.into_iter().map(|job| (job.shard(), Arc::new(job))).collect());
     }
 

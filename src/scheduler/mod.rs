@@ -221,7 +221,7 @@ impl<T, R> Scheduler<T, R> {
         (jobs, results)
     }
 
-    /// Takes out the jobs behind the last one that was begun. `sequence` numbers the jobs in question without gaps, `None`
+    /// Takes out the jobs behind the last one that left the pending list; one that waits for its retry is still in it. `sequence` numbers the jobs in question without gaps, `None`
     /// for others; `next` is the number that comes after the last of them, finished ones included.
     pub fn remove_unbegun(&self, sequence: impl Fn(&T) -> Option<u64>, next: u64) -> Vec<T> {
         let mut end = next;

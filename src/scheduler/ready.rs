@@ -203,7 +203,7 @@ mod tests {
                 let listed: Vec<usize> = model.shards.iter().map(VecDeque::len).collect();
                 prop_assert_eq!((0..SHARDS).map(|shard| ready.waiting_in(shard)).collect::<Vec<_>>(), listed.clone());
                 prop_assert_eq!(ready.len(), listed.iter().sum::<usize>() + model.later.len());
-                prop_assert_eq!(ready.is_empty(), ready.len() == 0);
+                prop_assert_eq!(ready.is_empty(), listed.iter().sum::<usize>() + model.later.len() == 0);
                 let due = model.later.iter().map(|(due, ..)| *due).min();
                 prop_assert!(due.is_none_or(|due| ready.next_due().is_some_and(|next| next <= due)));
             }

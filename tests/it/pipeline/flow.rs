@@ -1,9 +1,10 @@
 //! Order, one at a time, bounds, and what moves the watermark.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
+use parking_lot::Mutex;
 use processor::config::{Order, Retry};
 use processor::offsets::Budget;
 use processor::pipeline::Policy;
@@ -23,12 +24,12 @@ struct OneAtATime {
 
 impl OneAtATime {
     fn enter(&self, lane: &[u8], run: impl FnOnce() -> Outcome) -> Outcome {
-        if !self.running.lock().unwrap().insert(lane.to_vec()) {
+        if !self.running.lock().insert(lane.to_vec()) {
             self.violations.fetch_add(1, Ordering::SeqCst);
         }
         std::thread::yield_now();
         let outcome = run();
-        self.running.lock().unwrap().remove(lane);
+        self.running.lock().remove(lane);
         outcome
     }
 }
@@ -131,7 +132,7 @@ fn what_the_sink_puts_back_keeps_its_order() {
     let tries = Mutex::new(BTreeMap::<i64, u32>::new());
     let rig = Rig::answering(policy(), With(retry_or_emit), move |job| {
         let offset = job.record().offset();
-        let mut tries = tries.lock().unwrap();
+        let mut tries = tries.lock();
         let tries = tries.entry(offset).or_default();
         *tries += 1;
         if offset % 5 == 0 && *tries < 3 { Answer::PutBack } else { Answer::Deliver }

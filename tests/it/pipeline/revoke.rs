@@ -1,9 +1,10 @@
 //! Partitions that go away: cleanly, and while something of them is still at work.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
+use parking_lot::Mutex;
 use processor::config::{OnFailure, Retry};
 use processor::offsets::Budget;
 use processor::pipeline::Policy;
@@ -26,7 +27,7 @@ impl Hold {
     fn transform(&self, holds: fn(i64) -> bool) -> With<impl Fn(&Record, &Context) -> Outcome + use<>> {
         let hold = self.clone();
         With(move |record: &Record, _: &Context| {
-            hold.begun.lock().unwrap().push(record.offset());
+            hold.begun.lock().push(record.offset());
             if holds(record.offset()) {
                 hold.inside.fetch_add(1, Ordering::SeqCst);
                 eventually("let go", || hold.open.load(Ordering::SeqCst));
@@ -65,7 +66,7 @@ fn a_clean_revoke_gives_back_exactly_what_nobody_has_begun_and_repeats_nothing()
     hold.let_go();
     eventually("what was begun is finished", || rig.pipeline.in_flight_of(&[old]) == 0);
     let end = rig.watermark(old);
-    let mut begun = hold.begun.lock().unwrap().clone();
+    let mut begun = hold.begun.lock().clone();
     begun.sort_unstable();
     assert_eq!(begun, (0..end).collect::<Vec<_>>());
     assert!(end < COUNT, "something was given back");
@@ -175,7 +176,7 @@ fn a_stale_failure_is_neither_tried_again_nor_a_reason_to_stop() {
         rig.wait_until_idle();
         assert_eq!(rig.written(), []);
         assert!(rig.stop.is_empty());
-        assert_eq!(hold.begun.lock().unwrap().len(), 1);
+        assert_eq!(hold.begun.lock().len(), 1);
         rig.end();
     }
 }

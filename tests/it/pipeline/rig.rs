@@ -2,12 +2,13 @@
 //! it is told to.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use parking_lot::Mutex;
 use processor::clock::SystemClock;
 use processor::config::{OnFailure, Order, Retry};
 use processor::offsets::{Budget, Slot};
@@ -125,7 +126,7 @@ impl Rig {
                 gate: gate.clone(),
                 held: Arc::clone(&held),
             };
-            spawn(&done, move || sink.run(&*pipeline, shard));
+            spawn(&done, move || sink.run(&pipeline, shard));
         }
         let threads = workers + producers;
         Self { pipeline, stop, written, gate, held, ended, threads, next: Mutex::default() }
@@ -137,14 +138,14 @@ impl Rig {
 
     pub fn assign_at(&self, partition: i32, start: i64) -> Slot {
         let slot = self.pipeline.assign(0, "in".into(), partition, start, None);
-        self.next.lock().unwrap().insert(slot, start);
+        self.next.lock().insert(slot, start);
         slot
     }
 
     /// Offers records, as keys, from the slot's next offset on, and returns how many were admitted. A record's value is
     /// its offset.
     pub fn offer(&self, slot: Slot, partition: i32, keys: &[&str]) -> usize {
-        let mut next = self.next.lock().unwrap();
+        let mut next = self.next.lock();
         let next = next.get_mut(&slot).expect("assigned");
         let mut records: VecDeque<Record> =
             keys.iter().zip(*next..).map(|(key, offset)| record(partition, offset, key)).collect();
@@ -187,18 +188,18 @@ impl Rig {
 
     /// Parcels that the sink keeps.
     pub fn held(&self) -> usize {
-        *self.held.lock().unwrap()
+        *self.held.lock()
     }
 
     pub fn written(&self) -> Vec<Written> {
-        self.written.lock().unwrap().clone()
+        self.written.lock().clone()
     }
 
     /// Offsets of what was written to the target, by key, in the order of writing.
     pub fn by_key(&self, target: Target) -> BTreeMap<String, Vec<i64>> {
         let mut by_key: BTreeMap<String, Vec<i64>> = BTreeMap::new();
         for one in self.written().into_iter().filter(|one| one.target == target) {
-            let key = String::from_utf8(one.key.unwrap_or_default()).unwrap();
+            let key = String::from_utf8(one.key.unwrap_or_default()).expect("keys are text here");
             by_key.entry(key).or_default().push(one.offset);
         }
         by_key
@@ -243,9 +244,9 @@ impl Sink {
     fn run(&self, pipeline: &Pipeline, shard: usize) {
         let mut parcels = Vec::new();
         while pipeline.take(shard, 4, &mut parcels) {
-            *self.held.lock().unwrap() += parcels.len();
+            *self.held.lock() += parcels.len();
             eventually("the sink may answer", || self.gate.load(Ordering::SeqCst));
-            *self.held.lock().unwrap() -= parcels.len();
+            *self.held.lock() -= parcels.len();
             self.answer(
                 pipeline,
                 parcels.drain(..).map(|parcel| Arc::into_inner(parcel).expect("sole holder")),
@@ -279,7 +280,7 @@ impl Sink {
 
     fn write(&self, parcel: &Job) {
         assert!(parcel.legs() > 0);
-        let mut written = self.written.lock().unwrap();
+        let mut written = self.written.lock();
         for leg in (0..parcel.legs()).map(|index| parcel.leg(index)) {
             written.push(Written {
                 target: leg.target,

@@ -1,0 +1,81 @@
+//! The ready list: every result once, in order, and no producer that sleeps on one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::unbounded;
+
+use super::*;
+
+#[test]
+fn every_result_reaches_its_producer_once_and_in_order() {
+    const PUSHERS: u32 = 3;
+    const SHARDS: usize = 3;
+    const RESULTS: u32 = 3000;
+    let scheduler = Arc::new(Scheduler::<(), (u32, u32)>::new(1, SHARDS));
+    let (pushed, all_pushed) = unbounded();
+    let (ended, all_ended) = unbounded();
+    let (got, all) = unbounded();
+    for shard in 0..SHARDS {
+        let (scheduler, got) = (scheduler.clone(), got.clone());
+        spawn(&ended, move || {
+            let mut random = fastrand::Rng::with_seed(shard as u64);
+            let mut out = Vec::new();
+            while scheduler.take_ready(shard, 16, &Instant::now, &mut out) {
+                if random.u8(..8) == 0 {
+                    // What was not written comes again before all others.
+                    let keep = random.usize(..out.len());
+                    scheduler.return_ready(out.drain(keep..).map(|result| (shard, result)).collect());
+                }
+                for result in out.drain(..) {
+                    let _ = got.send((shard, result));
+                }
+            }
+        });
+    }
+    for pusher in 0..PUSHERS {
+        let scheduler = scheduler.clone();
+        spawn(&pushed, move || {
+            for number in 0..RESULTS {
+                scheduler.push_ready(&mut vec![(number as usize % SHARDS, (pusher, number))]);
+            }
+        });
+    }
+    wait_for(&all_pushed, PUSHERS as usize);
+    scheduler.close_ready();
+    wait_for(&all_ended, SHARDS);
+    let mut seen: BTreeMap<(usize, u32), Vec<u32>> = BTreeMap::new();
+    all.try_iter()
+        .for_each(|(shard, (pusher, number))| seen.entry((shard, pusher)).or_default().push(number));
+    assert_eq!(seen.len(), SHARDS * PUSHERS as usize);
+    for ((shard, _), numbers) in seen {
+        assert_eq!(
+            numbers,
+            (0..RESULTS).filter(|number| *number as usize % SHARDS == shard).collect::<Vec<_>>()
+        );
+    }
+}
+
+#[test]
+fn a_result_that_was_put_off_wakes_a_producer_that_sleeps_without_end() {
+    let scheduler = Arc::new(Scheduler::<(), u32>::new(1, 2));
+    let (ended, all_ended) = unbounded();
+    let (got, all) = unbounded();
+    for shard in 0..2 {
+        let (scheduler, got) = (scheduler.clone(), got.clone());
+        spawn(&ended, move || {
+            let mut out = Vec::new();
+            while scheduler.take_ready(shard, 16, &Instant::now, &mut out) {
+                out.drain(..).for_each(|result| _ = got.send((shard, result)));
+            }
+        });
+    }
+    eventually("both sleep", || scheduler.ready.lock().idle == [true, true]);
+    let due = Instant::now() + Duration::from_millis(20);
+    scheduler.delay_ready(1, due, 7);
+    assert_eq!(all.recv_timeout(DEADLINE), Ok((1, 7)));
+    assert!(Instant::now() >= due, "not before its time");
+    scheduler.close_ready();
+    wait_for(&all_ended, 2);
+}

@@ -65,9 +65,9 @@ impl Outbox for Pipeline {
         }
     }
 
-    fn put_back(&self, mut parcels: Vec<Job>) {
-        parcels.sort_by_key(Parcel::order);
-        self.scheduler.return_ready(parcels.into_iter().map(|job| (job.shard(), Arc::new(job))).collect());
+    fn put_back(&self, parcels: Vec<Arc<Job>>) {
+        let parcels = parcels.into_iter().map(|job| (job.shard(), job)).collect();
+        self.scheduler.return_ready(parcels, |job| job.order());
     }
 
     fn put_off(&self, mut parcel: Job) {

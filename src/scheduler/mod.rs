@@ -17,6 +17,7 @@ pub mod list;
 pub mod pending;
 pub mod ready;
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::sync::{Condvar, Mutex, MutexGuard};
@@ -164,11 +165,16 @@ impl<T, R> Scheduler<T, R> {
         self.wake_producers(side);
     }
 
-    /// Puts results back to where they were taken from, before all others; they are in the order they were taken.
-    pub fn return_ready(&self, results: Vec<(usize, R)>) {
+    /// Puts results back among those that wait, and puts each of these shards into the order of `key`: whatever was pushed
+    /// or taken meanwhile, the older comes first.
+    pub fn return_ready<K: Ord>(&self, results: Vec<(usize, R)>, key: impl Fn(&R) -> K) {
         let mut side = self.ready.lock();
-        for (shard, result) in results.into_iter().rev() {
-            side.list.push_front(shard, result);
+        let shards: BTreeSet<usize> = results.iter().map(|(shard, _)| *shard).collect();
+        for (shard, result) in results {
+            side.list.push(shard, result);
+        }
+        for shard in shards {
+            side.list.sort(shard, &key);
         }
         self.wake_producers(side);
     }

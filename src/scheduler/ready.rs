@@ -36,10 +36,16 @@ impl<R> Ready<R> {
         self.slab.push_back(&mut self.shards[shard], id);
     }
 
-    /// Puts a result back before all others of its producer.
-    pub fn push_front(&mut self, shard: usize, result: R) {
-        let id = self.slab.insert(Entry { shard, listed: true, result });
-        self.slab.push_front(&mut self.shards[shard], id);
+    /// Puts the results of a producer into the order of `key`; equal ones stay as they are.
+    pub fn sort<K: Ord>(&mut self, shard: usize, key: impl Fn(&R) -> K) {
+        let mut all = Vec::with_capacity(self.shards[shard].len());
+        while let Some(id) = self.slab.pop_front(&mut self.shards[shard]) {
+            all.extend(self.slab.remove(id).map(|entry| entry.result));
+        }
+        all.sort_by_key(key);
+        for result in all {
+            self.push(shard, result);
+        }
     }
 
     /// Offers a result again, not before `due`, behind those that are there then.
@@ -149,7 +155,7 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Step {
         Push,
-        PushFront,
+        Sort,
         PushLater(u64),
         Take(usize),
         Remove(u32),
@@ -159,7 +165,7 @@ mod tests {
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
             4 => Just(Step::Push),
-            1 => Just(Step::PushFront),
+            1 => Just(Step::Sort),
             2 => (0u64..20).prop_map(Step::PushLater),
             3 => (1usize..5).prop_map(Step::Take),
             1 => (2u32..5).prop_map(Step::Remove),
@@ -178,9 +184,10 @@ mod tests {
                         ready.push(shard, value);
                         model.shards[shard].push_back(value);
                     }
-                    Step::PushFront => {
-                        ready.push_front(shard, value);
-                        model.shards[shard].push_front(value);
+                    Step::Sort => {
+                        // Not what it would do by chance: values ascend as they are pushed.
+                        ready.sort(shard, |value| value % 7);
+                        model.shards[shard].make_contiguous().sort_by_key(|value| *value % 7);
                     }
                     Step::PushLater(ms) => {
                         // No two at the same time: their order would be anybody's.

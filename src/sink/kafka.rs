@@ -75,6 +75,8 @@ struct Flow<P> {
     /// What is to be written again.
     failed: Vec<P>,
     halt: Option<Halt>,
+    /// How many halts there were.
+    halts: u64,
     pause: Duration,
 }
 
@@ -92,6 +94,7 @@ impl<O: Outbox> KafkaSink<O> {
             failures: HashMap::new(),
             failed: Vec::new(),
             halt: None,
+            halts: 0,
             pause: FIRST_PAUSE,
         };
         Ok(Self {
@@ -146,9 +149,14 @@ impl<O: Outbox> KafkaSink<O> {
     /// A producer thread's life: writes what comes for its shard, until nothing more will come.
     pub fn produce(&self, shard: usize) {
         let mut parcels = Vec::with_capacity(BATCH);
-        while self.outbox.take(shard, BATCH, &mut parcels) {
-            if !self.wait_until_flowing(parcels.len()) {
+        while let Some(halts) = self.wait_until_flowing() {
+            if !self.outbox.take(shard, BATCH, &mut parcels) {
                 return;
+            }
+            if !self.begin(parcels.len(), halts) {
+                // What has failed since is older than what this thread holds.
+                self.outbox.put_back(std::mem::take(&mut parcels));
+                continue;
             }
             let writer = self.writer();
             for parcel in parcels.drain(..) {
@@ -157,14 +165,23 @@ impl<O: Outbox> KafkaSink<O> {
         }
     }
 
-    /// Counts `parcels` as handed over once the flow is not halted; `false` if the sink was stopped.
-    fn wait_until_flowing(&self, parcels: usize) -> bool {
+    /// Waits while the flow is halted. Returns how often it was; `None` if the sink was stopped.
+    fn wait_until_flowing(&self) -> Option<u64> {
         let mut flow = self.flow.lock();
         while flow.halt.is_some() && !self.is_stopped() {
             self.go_on.wait(&mut flow);
         }
-        flow.outstanding += parcels;
-        !self.is_stopped()
+        (!self.is_stopped()).then_some(flow.halts)
+    }
+
+    /// Counts `parcels` as handed over, unless the flow was halted since it had been so `halts` times.
+    fn begin(&self, parcels: usize, halts: u64) -> bool {
+        let mut flow = self.flow.lock();
+        let flowing = flow.halts == halts;
+        if flowing {
+            flow.outstanding += parcels;
+        }
+        flowing
     }
 
     fn write(&self, writer: &Writer<O::Parcel, Context>, parcel: Arc<O::Parcel>) {
@@ -358,6 +375,7 @@ impl<O: Outbox> KafkaSink<O> {
         match &mut flow.halt {
             Some(halt) => halt.rebuild |= rebuild,
             None => {
+                flow.halts += 1;
                 flow.halt = Some(Halt { resume_at: Instant::now() + pause, rebuild });
                 flow.pause = (pause * 2).min(LAST_PAUSE);
             }
@@ -391,7 +409,7 @@ impl<O: Outbox> KafkaSink<O> {
             }
         }
         // Before the flow goes on, or a newer record of a lane could be handed over first.
-        self.outbox.put_back(failed);
+        self.outbox.put_back(failed.into_iter().map(Arc::new).collect());
         self.flow.lock().halt = None;
         self.go_on.notify_all();
     }

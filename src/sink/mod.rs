@@ -75,8 +75,8 @@ pub trait Outbox: Send + Sync + 'static {
     /// The broker will never take this one.
     fn refused(&self, parcel: Self::Parcel, refusal: &Refusal);
 
-    /// These were not written, but may be: they come again before all others, in the order given.
-    fn put_back(&self, parcels: Vec<Self::Parcel>);
+    /// These were not written, but may be: they come again, and of all that waits the older comes first.
+    fn put_back(&self, parcels: Vec<Arc<Self::Parcel>>);
 
     /// This one was not written and comes again later, while others go on.
     fn put_off(&self, parcel: Self::Parcel);

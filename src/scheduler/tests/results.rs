@@ -24,9 +24,10 @@ fn every_result_reaches_its_producer_once_and_in_order() {
             let mut out = Vec::new();
             while scheduler.take_ready(shard, 16, &Instant::now, &mut out) {
                 if random.u8(..8) == 0 {
-                    // What was not written comes again before all others.
+                    // What was not written comes again, the older before the newer.
                     let keep = random.usize(..out.len());
-                    scheduler.return_ready(out.drain(keep..).map(|result| (shard, result)).collect());
+                    let back = out.drain(keep..).map(|result| (shard, result)).collect();
+                    scheduler.return_ready(back, |(_, number)| *number);
                 }
                 for result in out.drain(..) {
                     let _ = got.send((shard, result));
@@ -78,4 +79,24 @@ fn a_result_that_was_put_off_wakes_a_producer_that_sleeps_without_end() {
     assert!(Instant::now() >= due, "not before its time");
     scheduler.close_ready();
     wait_for(&all_ended, 2);
+}
+
+/// A producer may hold a batch that it took before the flow was halted. It gives it back when the older ones that failed
+/// are back already; handing it back to the front would write a key's newer record first.
+#[test]
+fn what_is_put_back_late_does_not_overtake_what_is_older() {
+    let scheduler = Scheduler::<(), u32>::new(1, 1);
+    scheduler.push_ready(&mut (0..4).map(|number| (0, number)).collect());
+    let take = |count| {
+        let mut out = Vec::new();
+        assert!(scheduler.take_ready(0, count, &Instant::now, &mut out));
+        out
+    };
+    let (failed, held) = (take(2), take(2));
+    let back = |numbers: Vec<u32>| {
+        scheduler.return_ready(numbers.into_iter().map(|number| (0, number)).collect(), |number| *number);
+    };
+    back(failed);
+    back(held);
+    assert_eq!(take(4), [0, 1, 2, 3]);
 }

@@ -275,7 +275,7 @@ impl Sink {
         pipeline.delivered(&mut delivered);
         // In any order: the pipeline knows the right one.
         back.reverse();
-        pipeline.put_back(back);
+        pipeline.put_back(back.into_iter().map(Arc::new).collect());
     }
 
     fn write(&self, parcel: &Job) {

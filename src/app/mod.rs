@@ -18,6 +18,7 @@
 //! 3. When the drain time is over, or at a second signal, they stop waiting: what is not finished is not committed.
 //! 4. Workers and producers stop. A transform that hangs is not waited for: nothing of it will be committed.
 
+mod derive;
 mod ended;
 mod listener;
 mod start;
@@ -27,21 +28,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
-use rdkafka::config::ClientConfig;
 
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::kafka::context::Context;
 use crate::kafka::link::Link;
-use crate::offsets::Budget;
-use crate::pipeline::{Pipeline, Policy};
+use crate::pipeline::Pipeline;
+use crate::sink::Target;
 use crate::sink::kafka::KafkaSink;
-use crate::sink::{self, Target, dead_letter};
 use crate::source::kafka::{Control, Farewell, KafkaSource, Trouble};
-use crate::source::{self};
 use crate::telemetry::Metrics;
-use crate::telemetry::metrics::About;
 use crate::transform::{Transform, builtin::Validate};
+pub use derive::librdkafka_version;
+use derive::{about, policy, promise, sink_settings, source_settings};
 pub use ended::{Ended, Exit};
 use start::Found;
 pub use start::{Finding, check};
@@ -267,109 +266,6 @@ impl Running {
         let drained = self.pipeline.with_ledger(|ledger| ledger.resolved()) - resolved;
         ended::after_drain(cause, &farewells, self.controls.len(), drained, time)
     }
-}
-
-fn policy(config: &Config, transform: &str) -> Policy {
-    Policy {
-        order: config.order,
-        retry: config.retry,
-        on_failure: config.on_failure,
-        budget: Budget { records: config.max_in_flight, bytes: config.max_in_flight_bytes },
-        workers: config.workers,
-        tasks_pick_up: config.tasks_pick_up,
-        producers: config.producers,
-        sender: dead_letter::Sender {
-            group: config.group_id.clone(),
-            transform: transform.to_owned(),
-            instance: instance(),
-        },
-    }
-}
-
-fn instance() -> String {
-    let host = std::env::var("HOSTNAME").ok().or_else(|| std::fs::read_to_string("/etc/hostname").ok());
-    format!("{}-{}", host.as_deref().map_or("host", str::trim), std::process::id())
-}
-
-fn sink_settings(config: &Config, found: &Found) -> sink::kafka::Settings {
-    let mut properties = client_config(&config.producer_properties);
-    for (name, value) in &found.producer_limits {
-        if !config.producer_properties.iter().any(|(known, _)| known == name) {
-            properties.set(*name, value);
-        }
-    }
-    sink::kafka::Settings {
-        properties,
-        output: config.output_topic.clone(),
-        dead_letters: config.dead_letter_topic.clone(),
-        partitioning: config.partitioning,
-    }
-}
-
-fn source_settings(config: &Config, found: &Found, index: usize) -> source::kafka::Settings {
-    let mut properties = client_config(&config.consumer_properties);
-    // Every member needs an identity of its own.
-    if let Some(id) = properties.get("group.instance.id").map(str::to_owned) {
-        properties.set("group.instance.id", format!("{id}-{index}"));
-    }
-    let max_poll_ms: u64 =
-        properties.get("max.poll.interval.ms").and_then(|text| text.parse().ok()).unwrap_or(300_000);
-    source::kafka::Settings {
-        index,
-        properties,
-        topics: config.input_topics.clone(),
-        reset: config.offset_reset,
-        known: found.known.clone(),
-        commit_interval: config.commit_interval,
-        // The group waits for us all that time: a fifth of what it allows, and no longer than a drain.
-        revoke_timeout: Duration::from_millis(max_poll_ms / 5).min(config.drain_timeout),
-    }
-}
-
-fn client_config(properties: &[(String, String)]) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    for (name, value) in properties {
-        config.set(name, value);
-    }
-    config
-}
-
-/// The version of librdkafka that this program runs with.
-pub fn librdkafka_version() -> String {
-    rdkafka::util::get_rdkafka_version().1
-}
-
-fn about(config: &Config) -> About {
-    About {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        revision: option_env!("PROCESSOR_REVISION").unwrap_or_default().to_owned(),
-        librdkafka: librdkafka_version(),
-        config_hash: config_hash(config),
-    }
-}
-
-/// Equal for instances with equal settings: an alarm can compare them. `Debug` leaves secrets out, so the hash tells nothing
-/// of them.
-fn config_hash(config: &Config) -> String {
-    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(format!("{config:?}").as_bytes()))
-}
-
-fn promise(config: &Config) -> String {
-    let order = match config.order {
-        crate::config::Order::Key => "in order per key",
-        crate::config::Order::Partition => "in order per partition",
-        crate::config::Order::Unordered => "in no order",
-    };
-    format!(
-        "processor {} running: {} -> {}, failed records to {}; guarantee: at least once, {order}; after a crash up to {} \
-         records in flight and those of {} ms may be repeated",
-        env!("CARGO_PKG_VERSION"),
-        config.input_topics.join(" "),
-        config.output_topic,
-        config.dead_letter_topic.as_deref().unwrap_or("nowhere"),
-        config.max_in_flight,
-        config.commit_interval.as_millis(),
-    )
 }
 
 /// A channel whose messages become events.

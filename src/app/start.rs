@@ -9,9 +9,10 @@ use rdkafka::admin::AdminClient;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 
+use super::Event;
+use super::derive::{about, client_config};
 use super::ended::{Ended, Exit};
 use super::status::AppStatus;
-use super::{Event, client_config};
 use crate::config::Config;
 use crate::kafka::admin::{self, Topic};
 use crate::kafka::context::{Context, Member};
@@ -97,7 +98,7 @@ pub(super) fn wait_for_cluster(
 
 /// Looks at the cluster once, for `processor check`. Never joins the group, never writes.
 pub fn check(config: &Config) -> (Vec<Finding>, Exit) {
-    let context = Context::new(Arc::new(Link::default()), Arc::new(Metrics::new(super::about(config))));
+    let context = Context::new(Arc::new(Link::default()), Arc::new(Metrics::new(about(config))));
     let probe = match Probe::new(config, &context) {
         Ok(probe) => probe,
         Err(ended) => return (vec![finding("properties", false, ended.message)], ended.exit),

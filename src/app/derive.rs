@@ -1,0 +1,116 @@
+//! From the configuration and what was found out about the cluster: what each stage is told.
+
+use std::time::Duration;
+
+use rdkafka::config::ClientConfig;
+
+use super::start::Found;
+use crate::config::{Config, Order};
+use crate::offsets::Budget;
+use crate::pipeline::Policy;
+use crate::sink::{self, dead_letter};
+use crate::source;
+use crate::telemetry::metrics::About;
+
+pub(super) fn policy(config: &Config, transform: &str) -> Policy {
+    Policy {
+        order: config.order,
+        retry: config.retry,
+        on_failure: config.on_failure,
+        budget: Budget { records: config.max_in_flight, bytes: config.max_in_flight_bytes },
+        workers: config.workers,
+        tasks_pick_up: config.tasks_pick_up,
+        producers: config.producers,
+        sender: dead_letter::Sender {
+            group: config.group_id.clone(),
+            transform: transform.to_owned(),
+            instance: instance(),
+        },
+    }
+}
+
+fn instance() -> String {
+    let host = std::env::var("HOSTNAME").ok().or_else(|| std::fs::read_to_string("/etc/hostname").ok());
+    format!("{}-{}", host.as_deref().map_or("host", str::trim), std::process::id())
+}
+
+pub(super) fn sink_settings(config: &Config, found: &Found) -> sink::kafka::Settings {
+    let mut properties = client_config(&config.producer_properties);
+    for (name, value) in &found.producer_limits {
+        if !config.producer_properties.iter().any(|(known, _)| known == name) {
+            properties.set(*name, value);
+        }
+    }
+    sink::kafka::Settings {
+        properties,
+        output: config.output_topic.clone(),
+        dead_letters: config.dead_letter_topic.clone(),
+        partitioning: config.partitioning,
+    }
+}
+
+pub(super) fn source_settings(config: &Config, found: &Found, index: usize) -> source::kafka::Settings {
+    let mut properties = client_config(&config.consumer_properties);
+    // Every member needs an identity of its own.
+    if let Some(id) = properties.get("group.instance.id").map(str::to_owned) {
+        properties.set("group.instance.id", format!("{id}-{index}"));
+    }
+    let max_poll_ms: u64 =
+        properties.get("max.poll.interval.ms").and_then(|text| text.parse().ok()).unwrap_or(300_000);
+    source::kafka::Settings {
+        index,
+        properties,
+        topics: config.input_topics.clone(),
+        reset: config.offset_reset,
+        known: found.known.clone(),
+        commit_interval: config.commit_interval,
+        // The group waits for us all that time: a fifth of what it allows, and no longer than a drain.
+        revoke_timeout: Duration::from_millis(max_poll_ms / 5).min(config.drain_timeout),
+    }
+}
+
+pub(super) fn client_config(properties: &[(String, String)]) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    for (name, value) in properties {
+        config.set(name, value);
+    }
+    config
+}
+
+/// The version of librdkafka that this program runs with.
+pub fn librdkafka_version() -> String {
+    rdkafka::util::get_rdkafka_version().1
+}
+
+pub(super) fn about(config: &Config) -> About {
+    About {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        revision: option_env!("PROCESSOR_REVISION").unwrap_or_default().to_owned(),
+        librdkafka: librdkafka_version(),
+        config_hash: config_hash(config),
+    }
+}
+
+/// Equal for instances with equal settings: an alarm can compare them. `Debug` leaves secrets out, so the hash tells nothing
+/// of them.
+fn config_hash(config: &Config) -> String {
+    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(format!("{config:?}").as_bytes()))
+}
+
+pub(super) fn promise(config: &Config) -> String {
+    let order = match config.order {
+        Order::Key => "in order per key",
+        Order::Partition => "in order per partition",
+        Order::Unordered => "in no order",
+    };
+    format!(
+        "processor {} running: {} -> {}, failed records to {}; guarantee: at least once, {order}; after a crash up to {} \
+         records in flight and those of {} ms may be repeated",
+        env!("CARGO_PKG_VERSION"),
+        config.input_topics.join(" "),
+        config.output_topic,
+        config.dead_letter_topic.as_deref().unwrap_or("nowhere"),
+        config.max_in_flight,
+        config.commit_interval.as_millis(),
+    )
+}

@@ -260,8 +260,8 @@ impl Commits {
             let list = rd::rd_kafka_event_topic_partition_list(event);
             if code == Code::RD_KAFKA_RESP_ERR_NO_ERROR && !list.is_null() {
                 let elements = std::slice::from_raw_parts((*list).elems, (*list).cnt as usize);
-                let failed = elements.iter().map(|one| one.err);
-                code = failed.filter(|err| *err != Code::RD_KAFKA_RESP_ERR_NO_ERROR).last().unwrap_or(code);
+                let mut errors = elements.iter().map(|one| one.err);
+                code = errors.find(|err| *err != Code::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap_or(code);
             }
             rd::rd_kafka_event_destroy(event);
             code

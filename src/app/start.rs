@@ -283,9 +283,10 @@ fn is_default_dead_letter(config: &Config, topic: &str) -> bool {
 fn missing_text(config: &Config, missing: &[String], partitions: &HashMap<String, i32>) -> String {
     let like = config.input_topics.iter().find_map(|topic| partitions.get(topic)).copied().unwrap_or(6);
     let mut text = String::from("these topics do not exist, or the user may not see them; make them with:");
+    let servers = config.consumer_properties.get("bootstrap.servers").unwrap_or("localhost:9092");
     for topic in missing {
         text += &format!(
-            "\n  kafka-topics --bootstrap-server <KAFKA_SERVERS> --create --topic {topic} --partitions {like}"
+            "\n  kafka-topics --bootstrap-server {servers} --create --topic {topic} --partitions {like}"
         );
     }
     if missing.iter().any(|topic| Some(topic) == config.dead_letter_topic.as_ref()) {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Job, OVERHEAD, Pipeline};
-use crate::offsets::Slot;
 use crate::offsets::ledger::Watermark;
 use crate::offsets::tracker::Times;
+use crate::offsets::{Slot, Ticket};
 use crate::record::Record;
 use crate::source::Intake;
 
@@ -24,24 +24,14 @@ impl Intake for Pipeline {
     }
 
     fn admit(&self, slot: Slot, records: &mut VecDeque<Record>) -> usize {
-        let mut jobs = Vec::with_capacity(records.len());
-        let mut taken = 0;
+        let tickets = self.tickets(slot, records);
+        let taken = tickets.len();
         let admitted = self.clock.now();
-        {
-            let mut ledger = self.ledger.lock();
-            while let Some(record) = records.front() {
-                let charge = 2 * record.size() + OVERHEAD;
-                if ledger.room(slot, charge) == 0 {
-                    break;
-                }
-                let times = Times { timestamp: record.timestamp().unwrap_or(i64::MAX), admitted };
-                let ticket = ledger.deliver(slot, record.offset(), times, charge);
-                let Some(record) = records.pop_front() else { break };
-                taken += 1;
-                match ticket {
-                    Some(ticket) => jobs.push(self.job(record, ticket, admitted)),
-                    None => self.metrics.redelivered(record.topic(), 1),
-                }
+        let mut jobs = Vec::with_capacity(taken);
+        for (record, ticket) in records.drain(..taken).zip(tickets) {
+            match ticket {
+                Some(ticket) => jobs.push(self.job(record, ticket, admitted)),
+                None => self.metrics.redelivered(record.topic(), 1),
             }
         }
         let bytes = jobs.iter().map(|(_, job)| job.record().size() as u64).sum();
@@ -108,6 +98,23 @@ impl Intake for Pipeline {
 }
 
 impl Pipeline {
+    /// Tickets for as many records as there is room for, in order; `None` for one that was delivered before. Nothing else is
+    /// done under the lock: every thread of the pipeline needs it.
+    fn tickets(&self, slot: Slot, records: &VecDeque<Record>) -> Vec<Option<Ticket>> {
+        let admitted = self.clock.now();
+        let mut tickets = Vec::with_capacity(records.len());
+        let mut ledger = self.ledger.lock();
+        for record in records {
+            let charge = 2 * record.size() + OVERHEAD;
+            if ledger.room(slot, charge) == 0 {
+                break;
+            }
+            let times = Times { timestamp: record.timestamp().unwrap_or(i64::MAX), admitted };
+            tickets.push(ledger.deliver(slot, record.offset(), times, charge));
+        }
+        tickets
+    }
+
     /// Drops records that are not finished: whoever gets their partition reads them again.
     fn abandon(&self, jobs: impl IntoIterator<Item = Arc<Job>>) {
         let mut ledger = self.ledger.lock();

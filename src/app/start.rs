@@ -23,7 +23,8 @@ use crate::telemetry::metrics::Metrics;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a start waits before it asks a silent cluster again.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How many times a broker may refuse our credentials before we believe it: one that is starting up may do so once.
+/// How many questions may stay without an answer after a broker refused us: one that is starting up may do so once, and
+/// librdkafka does not say it again.
 const DENIALS: u32 = 3;
 /// Kafka's own default of `max.message.bytes`, for topics whose configuration we may not read.
 const MAX_MESSAGE_BYTES: usize = 1_048_588;
@@ -71,13 +72,10 @@ pub(super) fn wait_for_cluster(
             Err(Refused::Ended(ended)) => return Err(ended),
             Err(Refused::Silent(error)) => error,
         };
-        if let Some(reason) = context.link.take_denial() {
+        if let Some(reason) = context.link.denial() {
             denials += 1;
             if denials >= DENIALS {
-                return Err(Ended::new(
-                    Exit::Denied,
-                    format!("the broker does not accept our credentials: {reason}"),
-                ));
+                return Err(Ended::new(Exit::Denied, format!("the broker does not let us in: {reason}")));
             }
         }
         context.link.lost(&error.to_string());
@@ -109,13 +107,14 @@ pub fn check(config: &Config) -> (Vec<Finding>, Exit) {
         probe.serve();
         result = probe.look(config);
     }
+    probe.serve();
     match result {
         Ok(found) => {
             let exit = if found.dead_letters_missing.is_some() { Exit::Missing } else { Exit::Clean };
             (findings(config, &found), exit)
         }
         Err(Refused::Ended(ended)) => (vec![finding("topics", false, ended.message)], ended.exit),
-        Err(Refused::Silent(error)) => match context.link.take_denial() {
+        Err(Refused::Silent(error)) => match context.link.denial() {
             Some(reason) => (vec![finding("credentials", false, reason)], Exit::Denied),
             None => {
                 let text = format!(
@@ -192,7 +191,10 @@ impl Probe {
 
     /// Lets the client say what it has to say.
     fn serve(&self) {
-        while self.consumer.poll(Duration::from_millis(1)).is_some() {}
+        // One event a call, and no telling whether there was one.
+        for _ in 0..64 {
+            self.consumer.poll(Duration::ZERO);
+        }
     }
 
     fn look(&self, config: &Config) -> Result<Found, Refused> {

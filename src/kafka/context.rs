@@ -37,7 +37,9 @@ impl Context {
         self.metrics.kafka_error(&format!("{code:?}"));
         match code {
             Code::AllBrokersDown => self.link.lost(text),
-            Code::Authentication | Code::SaslAuthenticationFailed => self.link.denied(text),
+            Code::Authentication | Code::SaslAuthenticationFailed | Code::GroupAuthorizationFailed => {
+                self.link.denied(text);
+            }
             // One broker's connection: the client tries again by itself, and says so when none is left.
             Code::BrokerTransportFailure | Code::Resolve | Code::OperationTimedOut => {
                 tracing::debug!("{code:?}: {text}")

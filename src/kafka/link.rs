@@ -29,6 +29,7 @@ impl Link {
         if !self.down.swap(false, Ordering::Relaxed) {
             return;
         }
+        *self.denied.lock() = None;
         if let Some(since) = self.down_since.lock().take() {
             tracing::info!("the broker is back after {:.1} s", since.elapsed().as_secs_f64());
         }
@@ -39,17 +40,17 @@ impl Link {
         self.down.load(Ordering::Relaxed)
     }
 
-    /// A broker did not accept who we are.
+    /// A broker did not accept who we are, or does not let us into the group.
     pub fn denied(&self, reason: &str) {
         let mut denied = self.denied.lock();
         if denied.is_none() {
-            tracing::error!("the broker does not accept our credentials: {reason}");
+            tracing::error!("the broker does not let us in: {reason}");
             *denied = Some(reason.to_owned());
         }
     }
 
-    /// Why a broker did not accept who we are, if one did not; forgets it.
-    pub fn take_denial(&self) -> Option<String> {
-        self.denied.lock().take()
+    /// Why a broker did not let us in, if one did not since the last answer.
+    pub fn denial(&self) -> Option<String> {
+        self.denied.lock().clone()
     }
 }

@@ -6,9 +6,11 @@ use crate::support::setup::{Mode, Setup, in_every_mode, setup};
 /// What one crash may repeat: what was in flight, and what was finished since the last commit.
 const REPEATS: usize = 500 + 2_500;
 
-/// Outputs wait a little in the producer, so that every crash finds some that are not acknowledged.
+/// Outputs wait a little in the producer, so that every crash finds some that are not acknowledged; and commits come so
+/// often that one which is ahead of them is there too.
 fn crashing(mode: Mode) -> Setup {
-    setup().mode(mode).set("PROCESSOR_MAX_IN_FLIGHT", 500).set("KAFKA_PRODUCER_LINGER_MS", 100)
+    let slow = setup().mode(mode).set("KAFKA_PRODUCER_LINGER_MS", 100);
+    slow.set("PROCESSOR_MAX_IN_FLIGHT", 500).set("PROCESSOR_COMMIT_INTERVAL", "20ms")
 }
 
 in_every_mode!(kill_nine_and_restart, kill_nine_with_a_survivor);

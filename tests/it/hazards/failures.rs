@@ -3,8 +3,14 @@
 use crate::support::kafka::Kafka;
 use crate::support::record::Input;
 use crate::support::scenario::Scenario;
-use crate::support::setup::setup;
+use crate::support::setup::{Setup, setup};
 use crate::support::{admin, eventually, holds_within, seconds};
+
+/// The client says within a second that a topic is gone. By itself it waits half a minute for it to come back, and the
+/// program would not notice anything.
+fn impatient() -> Setup {
+    setup().set("KAFKA_TOPIC_METADATA_PROPAGATION_MAX_MS", 500)
+}
 
 /// Runs until a first load is done, then `bad` failures into partition 0 and good records behind them everywhere.
 fn fail_in_partition_0(s: &mut Scenario, bad: usize) {
@@ -25,7 +31,7 @@ fn others_flow(s: &Scenario, log: impl Fn() -> String) {
 #[test]
 fn a_success_behind_a_failure_does_not_hide_it_from_the_next_start() {
     let Some(kafka) = Kafka::shared() else { return };
-    let mut s = setup().on(&kafka);
+    let mut s = impatient().on(&kafka);
     let instance = s.start();
     instance.wait_for_log("running", seconds(30));
     admin::delete_topic(&kafka, &s.dead_letters);
@@ -43,7 +49,7 @@ fn a_success_behind_a_failure_does_not_hide_it_from_the_next_start() {
 #[test]
 fn the_dead_letter_topic_deleted_and_made_again() {
     let Some(kafka) = Kafka::shared() else { return };
-    let mut s = setup().on(&kafka);
+    let mut s = impatient().on(&kafka);
     let instance = s.start();
     instance.wait_for_log("running", seconds(30));
     admin::delete_topic(&kafka, &s.dead_letters);
@@ -72,7 +78,7 @@ fn a_dead_letter_that_the_topic_refuses() {
 #[test]
 fn a_partition_full_of_failures_that_cannot_be_written_leaves_room_for_the_others() {
     let Some(kafka) = Kafka::shared() else { return };
-    let mut s = setup().set("PROCESSOR_MAX_IN_FLIGHT", 200).on(&kafka);
+    let mut s = impatient().set("PROCESSOR_MAX_IN_FLIGHT", 200).on(&kafka);
     let instance = s.start();
     instance.wait_for_log("running", seconds(30));
     admin::delete_topic(&kafka, &s.dead_letters);

@@ -11,7 +11,8 @@ fn the_output_topic_deleted_in_the_middle_and_made_again() {
     // Fewer in flight than come in, and less patience of the group than the topic is away: the program must wait at
     // its bound and still be a member.
     let setup = setup().set("PROCESSOR_MAX_IN_FLIGHT", 100).set("KAFKA_CONSUMER_MAX_POLL_INTERVAL_MS", 8_000);
-    let mut s = setup.on(&kafka);
+    // The client says at once that the topic is gone; by itself it would wait for half a minute, and the program not notice.
+    let mut s = setup.set("KAFKA_TOPIC_METADATA_PROPAGATION_MAX_MS", 500).on(&kafka);
     s.send_load(500);
     let mut instance = s.start();
     s.wait_until_committed();

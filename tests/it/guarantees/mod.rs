@@ -2,5 +2,7 @@
 
 mod clean_runs;
 mod dead_letters;
+mod one_at_a_time;
+mod outcomes;
 mod start;
 mod transform;

@@ -7,5 +7,7 @@ mod failures;
 mod holes;
 mod offsets;
 mod rebalance;
+mod retries;
+mod slow;
 mod stop;
 mod topics;

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use super::admin::Offsets;
+use super::probe;
 use super::record::{Seen, Sent};
+use super::setup::Mode;
 
 /// Everything that is known about one run.
 #[derive(Clone, Debug, Default)]
@@ -27,13 +29,13 @@ pub struct Evidence {
 }
 
 /// One run of a transform on one record.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// What must stay in order: the key, or the partition.
+    /// What must stay in order: a key or a partition, or the record alone.
     pub lane: String,
     /// Which record.
     pub id: String,
-    /// When it began and ended, by one counter that all workers share.
+    /// When it began and ended, by one clock that all workers share: nanoseconds since 1970.
     pub begin: u64,
     pub end: u64,
 }
@@ -42,5 +44,19 @@ impl Evidence {
     /// What was sent, by identity.
     pub fn by_id(&self) -> HashMap<&str, &Sent> {
         self.sent.iter().map(|sent| (sent.input.id.as_str(), sent)).collect()
+    }
+
+    /// When each transform ran, in the lanes of this mode.
+    pub fn spans_in(&self, mode: Mode) -> Vec<Span> {
+        let sent = self.by_id();
+        let written = self.output.iter().chain(&self.dead_letters);
+        probe::spans(mode, written.filter_map(|seen| Some((seen, *sent.get(seen.id()?.as_str())?))))
+    }
+
+    /// The runs of the transform on one record, in order.
+    pub fn runs_of(&self, id: &str) -> Vec<&Span> {
+        let mut runs: Vec<_> = self.spans.iter().filter(|span| span.id == id).collect();
+        runs.sort_unstable_by_key(|span| span.begin);
+        runs
     }
 }

@@ -8,6 +8,7 @@ pub mod client;
 pub mod evidence;
 pub mod guarantees;
 pub mod kafka;
+pub mod probe;
 pub mod process;
 #[cfg(test)]
 mod proof;

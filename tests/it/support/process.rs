@@ -2,11 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::{eventually, holds_within, seconds};
+
+/// The program itself.
+pub fn processor() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_processor"))
+}
+
+/// An example, which stands beside this test program: `<profile>/deps/it-…` and `<profile>/examples/…`. `cargo test` builds
+/// it too, unless it is told which test to build.
+pub fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a process knows its program");
+    let profile = test.parent().and_then(Path::parent).expect("a test program is two folders deep");
+    let program = profile.join("examples").join(name);
+    assert!(program.exists(), "{} is missing: run cargo build --example {name}", program.display());
+    program
+}
 
 /// A running instance. Killed when dropped; what it printed is shown when the test fails.
 pub struct Instance {
@@ -15,9 +31,9 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// `processor ARGUMENTS` with these variables and no others.
-    pub fn spawn(arguments: &[&str], variables: &BTreeMap<String, String>) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_processor"))
+    /// `PROGRAM ARGUMENTS` with these variables and no others.
+    pub fn spawn(program: &Path, arguments: &[&str], variables: &BTreeMap<String, String>) -> Self {
+        let mut child = Command::new(program)
             .args(arguments)
             .env_clear()
             .envs(variables)

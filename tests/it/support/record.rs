@@ -13,6 +13,8 @@ pub const ID: &str = "test-id";
 pub enum Expect {
     /// It is written to the output topic.
     Output,
+    /// It is written to the output topic in so many parts; 0: it is filtered.
+    Parts(usize),
     /// It is written to the dead-letter topic, with this reason.
     DeadLetter(&'static str),
 }
@@ -100,6 +102,17 @@ pub struct Sent {
     pub topic: String,
     pub partition: i32,
     pub offset: i64,
+}
+
+impl Sent {
+    /// What should be written for it, wherever: its identity with the number of each part.
+    pub fn parts(&self) -> impl Iterator<Item = (String, usize)> {
+        let parts = match self.input.expect {
+            Expect::Output | Expect::DeadLetter(_) => 1,
+            Expect::Parts(parts) => parts,
+        };
+        (0..parts).map(|part| (self.input.id.clone(), part))
+    }
 }
 
 /// A record that was read back.

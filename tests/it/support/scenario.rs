@@ -1,6 +1,7 @@
 //! One test's world: its topics, its group, what it sent, and the program's variables.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::guarantees::{
     NothingInvented, OneAtATimePerLane, PerKeyOrder, PerPartitionOrder, PlacedByKey, Unchanged, judge,
 };
 use super::kafka::Kafka;
-use super::process::Instance;
+use super::process::{self, Instance};
 use super::record::{Input, Sent};
 use super::sampler::Sampler;
 use super::setup::Mode;
@@ -21,6 +22,8 @@ use super::{eventually, seconds};
 /// What a [`Scenario`] is made of.
 pub struct World {
     pub kafka: Kafka,
+    /// What [`Scenario::start`] starts.
+    pub program: PathBuf,
     pub mode: Mode,
     /// Of the input, output and dead-letter topic.
     pub partitions: [i32; 3],
@@ -121,7 +124,7 @@ impl Scenario {
     pub fn start_with(&self, changes: &[(&str, &str)]) -> Instance {
         let mut variables = self.variables.clone();
         variables.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        Instance::spawn(&["run"], &variables)
+        Instance::spawn(&self.program, &["run"], &variables)
     }
 
     /// Starts an instance that should end by itself, and returns its exit code and all it printed.
@@ -198,7 +201,7 @@ impl Scenario {
     pub fn evidence(&self) -> Evidence {
         self.committed();
         let [_, output_partitions, dead_letter_partitions] = self.partitions;
-        Evidence {
+        let mut evidence = Evidence {
             sent: self.sent.clone(),
             committed: self.sampler.samples(),
             output: read_topic(&self.kafka, &self.output, output_partitions),
@@ -207,7 +210,13 @@ impl Scenario {
             dead_letter_partitions,
             group: self.group.clone(),
             spans: Vec::new(),
+        };
+        evidence.spans = evidence.spans_in(self.mode);
+        if self.program != process::processor() {
+            let told = evidence.output.iter().all(|seen| !seen.ran().is_empty());
+            assert!(told, "the probe does not say when it ran: there is nothing to judge");
         }
+        evidence
     }
 
     /// Judges what must hold at every moment, records still missing or not.

@@ -2,10 +2,12 @@
 //! that all tests share one cluster at the same time.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::admin;
 use super::kafka::Kafka;
+use super::process;
 use super::record::now_ms;
 use super::scenario::{Scenario, World};
 
@@ -54,6 +56,7 @@ pub(crate) use in_every_mode;
 
 /// Partitions and topic settings, before the topics exist.
 pub struct Setup {
+    program: PathBuf,
     mode: Mode,
     input: (i32, Vec<(&'static str, &'static str)>),
     output: (i32, Vec<(&'static str, &'static str)>),
@@ -64,6 +67,7 @@ pub struct Setup {
 /// Four input, three output and two dead-letter partitions: counts that differ, so that mixing them up shows.
 pub fn setup() -> Setup {
     Setup {
+        program: process::processor(),
         mode: Mode::Key,
         input: (4, vec![]),
         output: (3, vec![]),
@@ -76,6 +80,12 @@ impl Setup {
     /// What stays in order (default: key).
     pub fn mode(mut self, mode: Mode) -> Self {
         self.mode = mode;
+        self
+    }
+
+    /// With the transform that does what the records ask for, instead of the built-in one: see [`super::probe`].
+    pub fn probe(mut self) -> Self {
+        self.program = process::example("probe");
         self
     }
 
@@ -128,6 +138,7 @@ impl Setup {
         variables.extend(self.variables.into_iter().map(|(name, value)| (name.to_owned(), value)));
         Scenario::new(World {
             kafka: kafka.clone(),
+            program: self.program,
             mode: self.mode,
             partitions: [self.input.0, self.output.0, self.dead_letters.0],
             group: name,

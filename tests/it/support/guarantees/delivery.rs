@@ -17,13 +17,16 @@ impl Guarantee for AtLeastOnce {
     }
 
     fn violations(&self, evidence: &Evidence) -> Vec<String> {
-        let (output, dead) = (ids(&evidence.output), ids(&evidence.dead_letters));
-        let arrived = |sent: &Sent| match sent.input.expect {
-            Expect::Output => output.contains(&sent.input.id),
-            Expect::DeadLetter(_) => dead.contains(&sent.input.id),
-        };
-        let lost = evidence.sent.iter().filter(|sent| !arrived(sent));
-        lost.map(|s| format!("{} ({}/{}/{}) is lost", s.input.id, s.topic, s.partition, s.offset)).collect()
+        let (output, dead) = (parts(&evidence.output), parts(&evidence.dead_letters));
+        let mut violations = Vec::new();
+        for s in &evidence.sent {
+            let place = if is_dead(s) { &dead } else { &output };
+            let lost = s.parts().filter(|part| !place.contains(part));
+            violations.extend(lost.map(|(id, part)| {
+                format!("{id}, part {part} ({}/{}/{}) is lost", s.topic, s.partition, s.offset)
+            }));
+        }
+        violations
     }
 }
 
@@ -39,7 +42,7 @@ impl Guarantee for NothingInvented {
         let sent = evidence.by_id();
         let belongs = |seen: &Seen, dead: bool| {
             let sent = seen.id().and_then(|id| sent.get(id.as_str()).copied());
-            sent.is_some_and(|s| dead == matches!(s.input.expect, Expect::DeadLetter(_)))
+            sent.is_some_and(|s| dead == is_dead(s) && s.parts().any(|(_, part)| part == seen.part()))
         };
         let output = evidence.output.iter().filter(|seen| !belongs(seen, false)).map(|s| ("output", s));
         let dead =
@@ -48,9 +51,9 @@ impl Guarantee for NothingInvented {
     }
 }
 
-/// No more than so many records were written more than they had to.
+/// No more than so many records (or parts of records) were written more than they had to.
 pub struct NoMoreThan {
-    /// Writes beyond one a record, in all.
+    /// Writes beyond one a record or part, in all.
     pub repeats: usize,
 }
 
@@ -60,9 +63,9 @@ impl Guarantee for NoMoreThan {
     }
 
     fn violations(&self, evidence: &Evidence) -> Vec<String> {
-        let mut count: HashMap<String, usize> = HashMap::new();
+        let mut count: HashMap<(String, usize), usize> = HashMap::new();
         for seen in evidence.output.iter().chain(&evidence.dead_letters) {
-            *count.entry(seen.id().unwrap_or_default()).or_default() += 1;
+            *count.entry((seen.id().unwrap_or_default(), seen.part())).or_default() += 1;
         }
         let repeats: usize = count.values().map(|n| n - 1).sum();
         let most = count.iter().max_by_key(|(_, n)| **n);
@@ -97,7 +100,7 @@ fn difference(sent: &Sent, seen: &Seen) -> Option<&'static str> {
     if sent.input.key != seen.key {
         return Some("the key is another");
     }
-    if sent.input.headers != seen.headers {
+    if !sent.input.headers.iter().eq(seen.headers_as_sent()) {
         return Some("the headers are others");
     }
     if Some(sent.input.timestamp) != seen.timestamp {
@@ -119,19 +122,34 @@ fn transformed(value: Option<&[u8]>) -> Option<Value> {
     Some(value)
 }
 
-fn ids(seen: &[Seen]) -> HashSet<String> {
-    seen.iter().filter_map(Seen::id).collect()
+fn parts(seen: &[Seen]) -> HashSet<(String, usize)> {
+    seen.iter().filter_map(|seen| Some((seen.id()?, seen.part()))).collect()
+}
+
+fn is_dead(sent: &Sent) -> bool {
+    matches!(sent.input.expect, Expect::DeadLetter(_))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::super::record::Input;
-    use super::super::example::{good_run, has_teeth, sent};
+    use super::super::example::{good_run, has_teeth, sent, split_run};
     use super::*;
 
     #[test]
     fn a_lost_record_is_seen() {
         has_teeth(&AtLeastOnce, &good_run(), |run| drop(run.output.remove(1)));
+    }
+
+    #[test]
+    fn a_lost_part_is_seen_and_one_too_many_and_a_filtered_record() {
+        let run = split_run();
+        let expect = |parts| move |run: &mut Evidence| run.sent[0].input.expect = Expect::Parts(parts);
+        has_teeth(&AtLeastOnce, &run, expect(4));
+        has_teeth(&NothingInvented, &run, expect(2));
+        has_teeth(&NothingInvented, &run, expect(0));
+        assert_eq!(Unchanged.violations(&run), [""; 0]);
+        has_teeth(&NoMoreThan { repeats: 0 }, &run, |run| run.output.push(run.output[2].clone()));
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub fn judge(evidence: &Evidence, guarantees: &[&dyn Guarantee]) {
 #[cfg(test)]
 mod example {
     use super::super::evidence::Evidence;
-    use super::super::record::{Input, Seen, Sent};
+    use super::super::record::{Expect, Input, Seen, Sent};
     use super::Guarantee;
 
     /// `input`, standing at `offset` of partition 0.
@@ -82,6 +82,20 @@ mod example {
             group,
             ..Evidence::default()
         }
+    }
+
+    /// One record, split into three parts, well done.
+    pub fn split_run() -> Evidence {
+        let mut run = good_run();
+        run.sent.truncate(1);
+        run.sent[0].input.expect = Expect::Parts(3);
+        let part = |part: i64| {
+            let mut seen = output(&run.sent[0], part);
+            seen.headers.push(("probe.part".to_owned(), Some(part.to_string().into_bytes())));
+            seen
+        };
+        run.output = (0..3).map(part).collect();
+        run
     }
 
     /// The guarantee accepts the good run, and objects once `spoil` has changed it.

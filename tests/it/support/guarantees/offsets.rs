@@ -40,12 +40,13 @@ impl Guarantee for CommittedIsFinished {
     fn violations(&self, evidence: &Evidence) -> Vec<String> {
         let Some(committed) = evidence.committed.last() else { return Vec::new() };
         let written = evidence.output.iter().chain(&evidence.dead_letters);
-        let written: HashSet<String> = written.filter_map(Seen::id).collect();
+        let written: HashSet<(String, usize)> =
+            written.filter_map(|seen: &Seen| Some((seen.id()?, seen.part()))).collect();
         let is_committed = |sent: &&Sent| {
             committed.get(&(sent.topic.clone(), sent.partition)).is_some_and(|&next| sent.offset < next)
         };
-        let early =
-            evidence.sent.iter().filter(is_committed).filter(|sent| !written.contains(&sent.input.id));
+        let is_open = |sent: &&Sent| sent.parts().any(|part| !written.contains(&part));
+        let early = evidence.sent.iter().filter(is_committed).filter(is_open);
         early
             .map(|s| format!("{} at {}/{} is committed and not written", s.input.id, s.partition, s.offset))
             .collect()
@@ -55,6 +56,7 @@ impl Guarantee for CommittedIsFinished {
 #[cfg(test)]
 mod tests {
     use super::super::super::admin::Offsets;
+    use super::super::super::record::Expect;
     use super::super::example::{good_run, has_teeth};
     use super::*;
 
@@ -74,5 +76,11 @@ mod tests {
         let mut run = Evidence { committed: vec![at(2)], ..good_run() };
         run.output.remove(2);
         has_teeth(&CommittedIsFinished, &run, |run| run.committed.push(at(3)));
+    }
+
+    #[test]
+    fn a_commit_ahead_of_a_part_is_seen() {
+        let run = Evidence { committed: vec![at(3)], ..good_run() };
+        has_teeth(&CommittedIsFinished, &run, |run| run.sent[1].input.expect = Expect::Parts(2));
     }
 }

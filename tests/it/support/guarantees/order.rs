@@ -64,7 +64,7 @@ impl Guarantee for OneAtATimePerLane {
     }
 }
 
-/// First occurrences only: a repeat may stand anywhere behind.
+/// First occurrences only: a repeat may stand anywhere behind. The parts of a record have an order too.
 fn out_of_order<L: Eq + std::hash::Hash>(
     evidence: &Evidence,
     lane: impl Fn(&Sent) -> Option<L>,
@@ -76,14 +76,14 @@ fn out_of_order<L: Eq + std::hash::Hash>(
     for seen in output {
         let Some(sent) = seen.id().and_then(|id| sent.get(id.as_str()).copied()) else { continue };
         let Some(lane) = lane(sent) else { continue };
-        if !met.insert(&sent.input.id) {
+        let place = (sent.offset, seen.part());
+        if !met.insert((&sent.input.id, seen.part())) {
             continue;
         }
-        let before = last.insert((seen.partition, lane), sent.offset).unwrap_or(-1);
-        if before > sent.offset {
-            let (id, offset) = (&sent.input.id, sent.offset);
-            violations
-                .push(format!("{id}: input offset {offset} behind {before} in output {}", seen.partition));
+        let before = last.insert((seen.partition, lane), place).unwrap_or((-1, 0));
+        if before > place {
+            let (id, output) = (&sent.input.id, seen.partition);
+            violations.push(format!("{id}: input {place:?} behind {before:?} in output {output}"));
         }
     }
     violations
@@ -123,7 +123,7 @@ fn murmur2(data: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::example::{good_run, has_teeth};
+    use super::super::example::{good_run, has_teeth, split_run};
     use super::*;
 
     fn swap_first_two(run: &mut Evidence) {
@@ -142,6 +142,11 @@ mod tests {
             run.sent[0].input.key = None;
             swap_first_two(run);
         });
+    }
+
+    #[test]
+    fn a_swap_of_parts_is_seen() {
+        has_teeth(&PerKeyOrder, &split_run(), swap_first_two);
     }
 
     #[test]

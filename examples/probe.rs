@@ -1,0 +1,124 @@
+//! A transform that does to each record what the record's own headers ask for. The integration tests run it, to see the
+//! program with transforms that fail, panic, take their time, or make of one record several or none.
+//!
+//! | header | what is done, in this order |
+//! |---|---|
+//! | `probe.sleep: MS` | blocks its worker so long, at every attempt |
+//! | `probe.retry: N` | the first N attempts fail for now, with the code `probe_retry` |
+//! | `probe.panic` | panics |
+//! | `probe.reject` | fails for good, with the code `probe_reject` |
+//! | `probe.filter` | writes nothing |
+//! | `probe.split: N` | writes the record N times, with its number from 0 in the header `probe.part` |
+//!
+//! Beside that it is the built-in transform. Whatever is written bears in the header `probe.span` when the transform ran,
+//! once for each attempt: `BEGIN-END,…`, nanoseconds since 1970. A failure says the same at the end of its message.
+//!
+//! Settings as for `processor run`, by environment only.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use processor::app::App;
+use processor::record::{Headers, Record};
+use processor::telemetry::logging::{self, Stream};
+use processor::transform::builtin::Validate;
+use processor::transform::{Context, Field, Outcome, Output, Transform};
+
+/// Topic, partition and offset.
+type Place = (Arc<str>, i32, i64);
+
+#[derive(Default)]
+struct Probe {
+    /// The spans of records that will be tried again.
+    earlier: Mutex<HashMap<Place, String>>,
+}
+
+impl Transform for Probe {
+    fn apply(&self, record: &Record, context: &Context) -> Outcome {
+        let begin = now_ns();
+        if let Some(ms) = number(record, "probe.sleep") {
+            std::thread::sleep(Duration::from_millis(ms));
+        }
+        let again =
+            number(record, "probe.retry").is_some_and(|retries| u64::from(context.attempt) <= retries);
+        let spans = self.spans(record, context.attempt, begin, again);
+        if again {
+            // The tests wait for this line: a retry that waits is to be seen nowhere else.
+            tracing::info!(?record, attempt = context.attempt, "asked to fail for now");
+            return Outcome::retry("probe_retry", format!("asked to fail for now; ran {spans}"));
+        }
+        match () {
+            () if asks(record, "probe.panic") => panic!("asked to panic; ran {spans}"),
+            () if asks(record, "probe.reject") => {
+                Outcome::reject("probe_reject", format!("asked to fail; ran {spans}"))
+            }
+            () if asks(record, "probe.filter") => Outcome::Filter,
+            () => written(record, Validate.apply(record, context), &spans),
+        }
+    }
+
+    fn name(&self) -> &str {
+        "probe"
+    }
+}
+
+impl Probe {
+    /// When this attempt and those before it ran. An entry of an earlier delivery of the same record is forgotten.
+    fn spans(&self, record: &Record, attempt: u32, begin: u128, again: bool) -> String {
+        let place = (record.topic().clone(), record.partition(), record.offset());
+        let mut earlier = self.earlier.lock().expect("nobody panics under this lock");
+        let before = earlier.remove(&place).filter(|_| attempt > 1);
+        let span = format!("{begin}-{}", now_ns());
+        let spans = before.map_or_else(|| span.clone(), |before| format!("{before},{span}"));
+        if again {
+            earlier.insert(place, spans.clone());
+        }
+        spans
+    }
+}
+
+/// What the built-in transform made of it, with the spans, and as often as asked for.
+fn written(record: &Record, outcome: Outcome, spans: &str) -> Outcome {
+    let Outcome::Emit(output) = outcome else { return outcome };
+    match number(record, "probe.split") {
+        None => Outcome::Emit(marked(record, output, spans, None)),
+        Some(parts) => Outcome::EmitMany(
+            (0..parts).map(|part| marked(record, output.clone(), spans, Some(part))).collect(),
+        ),
+    }
+}
+
+fn marked(record: &Record, output: Output, spans: &str, part: Option<u64>) -> Output {
+    let mut headers = record.headers().clone();
+    push(&mut headers, "probe.span", spans);
+    if let Some(part) = part {
+        push(&mut headers, "probe.part", part);
+    }
+    Output { headers: Field::New(headers), ..output }
+}
+
+fn push(headers: &mut Headers, name: &str, value: impl Display) {
+    headers.push(name.as_bytes(), Some(value.to_string().as_bytes()));
+}
+
+fn asks(record: &Record, name: &str) -> bool {
+    record.headers().last(name).is_some()
+}
+
+fn number(record: &Record, name: &str) -> Option<u64> {
+    std::str::from_utf8(record.headers().last(name)?).ok()?.parse().ok()
+}
+
+fn now_ns() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos())
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let loaded = processor::config::load(std::env::vars_os(), Vec::new())?;
+    logging::init(&loaded.config.log_filter, loaded.config.log_format, Stream::Stdout)?;
+    let ended = App::new(loaded.config).with_transform(Probe::default()).run();
+    eprintln!("{}", ended.message);
+    std::process::exit(ended.exit as i32);
+}

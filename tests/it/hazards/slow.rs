@@ -1,0 +1,77 @@
+//! A transform is still at work when the partition is wanted elsewhere, or when the process dies.
+
+use crate::support::kafka::Kafka;
+use crate::support::record::Input;
+use crate::support::setup::{Mode, in_every_mode, setup};
+use crate::support::{eventually, seconds};
+
+in_every_mode!(
+    a_rebalance_while_slow_transforms_run,
+    a_transform_that_outlives_its_assignment_writes_nothing,
+    parts_that_were_not_acknowledged_at_a_crash,
+);
+
+/// Some are slow and most are not: behind every slow one there are finished ones that nobody must do again.
+fn a_rebalance_while_slow_transforms_run(mode: Mode) {
+    let Some(kafka) = Kafka::shared() else { return };
+    let mut s = setup().mode(mode).probe().set("WORKER_POOL", 6).on(&kafka);
+    let input = |n: i32| Input::valid(&s.id()).key(format!("key-{}", n % 30)).to(n % 4);
+    let inputs: Vec<_> = (0..240).map(|n| input(n).slow(if n % 9 == 4 { 2_000 } else { 60 })).collect();
+    s.send(inputs);
+    let mut first = s.start();
+    s.wait_until_written(8);
+    let revocations = || first.log().matches("revoked ").count();
+    let before = revocations();
+    let second = s.start();
+    eventually(seconds(30), "partitions are revoked", || revocations() > before);
+    assert!(s.written() < 230, "the transforms were through when the partitions were revoked");
+    s.wait_for_members(4);
+    s.wait_until_written(s.written() + 8);
+    first.stop_cleanly();
+    assert!(s.written() < 240, "the transforms were through when the first instance was stopped");
+    s.finish(second);
+}
+
+/// One slow record in each partition, slower than a revocation may take: the new owner runs it again, and only the new
+/// owner's result is written.
+fn a_transform_that_outlives_its_assignment_writes_nothing(mode: Mode) {
+    let Some(kafka) = Kafka::shared() else { return };
+    let mut s = setup().mode(mode).probe().set("PROCESSOR_DRAIN_TIMEOUT", "1s").on(&kafka);
+    let mut first = s.start();
+    s.wait_for_members(2);
+    let quick: Vec<_> = (0..40).map(|n| Input::valid(&s.id()).key("key").to(n % 4)).collect();
+    s.send(quick);
+    s.wait_until_committed();
+    let inputs: Vec<_> = (0..4).map(|n| Input::valid(&s.id()).key("key").to(n).slow(8_000)).collect();
+    s.send(inputs);
+    let mut second = s.start();
+    first.wait_for_log("still in flight when their partitions had to be given up", seconds(20));
+    s.wait_for_members(4);
+    s.wait_until_committed();
+    first.stop_cleanly();
+    second.stop_cleanly();
+    s.judge(0);
+}
+
+/// Outputs wait half a second in the producer, and the crash comes right behind a commit: what was committed without all
+/// its parts is missing then.
+fn parts_that_were_not_acknowledged_at_a_crash(mode: Mode) {
+    let Some(kafka) = Kafka::shared() else { return };
+    let setup = setup().mode(mode).probe().set("PROCESSOR_MAX_IN_FLIGHT", 200);
+    let mut s = setup.set("KAFKA_PRODUCER_LINGER_MS", 500).on(&kafka);
+    let inputs: Vec<_> =
+        (0..3_000).map(|n| Input::valid(&s.id()).key(format!("key-{}", n % 37)).split(5)).collect();
+    s.send(inputs);
+    for round in 1..=2 {
+        let instance = s.start();
+        let committed = || s.committed().values().sum::<i64>();
+        eventually(seconds(60), "some of it is committed", || committed() >= round * 400);
+        instance.kill();
+        s.judge_so_far();
+    }
+    let mut last = s.start_with(&[("KAFKA_PRODUCER_LINGER_MS", "5")]);
+    s.wait_until_committed();
+    last.stop_cleanly();
+    // Twice: what was in flight, and what was finished since the last commit.
+    s.judge(2 * 5 * (200 + 400));
+}

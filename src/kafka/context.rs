@@ -73,14 +73,20 @@ impl Context {
     }
 
     fn say(&self, level: Level, facility: &str, text: &str) {
+        if matches!(level, Level::Debug) {
+            // Whoever sets KAFKA_DEBUG wants all of it.
+            tracing::debug!("librdkafka {facility}: {text}");
+            return;
+        }
         let Some(suppressed) = self.admit(facility) else { return };
         match level {
             Level::Emerg | Level::Alert | Level::Critical | Level::Error => {
                 tracing::error!(suppressed, "librdkafka {facility}: {text}");
             }
             Level::Warning => tracing::warn!(suppressed, "librdkafka {facility}: {text}"),
-            Level::Notice | Level::Info => tracing::info!(suppressed, "librdkafka {facility}: {text}"),
-            Level::Debug => tracing::debug!("librdkafka {facility}: {text}"),
+            Level::Notice | Level::Info | Level::Debug => {
+                tracing::info!(suppressed, "librdkafka {facility}: {text}");
+            }
         }
     }
 }

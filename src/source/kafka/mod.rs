@@ -1,7 +1,7 @@
 //! One member of the consumer group, and its thread.
 //!
 //! # The thread, one round
-//! 1. Serve one event of the group: assigned, revoked, committed, an error. Never blocks.
+//! 1. Serve the group's events: assigned, revoked, committed, an error. Never blocks.
 //! 2. Go on with what the group asked for: find the starts of what is assigned; give up what is revoked once its work is
 //!    done, or when the time for that is over.
 //! 3. Commit, if the interval is over.
@@ -38,6 +38,8 @@ pub use control::{Control, Farewell, Settings, Trouble};
 
 /// Records taken from librdkafka at once.
 const BATCH: usize = 1024;
+/// Events of the group, log lines among them, served in a round: a rebalance must not wait behind a chatty log.
+const EVENTS: usize = 16;
 /// How long a quiet thread waits for a record before it looks after the group.
 const IDLE: Duration = Duration::from_millis(50);
 /// The same while the group is being rearranged, or a partition waits for room.
@@ -172,20 +174,22 @@ impl<I: Intake> KafkaSource<I> {
         }
     }
 
-    /// One event of the group.
+    /// What the group and the client have to say. One call serves one event, and does not tell whether there was one.
     fn serve(&mut self) {
         let consumer = self.consumer.clone();
-        match consumer.poll(Duration::ZERO) {
-            None => {}
-            Some(Ok(message)) => {
-                // Every partition is attached to our queue before it is assigned; a record here would be lost.
-                use rdkafka::Message as _;
-                let place = format!("{}/{}/{}", message.topic(), message.partition(), message.offset());
-                self.report(Trouble::Failed(format!(
-                    "record {place} came past the record queue: this is our bug"
-                )));
+        for _ in 0..EVENTS {
+            match consumer.poll(Duration::ZERO) {
+                None => {}
+                Some(Ok(message)) => {
+                    // Every partition is attached to our queue before it is assigned; a record here would be lost.
+                    use rdkafka::Message as _;
+                    let place = format!("{}/{}/{}", message.topic(), message.partition(), message.offset());
+                    self.report(Trouble::Failed(format!(
+                        "record {place} came past the record queue: this is our bug"
+                    )));
+                }
+                Some(Err(error)) => self.consumer_error(&error),
             }
-            Some(Err(error)) => self.consumer_error(&error),
         }
         self.told.extend(consumer.context().take());
         if let Some(answer) = self.commits.answer() {
@@ -283,6 +287,7 @@ impl<I: Intake> KafkaSource<I> {
 
     /// Leaves the group, unless nobody is there to be told.
     fn leave_group(self, aborted: bool) {
+        let unanswered = self.leaving.is_some() || !self.assigned.is_empty() || !self.told.is_empty();
         let Self { queue, commits, consumer, context, .. } = self;
         drop((queue, commits));
         let Some(consumer) = Arc::into_inner(consumer) else { return };
@@ -291,6 +296,11 @@ impl<I: Intake> KafkaSource<I> {
             let until = Instant::now() + GOODBYE;
             match consumer.close_queue() {
                 Ok(()) => {
+                    if unanswered {
+                        // The group waits for an answer from before; while closing, giving up everything is one.
+                        let answer = consumer.unassign();
+                        tracing::debug!("leaving the group in the middle of a rebalance: {answer:?}");
+                    }
                     while !consumer.closed() && Instant::now() < until {
                         consumer.poll(BUSY);
                     }

@@ -7,12 +7,15 @@ use crate::support::{admin, eventually, seconds};
 
 /// Records in flight that cannot be finished: their output topic is gone.
 fn stuck(s: &mut Scenario, drain: &str) -> crate::support::process::Instance {
-    let instance = s.start_with(&[("PROCESSOR_DRAIN_TIMEOUT", drain)]);
+    // The client gives a missing topic half a minute unless told otherwise.
+    let soon = ("KAFKA_TOPIC_METADATA_PROPAGATION_MAX_MS", "500");
+    let instance = s.start_with(&[("PROCESSOR_DRAIN_TIMEOUT", drain), soon]);
     instance.wait_for_log("running", seconds(30));
     s.wait_for_members(2);
     admin::delete_topic(&s.kafka, &s.output);
     s.send_load(300);
-    eventually(seconds(60), "the log names the missing output topic", || instance.log().contains(&s.output));
+    let missing = format!("{} cannot be written", s.output);
+    eventually(seconds(60), "the log names the missing output topic", || instance.log().contains(&missing));
     instance
 }
 

@@ -62,7 +62,10 @@ fn a_stopped_instance_leaves_its_group_at_once() {
     let Some(kafka) = Kafka::shared() else { return };
     let mut s = setup().on(&kafka);
     s.send_load(10);
-    let mut instance = s.start_with(&[("KAFKA_CONSUMER_SESSION_TIMEOUT_MS", "45000")]);
+    // One member: with two the group may still be rearranging itself, and a member that leaves in the middle of that is not
+    // always gone at once (a known limit, see CHANGELOG.md).
+    let one = [("KAFKA_CONSUMER_SESSION_TIMEOUT_MS", "45000"), ("CONSUMERS_COUNT", "1")];
+    let mut instance = s.start_with(&one);
     s.wait_until_committed();
     instance.stop_cleanly();
     let left = crate::support::holds_within(seconds(10), || {

@@ -22,7 +22,7 @@ pub fn command(arguments: &ArgMatches) -> Exit {
         }
         (Ok(loaded), json) if arguments.get_flag("offline") => {
             say_good(&loaded, json);
-            Exit::Done
+            Exit::Clean
         }
         (Ok(loaded), json) => online(&loaded, json),
     }
@@ -59,7 +59,7 @@ fn online(loaded: &Loaded, json: bool) -> Exit {
             .map(|finding| json!({ "what": finding.what, "ok": finding.ok, "text": finding.text }))
             .collect();
         output::data(json!({ "faults": [], "warnings": loaded.warnings, "cluster": rows }));
-        return exit.into();
+        return exit;
     }
     say_good(loaded, false);
     for finding in &findings {
@@ -70,8 +70,8 @@ fn online(loaded: &Loaded, json: bool) -> Exit {
             finding.text
         ));
     }
-    if exit == processor::app::Exit::Clean {
+    if exit == Exit::Clean {
         output::data("ready: processor run");
     }
-    exit.into()
+    exit
 }

@@ -26,7 +26,7 @@ pub fn command(arguments: &ArgMatches) -> Exit {
             settings::say_faults(&faults);
             Exit::Config
         }
-        None => Exit::Done,
+        None => Exit::Clean,
     }
 }
 

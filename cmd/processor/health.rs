@@ -23,7 +23,7 @@ pub fn command(arguments: &ArgMatches) -> Exit {
     match health::ask(&url, PATIENCE) {
         Ok(answer) => {
             output::data(format_args!("{}", answer.body.trim_end()));
-            if answer.ready { Exit::Done } else { Exit::Failure }
+            if answer.ready { Exit::Clean } else { Exit::Failure }
         }
         Err(error) => {
             output::say(format_args!("error: {error}"));

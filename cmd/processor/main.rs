@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Err(error) => {
             // Help and version are no errors; what cannot be printed cannot be reported either.
             let _ = error.print();
-            if error.use_stderr() { Exit::Usage } else { Exit::Done }
+            if error.use_stderr() { Exit::Usage } else { Exit::Clean }
         }
     };
     exit.into()

@@ -21,5 +21,5 @@ pub fn command(arguments: &ArgMatches) -> Exit {
     if !ended.message.is_empty() {
         output::say(format_args!("error: {}", ended.message));
     }
-    ended.exit.into()
+    ended.exit
 }

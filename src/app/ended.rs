@@ -1,17 +1,20 @@
 //! How the process ended, for its exit code and its last words.
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use super::Event;
 use crate::source::kafka::{Farewell, Trouble};
 
-/// The exit codes, after sysexits. `2` (usage) is the command line's own.
+/// The exit codes, after sysexits, so that a script or an orchestrator can tell what to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Everything that was begun is finished and committed.
     Clean = 0,
     /// It failed while running.
     Failure = 1,
+    /// Called in a way that does not exist: the command line's own.
+    Usage = 2,
     /// Something outside is missing: a topic, or every broker.
     Missing = 69,
     /// Our own bug.
@@ -22,6 +25,12 @@ pub enum Exit {
     Denied = 77,
     /// The configuration is wrong.
     Config = 78,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
 }
 
 /// How it ended.

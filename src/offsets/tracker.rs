@@ -83,11 +83,6 @@ impl Tracker {
     pub fn oldest(&self) -> Option<(i64, Times)> {
         self.window.front().map(|entry| (entry.offset, entry.times))
     }
-
-    /// Records delivered and not finished, and finished ones that wait for an earlier one.
-    pub fn window(&self) -> usize {
-        self.window.len()
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Job, OVERHEAD, Pipeline};
 use crate::offsets::ledger::Watermark;
@@ -24,9 +24,9 @@ impl Intake for Pipeline {
     }
 
     fn admit(&self, slot: Slot, records: &mut VecDeque<Record>) -> usize {
-        let tickets = self.tickets(slot, records);
-        let taken = tickets.len();
         let admitted = self.clock.now();
+        let tickets = self.tickets(slot, records, admitted);
+        let taken = tickets.len();
         let mut jobs = Vec::with_capacity(taken);
         for (record, ticket) in records.drain(..taken).zip(tickets) {
             match ticket {
@@ -100,8 +100,7 @@ impl Intake for Pipeline {
 impl Pipeline {
     /// Tickets for as many records as there is room for, in order; `None` for one that was delivered before. Nothing else is
     /// done under the lock: every thread of the pipeline needs it.
-    fn tickets(&self, slot: Slot, records: &VecDeque<Record>) -> Vec<Option<Ticket>> {
-        let admitted = self.clock.now();
+    fn tickets(&self, slot: Slot, records: &VecDeque<Record>, admitted: Instant) -> Vec<Option<Ticket>> {
         let mut tickets = Vec::with_capacity(records.len());
         let mut ledger = self.ledger.lock();
         for record in records {

@@ -40,4 +40,7 @@ pub mod telemetry;
 
 pub mod clock;
 
+#[cfg(feature = "embedded-broker")]
+pub mod embedded;
+
 mod sync;

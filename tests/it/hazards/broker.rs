@@ -2,8 +2,12 @@
 
 use crate::support::kafka::OwnBroker;
 use crate::support::process::Instance;
+use crate::support::scenario::SLOW_LOAD_A_SECOND;
 use crate::support::setup::setup;
 use crate::support::{eventually, holds_within, seconds};
+
+/// What may be finished without being committed: commits come every 200 ms, and one may be on its way.
+const UNCOMMITTED: usize = SLOW_LOAD_A_SECOND * 2 / 5;
 
 fn lines(instance: &Instance) -> usize {
     instance.log().lines().count()
@@ -31,11 +35,11 @@ fn a_broker_that_stands_still_for_forty_seconds() {
 #[test]
 fn a_broker_killed_in_the_middle() {
     let Some(broker) = OwnBroker::borrow() else { return };
-    let mut s = setup().set("PROCESSOR_MAX_IN_FLIGHT", 500).on(&broker.kafka);
+    let mut s = setup().probe().set("PROCESSOR_MAX_IN_FLIGHT", 500).on(&broker.kafka);
     let mut instance = s.start();
     s.send_load(100);
     s.wait_until_committed();
-    s.send_load(20_000);
+    s.send_slow_load(20_000);
     broker.kill();
     let before = lines(&instance);
     let ended = holds_within(seconds(15), || !instance.is_running());
@@ -45,7 +49,7 @@ fn a_broker_killed_in_the_middle() {
     broker.launch();
     s.wait_until_committed();
     instance.stop_cleanly();
-    s.judge(500 + 20_000 / 4);
+    s.judge(500 + UNCOMMITTED);
 }
 
 #[test]
@@ -65,11 +69,11 @@ fn a_broker_that_is_not_there_at_the_start() {
 #[test]
 fn a_stop_with_work_in_flight_and_the_broker_gone() {
     let Some(broker) = OwnBroker::borrow() else { return };
-    let mut s = setup().set("PROCESSOR_DRAIN_TIMEOUT", "4s").on(&broker.kafka);
+    let mut s = setup().probe().set("PROCESSOR_DRAIN_TIMEOUT", "4s").on(&broker.kafka);
     let mut instance = s.start();
     s.send_load(100);
     s.wait_until_committed();
-    s.send_load(30_000);
+    s.send_slow_load(30_000);
     broker.kill();
     instance.terminate();
     let code = instance.wait_exit(seconds(20));
@@ -82,7 +86,7 @@ fn a_stop_with_work_in_flight_and_the_broker_gone() {
     let mut next = s.start();
     s.wait_until_committed();
     next.stop_cleanly();
-    s.judge(10_000 + 30_000 / 4);
+    s.judge(10_000 + UNCOMMITTED);
 }
 
 #[test]

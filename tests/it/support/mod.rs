@@ -9,6 +9,7 @@ pub mod evidence;
 pub mod guarantees;
 pub mod kafka;
 pub mod load;
+pub mod meter;
 pub mod own_broker;
 pub mod probe;
 pub mod process;
@@ -17,6 +18,7 @@ mod proof;
 pub mod record;
 pub mod sampler;
 pub mod scenario;
+pub mod seed;
 pub mod setup;
 
 use std::io::Write;

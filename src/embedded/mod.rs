@@ -18,6 +18,8 @@ mod api;
 mod cluster;
 mod codes;
 mod faults;
+#[cfg(test)]
+mod fuzz;
 mod group;
 mod handlers;
 mod log;

@@ -9,6 +9,8 @@
 
 mod member;
 mod offsets;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};

@@ -31,7 +31,7 @@ fn kill_nine_at_random() {
     let moments = moments(count, rng.usize(kills), &mut rng);
     let setup = setup().input_partitions(6).set("PROCESSOR_MAX_IN_FLIGHT", IN_FLIGHT);
     let setup = setup.set("PROCESSOR_COMMIT_INTERVAL", "100ms").set("KAFKA_PRODUCER_LINGER_MS", 50);
-    let mut s = setup.set("KAFKA_CONSUMER_SESSION_TIMEOUT_MS", 3_000).on(&kafka);
+    let mut s = setup.on(&kafka);
     let meter = Meter::start(&kafka, &[(&s.output, s.partitions[1]), (&s.dead_letters, s.partitions[2])]);
     let load: Vec<_> = (0..count).map(|_| s.load(KEYS)).collect();
     let mut instances = vec![s.start(), s.start()];

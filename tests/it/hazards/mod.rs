@@ -4,6 +4,7 @@ mod bounds;
 mod broker;
 mod crash;
 mod failures;
+mod faults;
 mod holes;
 mod kills;
 mod offsets;

@@ -34,13 +34,15 @@ pub struct World {
 }
 
 /// One test's world, with what happened in it.
+///
+/// The clients go before the world, and with it the broker that may be theirs alone: they would wait for its answer.
 pub struct Scenario {
-    world: World,
     /// What was sent so far.
     pub sent: Vec<Sent>,
     pub(super) sender: Sender,
     sampler: Sampler,
     names: AtomicUsize,
+    world: World,
 }
 
 impl std::ops::Deref for Scenario {

@@ -1,0 +1,252 @@
+//! Transactions by their own requests: what readers see of them, and who may still end one.
+//! What librdkafka makes of it is in `exactly_once`.
+
+use super::topic;
+use super::wire::{Batch, FetchRequest, Fetched, Identity, READ_COMMITTED, READ_UNCOMMITTED, Wire};
+use super::writer::Writer;
+use crate::support::kafka::Kafka;
+use crate::support::setup::unique_name;
+use crate::support::{eventually, seconds};
+
+/// Waits until the markers of ended transactions are written: nothing holds readers back.
+fn until_stable(wire: &mut Wire, topic: &str, end: i64) -> Fetched {
+    let mut got = wire.fetch_committed(topic, 0, 0);
+    eventually(seconds(30), &format!("{topic} is stable at {end}"), || {
+        got = wire.fetch_committed(topic, 0, 0);
+        got.last_stable == end
+    });
+    assert_eq!(got.high_watermark, end);
+    got
+}
+
+#[test]
+fn committed_records_are_visible_and_their_marker_takes_an_offset() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let (mut reader, name) = topic(&kafka, 1);
+    let mut writer = Writer::of(&kafka, &unique_name());
+    assert_eq!(writer.write(&name, 0, &["a", "b"]), 0);
+    assert!(reader.fetch_committed(&name, 0, 0).values().is_empty(), "not yet");
+    assert_eq!(reader.fetch(&name, 0, 0).values(), ["a", "b"], "who does not mind sees them");
+    assert_eq!(writer.end(true), 0);
+    let got = until_stable(&mut reader, &name, 3);
+    assert_eq!((got.values(), got.aborted.len()), (vec!["a".to_owned(), "b".to_owned()], 0));
+    let marker = &got.batches[1];
+    assert_eq!((marker.marker(), marker.records[0].offset), (Some(true), 2));
+    assert_eq!((marker.producer, marker.epoch), (writer.who.producer, writer.who.epoch));
+}
+
+#[test]
+fn aborted_records_are_named_to_readers_and_marked() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let (mut reader, name) = topic(&kafka, 1);
+    reader.produce(&name, 0, &Batch::of(&["plain"]));
+    let mut writer = Writer::of(&kafka, &unique_name());
+    assert_eq!(writer.write(&name, 0, &["gone"]), 1);
+    assert_eq!(writer.end(false), 0);
+    let got = until_stable(&mut reader, &name, 3);
+    assert_eq!(got.aborted, [(writer.who.producer, 1)]);
+    assert_eq!(got.batches[2].marker(), Some(false));
+    assert!(reader.fetch(&name, 0, 0).aborted.is_empty(), "who does not mind is told of none");
+    assert!(reader.fetch_committed(&name, 0, 3).aborted.is_empty(), "behind it is over");
+}
+
+#[test]
+fn an_open_transaction_holds_back_what_comes_after_it() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let (mut reader, name) = topic(&kafka, 1);
+    reader.produce(&name, 0, &Batch::of(&["before"]));
+    let mut writer = Writer::of(&kafka, &unique_name());
+    writer.write(&name, 0, &["within"]);
+    reader.produce(&name, 0, &Batch::of(&["after"]));
+    let got = reader.fetch_committed(&name, 0, 0);
+    assert_eq!((got.last_stable, got.high_watermark), (1, 3));
+    assert_eq!(got.values(), ["before"]);
+    assert_eq!(reader.list_offset(&name, 0, -1, READ_COMMITTED).offset, 1);
+    assert_eq!(reader.list_offset(&name, 0, -1, READ_UNCOMMITTED).offset, 3);
+    let beyond = reader.fetch_committed(&name, 0, 2);
+    assert_eq!((beyond.code, beyond.batches.len()), (0, 0), "the end that all may see is in range");
+    assert_eq!(writer.end(true), 0);
+    assert_eq!(until_stable(&mut reader, &name, 4).values(), ["before", "within", "after"]);
+}
+
+#[test]
+fn the_oldest_open_transaction_decides() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let (mut reader, name) = topic(&kafka, 1);
+    let [mut one, mut other] = [(), ()].map(|()| Writer::of(&kafka, &unique_name()));
+    assert_eq!(one.write(&name, 0, &["one"]), 0);
+    assert_eq!(other.write(&name, 0, &["other"]), 1);
+    assert_eq!(other.end(false), 0);
+    eventually(seconds(30), "the marker is written", || reader.fetch(&name, 0, 0).high_watermark == 3);
+    assert_eq!(reader.fetch_committed(&name, 0, 0).last_stable, 0, "the first is still open");
+    assert_eq!(one.end(true), 0);
+    let got = until_stable(&mut reader, &name, 4);
+    assert_eq!(got.aborted, [(other.who.producer, 1)]);
+    let markers: Vec<_> = got.batches.iter().filter_map(super::wire::Stored::marker).collect();
+    assert_eq!(markers, [false, true]);
+}
+
+#[test]
+fn a_waiting_reader_is_woken_by_the_end_of_a_transaction() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let (mut reader, name) = topic(&kafka, 1);
+    let mut writer = Writer::of(&kafka, &unique_name());
+    writer.write(&name, 0, &["a"]);
+    let request =
+        FetchRequest { isolation: READ_COMMITTED, max_wait_ms: 50_000, ..FetchRequest::of(&name, 0, 0) };
+    let begin = std::time::Instant::now();
+    reader.send(super::wire::Api::Fetch, 11, request.body(11));
+    assert_eq!(writer.end(true), 0);
+    assert_eq!(reader.fetched(11).1[0].values(), ["a"]);
+    assert!(begin.elapsed() < seconds(20), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn one_transaction_spans_partitions_and_topics() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let ((mut reader, one), (_, other)) = (topic(&kafka, 2), topic(&kafka, 1));
+    let mut writer = Writer::of(&kafka, &unique_name());
+    for (topic, partition) in [(&one, 0), (&one, 1), (&other, 0)] {
+        writer.write(topic, partition, &["a"]);
+    }
+    assert_eq!(writer.end(true), 0);
+    for (topic, partition) in [(&one, 0), (&one, 1), (&other, 0)] {
+        eventually(seconds(30), "committed everywhere", || {
+            reader.fetch_committed(topic, partition, 0).values() == ["a"]
+        });
+    }
+}
+
+#[test]
+fn a_producer_goes_on_with_its_next_transaction() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let (mut reader, name) = topic(&kafka, 1);
+    let mut writer = Writer::of(&kafka, &unique_name());
+    for (value, commit) in [("a", true), ("b", false), ("c", true)] {
+        writer.write(&name, 0, &[value]);
+        assert_eq!(writer.end(commit), 0);
+    }
+    let got = until_stable(&mut reader, &name, 6);
+    assert_eq!(got.aborted, [(writer.who.producer, 2)], "b");
+    assert_eq!(got.values(), ["a", "b", "c"], "to leave b out is the reader's part");
+}
+
+#[test]
+fn the_next_of_an_id_ends_what_the_last_left_open_and_fences_it() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let ((mut reader, name), id) = (topic(&kafka, 1), unique_name());
+    let mut zombie = Writer::of(&kafka, &id);
+    zombie.write(&name, 0, &["left open"]);
+    let next = Writer::of(&kafka, &id);
+    assert_eq!(next.who.producer, zombie.who.producer);
+    assert!(next.who.epoch > zombie.who.epoch, "{:?} {:?}", next.who, zombie.who);
+    let got = until_stable(&mut reader, &name, 2);
+    assert_eq!(got.aborted, [(zombie.who.producer, 0)]);
+    assert_eq!(zombie.put(&name, 0, &["late"]).code, 47);
+    assert_eq!(zombie.add(&name, 0), 90);
+    assert_eq!(zombie.end(true), 90);
+    assert_eq!(zombie.end(false), 90);
+    assert_eq!(zombie.renew(), 47, "this request has the code's older name");
+}
+
+#[test]
+fn a_transaction_that_takes_too_long_is_aborted_and_its_producer_fenced() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let (mut reader, name) = topic(&kafka, 1);
+    let mut writer = Writer::with_timeout(&kafka, &unique_name(), 1_000);
+    writer.write(&name, 0, &["slow"]);
+    reader.produce(&name, 0, &Batch::of(&["held back"]));
+    let got = until_stable(&mut reader, &name, 3);
+    assert_eq!(got.aborted, [(writer.who.producer, 0)]);
+    assert_eq!(writer.end(true), 90, "it is too late");
+    assert_eq!(writer.put(&name, 0, &["late"]).code, 47);
+}
+
+#[test]
+fn a_timeout_beyond_the_brokers_limit_is_refused() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let id = unique_name();
+    let mut wire = Wire::to_transactions(&kafka, &id);
+    for timeout in [900_001, 0, -1] {
+        assert_eq!(wire.init_producer(Some(&id), timeout).0, 50, "{timeout} ms");
+    }
+    assert_eq!(wire.init_producer(Some(&id), 900_000).0, 0);
+    assert_eq!(wire.init_producer(Some(""), 60_000).0, 42, "an empty id");
+}
+
+#[test]
+fn a_partition_that_was_not_added_cannot_be_written_to() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let (mut reader, name) = topic(&kafka, 2);
+    let mut writer = Writer::of(&kafka, &unique_name());
+    assert_eq!(writer.put(&name, 0, &["a"]).code, 48, "no transaction is open");
+    writer.write(&name, 1, &["b"]);
+    assert_eq!(writer.put(&name, 0, &["a"]).code, 48, "the transaction is of other partitions");
+    assert_eq!(reader.fetch(&name, 0, 0).high_watermark, 0);
+    assert_eq!(writer.end(true), 0);
+}
+
+#[test]
+fn what_does_not_exist_cannot_be_added() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let (_, name) = topic(&kafka, 1);
+    let mut writer = Writer::of(&kafka, &unique_name());
+    assert_eq!(writer.add(&unique_name(), 0), 3);
+    let codes = writer.wire.add_partitions(&writer.id, writer.who, &name, &[7, 0]);
+    assert_eq!(codes, [3, 55], "all or none: OPERATION_NOT_ATTEMPTED");
+    assert_eq!(writer.add(&name, 0), 0);
+}
+
+#[test]
+fn an_end_may_be_said_twice_but_not_otherwise() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let (_, name) = topic(&kafka, 1);
+    let mut writer = Writer::of(&kafka, &unique_name());
+    assert_eq!(writer.end(true), 48, "there was no transaction");
+    for commit in [true, false] {
+        writer.write(&name, 0, &["a"]);
+        assert_eq!(writer.end(commit), 0);
+        assert_eq!(writer.end(commit), 0, "the answer was lost perhaps");
+        assert_eq!(writer.end(!commit), 48);
+    }
+}
+
+#[test]
+fn who_has_no_such_id_is_told_so() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let (_, name) = topic(&kafka, 1);
+    let mut writer = Writer::of(&kafka, &unique_name());
+    let stranger = Identity { producer: writer.who.producer + 1_000_000, ..writer.who };
+    assert_eq!(writer.wire.add_partitions(&writer.id, stranger, &name, &[0]), [49]);
+    assert_eq!(writer.wire.end_transaction(&writer.id, stranger, true), 49);
+    let id = unique_name();
+    let mut wire = Wire::to_transactions(&kafka, &id);
+    assert_eq!(wire.add_partitions(&id, writer.who, &name, &[0]), [49]);
+    assert_eq!(wire.end_transaction(&id, writer.who, true), 49);
+}
+
+#[test]
+fn a_producer_renews_itself_and_begins_at_zero() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let (mut reader, name) = topic(&kafka, 1);
+    let mut writer = Writer::of(&kafka, &unique_name());
+    let before = writer.who;
+    writer.write(&name, 0, &["aborted by it"]);
+    assert_eq!(writer.renew(), 0);
+    assert_eq!(writer.who.producer, before.producer);
+    assert!(writer.who.epoch > before.epoch);
+    until_stable(&mut reader, &name, 2);
+    assert_eq!(writer.write(&name, 0, &["new"]), 2);
+    assert_eq!(writer.end(true), 0);
+    assert_eq!(until_stable(&mut reader, &name, 4).aborted, [(before.producer, 0)]);
+}
+
+#[test]
+fn renewing_may_be_said_twice() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let mut writer = Writer::of(&kafka, &unique_name());
+    let before = writer.who;
+    assert_eq!(writer.renew(), 0);
+    let (code, again) = writer.wire.renew_producer(&writer.id, before);
+    assert_eq!((code, again), (0, writer.who), "the answer was lost perhaps");
+}

@@ -190,3 +190,17 @@ fn a_time_finds_nothing_in_an_empty_partition() {
     let none = Listed { code: 0, timestamp: -1, offset: -1 };
     assert_eq!(wire.list_offset(&name, 0, 0, READ_UNCOMMITTED), none);
 }
+
+#[test]
+fn a_time_finds_no_record_that_was_deleted() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let (mut wire, name) = topic(&kafka, 1);
+    let t = now_ms() - 60_000;
+    wire.produce(&name, 0, &Batch::sized(3).at(&[t + 5, t + 9, t]));
+    wire.produce(&name, 0, &Batch::sized(1).at(&[t + 8]));
+    assert_eq!(wire.delete_records(&name, 0, 2), (0, 2));
+    let at = |timestamp, offset| Listed { code: 0, timestamp, offset };
+    assert_eq!(wire.list_offset(&name, 0, t, READ_UNCOMMITTED), at(t, 2));
+    assert_eq!(wire.list_offset(&name, 0, t + 1, READ_UNCOMMITTED), at(t + 8, 3));
+    assert_eq!(wire.list_offset(&name, 0, t + 9, READ_UNCOMMITTED), at(-1, -1));
+}

@@ -262,3 +262,24 @@ fn a_rebalance_waits_for_the_leaders_word() {
     let joined = other.join();
     assert_eq!((joined.code, joined.leader), (0, other.id()));
 }
+
+#[test]
+fn a_heartbeat_before_the_leaders_word_is_all_right() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let mut member = Member::of(&kafka, &unique_name());
+    assert_eq!(member.join().code, 0);
+    assert_eq!(member.heartbeat(), 0);
+    assert_eq!(member.sync(&[]).0, 0);
+}
+
+#[test]
+fn generations_go_on_when_a_group_was_empty() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let group = unique_name();
+    let mut first = alone(&kafka, &group);
+    assert_eq!(first.leave(), 0);
+    let next = alone(&kafka, &group);
+    assert!(next.who.generation > first.who.generation, "{}", next.who.generation);
+    let late = first.who.clone();
+    assert_eq!(first.wire.heartbeat(&late.me()), 25);
+}

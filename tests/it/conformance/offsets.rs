@@ -163,3 +163,12 @@ fn librdkafka_commits_and_reads_without_being_a_member() {
     admin::reset_offsets(&kafka, &group, &offsets);
     assert_eq!(admin::Committed::of(&kafka, &group).read(&name, 2), Some(offsets));
 }
+
+#[test]
+fn a_group_or_topic_that_was_never_there_has_no_offsets() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let group = unique_name();
+    let mut wire = Wire::to_group(&kafka, &group);
+    let got = wire.committed(&group, Some(&[(&unique_name(), 3)])).remove(0);
+    assert_eq!((got.offset, got.metadata.as_str(), got.code), (-1, "", 0));
+}

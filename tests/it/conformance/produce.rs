@@ -215,3 +215,39 @@ fn offsets_have_no_holes_without_transactions() {
         assert_eq!(offsets, (0..100).collect::<Vec<_>>(), "partition {partition}");
     }
 }
+
+#[test]
+fn a_partition_takes_one_batch_a_request() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let (mut wire, name) = topic(&kafka, 1);
+    let two = [Batch::sized(1).encode(), Batch::sized(1).encode()].concat();
+    assert_eq!(wire.produce_to(7, None, &name, &[(0, two)])[0].code, 87);
+    assert_eq!(wire.fetch(&name, 0, 0).high_watermark, 0);
+}
+
+#[test]
+fn markers_are_the_brokers_own() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let (mut wire, name) = topic(&kafka, 1);
+    assert_eq!(wire.produce(&name, 0, &Batch::sized(1).control()).code, 87);
+}
+
+#[test]
+fn acks_are_none_one_or_all() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let (mut wire, name) = topic(&kafka, 1);
+    for (acks, code) in [(1, 0), (-1, 0), (2, 21), (-2, 21)] {
+        assert_eq!(wire.produce_with_acks(acks, &name, 0, &Batch::sized(1)).code, code, "acks {acks}");
+    }
+    assert_eq!(wire.fetch(&name, 0, 0).high_watermark, 2);
+}
+
+#[test]
+fn a_record_from_the_future_is_refused() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let (mut wire, name) = topic(&kafka, 1);
+    let (soon, later) = (now_ms() + 600_000, now_ms() + 2 * 3_600_000);
+    assert_eq!(wire.produce(&name, 0, &Batch::sized(1).at(&[soon])).code, 0);
+    assert_eq!(wire.produce(&name, 0, &Batch::sized(2).at(&[soon, later])).code, 32, "beyond an hour");
+    assert_eq!(wire.fetch(&name, 0, 0).high_watermark, 1);
+}

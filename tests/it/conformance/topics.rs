@@ -153,3 +153,12 @@ fn metadata_shows_all_topics_some_or_none() {
     assert!(some.iter().any(|t| t.name == one && t.code == 0) && some.iter().any(|t| t.code == 3));
     assert!(wire.metadata(Some(&[])).is_empty(), "an empty list asks for none");
 }
+
+#[test]
+fn metadata_of_a_name_that_no_topic_can_have_is_an_error() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let mut wire = Wire::to(&kafka);
+    for name in ["a/b", "..", "ü"] {
+        assert_eq!(wire.metadata(Some(&[name]))[0].code, 17, "{name:?}");
+    }
+}

@@ -150,7 +150,7 @@ fn the_next_of_an_id_ends_what_the_last_left_open_and_fences_it() {
 }
 
 #[test]
-fn a_transaction_that_takes_too_long_is_aborted_and_its_producer_fenced() {
+fn a_transaction_that_takes_too_long_is_aborted_and_its_epoch_over() {
     let Some(kafka) = Kafka::shared() else { return };
     let (mut reader, name) = topic(&kafka, 1);
     let mut writer = Writer::with_timeout(&kafka, &unique_name(), 1_000);
@@ -160,6 +160,11 @@ fn a_transaction_that_takes_too_long_is_aborted_and_its_producer_fenced() {
     assert_eq!(got.aborted, [(writer.who.producer, 0)]);
     assert_eq!(writer.end(true), 90, "it is too late");
     assert_eq!(writer.put(&name, 0, &["late"]).code, 47);
+    let before = writer.who;
+    assert_eq!(writer.renew(), 0, "it may go on under a new epoch");
+    assert!(writer.who.epoch > before.epoch);
+    assert_eq!(writer.write(&name, 0, &["new"]), 3);
+    assert_eq!(writer.end(true), 0);
 }
 
 #[test]
@@ -249,4 +254,71 @@ fn renewing_may_be_said_twice() {
     assert_eq!(writer.renew(), 0);
     let (code, again) = writer.wire.renew_producer(&writer.id, before);
     assert_eq!((code, again), (0, writer.who), "the answer was lost perhaps");
+}
+
+#[test]
+fn a_batch_that_is_sent_again_within_its_transaction_is_written_once() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let (mut reader, name) = topic(&kafka, 1);
+    let mut writer = Writer::of(&kafka, &unique_name());
+    assert_eq!(writer.add(&name, 0), 0);
+    let batch = Batch::of(&["once"]).by(writer.who.producer, writer.who.epoch, 0).transactional();
+    for time in 0..2 {
+        let done = reader.produce_in(&writer.id, &name, 0, &batch);
+        assert_eq!((done.code, done.base), (0, 0), "time {time}");
+    }
+    assert_eq!(writer.end(true), 0);
+    assert_eq!(until_stable(&mut reader, &name, 2).values(), ["once"]);
+}
+
+#[test]
+fn a_transaction_is_ended_in_all_its_partitions_even_without_records() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let (mut reader, name) = topic(&kafka, 1);
+    let mut writer = Writer::of(&kafka, &unique_name());
+    assert_eq!(writer.add(&name, 0), 0);
+    assert_eq!(writer.end(true), 0);
+    assert_eq!(until_stable(&mut reader, &name, 1).batches[0].marker(), Some(true));
+}
+
+#[test]
+fn a_zombie_writes_to_no_partition_that_its_successor_does_not_know() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let ((mut reader, name), id) = (topic(&kafka, 1), unique_name());
+    let mut zombie = Writer::of(&kafka, &id);
+    let _next = Writer::of(&kafka, &id);
+    assert_eq!(zombie.put(&name, 0, &["late"]).code, 47);
+    assert_eq!(reader.fetch(&name, 0, 0).high_watermark, 0);
+}
+
+#[test]
+fn a_plain_batch_of_a_producer_with_an_open_transaction_is_refused() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let (mut reader, name) = topic(&kafka, 1);
+    let mut writer = Writer::of(&kafka, &unique_name());
+    writer.write(&name, 0, &["within"]);
+    let plain = Batch::of(&["plain"]).by(writer.who.producer, writer.who.epoch, 1);
+    assert_eq!(reader.produce(&name, 0, &plain).code, 48);
+    assert_eq!(writer.end(true), 0);
+    assert_eq!(until_stable(&mut reader, &name, 2).values(), ["within"]);
+}
+
+#[test]
+fn a_transactional_batch_needs_an_id() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let (mut wire, name) = topic(&kafka, 1);
+    let writer = Writer::of(&kafka, &unique_name());
+    let batch = Batch::of(&["a"]).by(writer.who.producer, writer.who.epoch, 0).transactional();
+    assert_eq!(wire.produce(&name, 0, &batch).code, 53);
+}
+
+#[test]
+fn a_marker_within_a_transaction_is_refused_too() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let (mut wire, name) = topic(&kafka, 1);
+    let mut writer = Writer::of(&kafka, &unique_name());
+    assert_eq!(writer.add(&name, 0), 0);
+    let batch = Batch::of(&["a"]).by(writer.who.producer, writer.who.epoch, 0).transactional().control();
+    assert_eq!(wire.produce_in(&writer.id, &name, 0, &batch).code, 87);
+    assert_eq!(writer.end(false), 0);
 }

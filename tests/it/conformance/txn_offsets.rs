@@ -131,3 +131,13 @@ fn without_a_generation_anyone_commits() {
     assert_eq!(writer.end(true), 0);
     eventually(seconds(30), "the last one counts", || offset(&mut member.wire, &group, &name) == 4);
 }
+
+#[test]
+fn offsets_of_a_group_that_was_not_added_are_refused() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let ((_, name), group) = (topic(&kafka, 1), unique_name());
+    let mut wire = Wire::to_group(&kafka, &group);
+    let writer = Writer::of(&kafka, &unique_name());
+    assert_eq!(wire.commit_in(&writer.id, writer.who, &group, &at(&name, 5)), 48);
+    assert_eq!(wire.committed_stable(&group, &name, 0).code, 0, "nothing is pending");
+}

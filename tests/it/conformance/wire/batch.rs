@@ -49,6 +49,12 @@ impl Batch {
         self
     }
 
+    /// As only brokers may write it.
+    pub fn control(mut self) -> Self {
+        self.attributes |= CONTROL;
+        self
+    }
+
     /// As it travels, with a checksum that is right.
     pub fn encode(&self) -> Vec<u8> {
         let count = i32::try_from(self.values.len()).expect("few records");

@@ -123,8 +123,12 @@ impl Wire {
         topic: &str,
         batches: &[(i32, Vec<u8>)],
     ) -> Vec<Produced> {
-        let body = produce_body(-1, transaction, topic, batches);
-        self.call(Api::Produce, version, body, |a| {
+        self.send(Api::Produce, version, produce_body(-1, transaction, topic, batches));
+        self.produced(version, topic)
+    }
+
+    fn produced(&mut self, version: i16, topic: &str) -> Vec<Produced> {
+        self.receive(Api::Produce, version, |a| {
             let topics = a.list(|a| {
                 assert_eq!(a.some_text(), topic);
                 a.list(|a| Produced::read(a, version))
@@ -132,6 +136,12 @@ impl Wire {
             a.i32();
             topics.concat()
         })
+    }
+
+    /// Writes one batch and asks for so many acknowledgements.
+    pub fn produce_with_acks(&mut self, acks: i16, topic: &str, partition: i32, batch: &Batch) -> Produced {
+        self.send(Api::Produce, 7, produce_body(acks, None, topic, &[(partition, batch.encode())]));
+        self.produced(7, topic).remove(0)
     }
 
     /// Writes without asking for an answer.

@@ -25,7 +25,7 @@ fn version() -> String {
 
 /// The whole command line.
 pub fn command() -> Command {
-    Command::new("processor")
+    let command = Command::new("processor")
         .version(version())
         .about("Turns one Kafka topic into another")
         .before_help(QUICK_START)
@@ -37,7 +37,10 @@ pub fn command() -> Command {
         .subcommand(with_settings(Command::new("run").about("Runs until it is told to stop")))
         .subcommand(check())
         .subcommand(config())
-        .subcommand(health())
+        .subcommand(health());
+    #[cfg(feature = "embedded-broker")]
+    let command = command.subcommand(crate::demo::arguments()).subcommand(crate::broker::arguments());
+    command
 }
 
 fn check() -> Command {

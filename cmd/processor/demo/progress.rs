@@ -9,7 +9,7 @@ use super::judge::Tally;
 pub struct Moment {
     /// Since the flow began.
     pub elapsed: Duration,
-    /// How long it is to go on, if that is known.
+    /// How long it is to go on, if that is known and it does.
     pub duration: Option<Duration>,
     /// Records in the input topic by the broker's word; the judge may not have read them yet.
     pub acknowledged: u64,
@@ -54,11 +54,10 @@ impl Moment {
         [flow, pace].into_iter().chain(bad).chain(self.waits_for.map(str::to_owned)).collect()
     }
 
-    /// The same for a terminal: indented, and with a bar as long as it flows and the end is known.
+    /// The same for a terminal: indented, and with a bar where the end is known.
     pub fn lines_on_a_terminal(&self) -> Vec<String> {
         let mut lines = self.lines();
-        let flows = self.waits_for.is_none();
-        lines.extend(self.duration.filter(|_| flows).map(|duration| bar(self.elapsed, duration)));
+        lines.extend(self.duration.map(|duration| bar(self.elapsed, duration)));
         for line in lines.iter_mut().skip(1) {
             line.insert_str(0, "         ");
         }

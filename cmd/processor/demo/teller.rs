@@ -12,6 +12,8 @@ pub struct Teller {
     next: Instant,
     /// When the flow began; unset as long as the group forms.
     began: Option<Instant>,
+    /// Whether it is over, and what is waited for then.
+    over: bool,
     waits_for: Option<&'static str>,
     last: Last,
 }
@@ -44,6 +46,7 @@ impl Teller {
 
     /// The flow is over, and this is waited for.
     pub fn waits_for(&mut self, what: &'static str) {
+        self.over = true;
         self.waits_for = Some(what);
     }
 
@@ -70,7 +73,7 @@ impl Teller {
     pub fn tell_the_last(&mut self, show: &Show) {
         if show.screen.is_live() {
             self.next = Instant::now();
-            self.waits_for = Some("");
+            self.waits_for = None;
             self.maybe_tell(show);
             show.screen.let_stand();
         }
@@ -83,7 +86,7 @@ impl Teller {
         let time = (this.told - last.told).as_secs_f64().max(0.001);
         Moment {
             elapsed: now - began,
-            duration: show.options.duration,
+            duration: show.options.duration.filter(|_| !self.over),
             acknowledged: show.counts.acknowledged(),
             tally,
             p99,

@@ -4,6 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::codes;
+
 /// The kinds of request, as Kafka's protocol names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "Kafka's protocol says what each of them is")]
@@ -40,7 +42,7 @@ pub enum Request {
 /// What goes wrong with one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing is done, and this error code is the answer. A request without a place for an error code is cut.
+    /// Nothing is done, and this error code is the answer, for every topic, partition or group that it names.
     Refuse(i16),
     /// It is done, and then the connection closes in place of an answer.
     LoseAnswer,
@@ -76,7 +78,7 @@ pub struct Faults {
 #[derive(Debug, Default)]
 struct Plan {
     scripted: HashMap<Request, VecDeque<Option<Fault>>>,
-    chance: Option<(u64, Mix)>,
+    chance: Option<(fastrand::Rng, Mix)>,
     injected: u64,
 }
 
@@ -93,7 +95,7 @@ impl Faults {
 
     /// From now on faults come by chance. The same seed and the same requests give the same faults.
     pub fn by_chance(&self, seed: u64, mix: Mix) {
-        self.plan().chance = Some((seed, mix));
+        self.plan().chance = Some((fastrand::Rng::with_seed(seed), mix));
     }
 
     /// Nothing goes wrong any more.
@@ -108,7 +110,102 @@ impl Faults {
         self.plan().injected
     }
 
+    /// What this request meets.
+    pub(super) fn take(&self, request: Request) -> Option<Fault> {
+        let mut plan = self.plan();
+        let scripted = plan.scripted.get_mut(&request).and_then(VecDeque::pop_front);
+        let fault = match scripted {
+            Some(scripted) => scripted,
+            None => plan.chance.as_mut().and_then(|(random, mix)| mix.draw(request, random)),
+        };
+        plan.injected += u64::from(fault.is_some());
+        fault
+    }
+
     fn plan(&self) -> MutexGuard<'_, Plan> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Errors that pass, which a real broker gives for these requests when leaders and coordinators move. Empty: requests that
+/// chance leaves alone.
+fn passing_errors(request: Request) -> &'static [i16] {
+    match request {
+        Request::Produce | Request::Fetch | Request::ListOffsets => &[codes::NOT_LEADER],
+        Request::Metadata => &[codes::LEADER_NOT_AVAILABLE],
+        Request::FindCoordinator => &[codes::COORDINATOR_NOT_AVAILABLE],
+        Request::OffsetCommit
+        | Request::OffsetFetch
+        | Request::JoinGroup
+        | Request::SyncGroup
+        | Request::Heartbeat
+        | Request::InitProducerId
+        | Request::AddPartitionsToTxn
+        | Request::AddOffsetsToTxn
+        | Request::EndTxn
+        | Request::TxnOffsetCommit => &[codes::COORDINATOR_LOADING, codes::NOT_COORDINATOR],
+        _ => &[],
+    }
+}
+
+impl Mix {
+    fn draw(self, request: Request, random: &mut fastrand::Rng) -> Option<Fault> {
+        let errors = passing_errors(request);
+        let up_to = |random: &mut fastrand::Rng, ms| Duration::from_millis(random.u64(1..ms));
+        let dice = random.u16(..1000);
+        let mut limit = 0;
+        let mut hits = |share: u16| {
+            limit += share;
+            dice < limit
+        };
+        match () {
+            () if errors.is_empty() => None,
+            () if hits(self.refuse) => Some(Fault::Refuse(errors[random.usize(..errors.len())])),
+            () if hits(self.lose_answer) => Some(Fault::LoseAnswer),
+            () if hits(self.delay) => Some(Fault::Delay(up_to(random, 500))),
+            () if hits(self.cut) => Some(Fault::Cut),
+            () if hits(self.throttle) => Some(Fault::Throttle(up_to(random, 200))),
+            () => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scripts_come_first_and_each_request_has_one_of_them() {
+        let faults = Faults::default();
+        faults.spare(Request::Produce);
+        faults.next(Request::Produce, Fault::Cut);
+        assert_eq!(faults.take(Request::Fetch), None);
+        assert_eq!(faults.take(Request::Produce), None);
+        assert_eq!(faults.take(Request::Produce), Some(Fault::Cut));
+        assert_eq!(faults.take(Request::Produce), None);
+        assert_eq!(faults.injected(), 1);
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_faults_again_and_as_many_as_the_mix_says() {
+        let draw = |seed| {
+            let faults = Faults::default();
+            faults.by_chance(seed, Mix { refuse: 50, lose_answer: 50, delay: 50, cut: 50, throttle: 50 });
+            (0..4000).map(|_| faults.take(Request::Produce)).collect::<Vec<_>>()
+        };
+        assert_eq!(draw(7), draw(7));
+        assert_ne!(draw(7), draw(8));
+        let hit = draw(7).iter().flatten().count();
+        assert!((800..1200).contains(&hit), "a quarter of 4000, not {hit}");
+    }
+
+    #[test]
+    fn chance_leaves_an_operators_requests_alone() {
+        let faults = Faults::default();
+        faults.by_chance(1, Mix { refuse: 1000, ..Mix::default() });
+        assert_eq!(faults.take(Request::CreateTopics), None);
+        assert!(faults.take(Request::EndTxn).is_some());
+        faults.clear();
+        assert_eq!(faults.take(Request::EndTxn), None);
     }
 }

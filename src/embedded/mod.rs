@@ -14,10 +14,26 @@
 //! where it differs from Apache Kafka is in the header of the conformance suite, `tests/it/conformance/mod.rs`, which runs
 //! unchanged against both.
 
+mod api;
+mod cluster;
+mod codes;
 mod faults;
+mod group;
+mod handlers;
+mod log;
+mod server;
+mod topics;
+mod transactions;
+mod wire;
 
 use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
+
+use cluster::Cluster;
+use server::Server;
+use topics::Settings;
 
 pub use faults::{Fault, Faults, Mix, Request};
 
@@ -47,49 +63,69 @@ impl Default for Options {
 
 /// A running broker. It ends when this is dropped.
 pub struct Broker {
-    port: u16,
-    faults: Faults,
+    server: Arc<Server>,
 }
 
 impl Broker {
-    /// Binds the port and serves from a thread of its own.
+    /// Binds the port and serves, from threads of its own.
     ///
     /// # Errors
-    /// When the port cannot be bound.
+    /// When the port cannot be bound, or the machine has no thread left.
     pub fn start(options: Options) -> io::Result<Self> {
-        Ok(Self { port: options.port, faults: Faults::default() })
+        let listener = TcpListener::bind(("127.0.0.1", options.port))?;
+        let port = listener.local_addr()?.port();
+        let server = Server::new(Cluster::new(options, port));
+        server.start(listener)?;
+        Ok(Self { server })
     }
 
     /// What clients take as `bootstrap.servers`.
     pub fn servers(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("127.0.0.1:{}", self.server.cluster.port)
     }
 
-    /// Makes a topic. `false` when there is one of that name.
-    pub fn create_topic(&self, _name: &str, _partitions: i32) -> bool {
-        false
+    /// Makes a topic. `false` when there is one of that name already, or the name or the number of partitions is impossible.
+    pub fn create_topic(&self, name: &str, partitions: i32) -> bool {
+        let made = self.server.cluster.lock().topics.create(name, partitions, Settings::default()).is_ok();
+        self.server.cluster.changed();
+        made
     }
 
     /// What is to go wrong.
     pub fn faults(&self) -> &Faults {
-        &self.faults
+        &self.server.faults
     }
 
     /// Stops answering without closing connections, as SIGSTOP would.
-    pub fn pause(&self) {}
+    pub fn pause(&self) {
+        self.server.set_paused(true);
+    }
 
     /// Ends [`Broker::pause`].
-    pub fn resume(&self) {}
+    pub fn resume(&self) {
+        self.server.set_paused(false);
+    }
 
     /// Closes every connection, and from now on each new one at once, as SIGKILL would. What was appended stays, as it
     /// does in the page cache of a machine whose broker died.
-    pub fn kill(&self) {}
+    pub fn kill(&self) {
+        self.server.set_down(true);
+    }
 
     /// Serves again after [`Broker::kill`].
-    pub fn launch(&self) {}
+    pub fn launch(&self) {
+        self.server.set_down(false);
+    }
 
     /// Bytes of records that all partitions hold now.
     pub fn retained_bytes(&self) -> u64 {
-        0
+        let state = self.server.cluster.lock();
+        state.topics.by_name.values().flat_map(|topic| &topic.partitions).map(|log| log.size()).sum()
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.server.end();
     }
 }

@@ -1,0 +1,177 @@
+//! Everything the broker knows, behind one mutex, with one condition for whoever waits: a fetch for records, a member for
+//! the others.
+
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::Options;
+use super::codes;
+use super::group::{Group, Place};
+use super::log::Batch;
+use super::topics::{Settings, Topics};
+use super::transactions::{Claim, Ending, Transactions};
+
+/// Topics, groups and transactions.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub topics: Topics,
+    pub groups: BTreeMap<String, Group>,
+    pub transactions: Transactions,
+    /// Of members.
+    next_id: u64,
+}
+
+/// The state, shared by all connections.
+pub(super) struct Cluster {
+    state: Mutex<State>,
+    changed: Condvar,
+    pub options: Options,
+    /// Where clients reach us.
+    pub port: u16,
+}
+
+impl Cluster {
+    pub(super) fn new(options: Options, port: u16) -> Self {
+        Self { state: Mutex::default(), changed: Condvar::new(), options, port }
+    }
+
+    /// The state. Whoever changes what somebody may wait for calls [`Cluster::changed`] afterwards.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        // A handler that panicked has been reported by its thread; its request is answered by a closed connection.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes all who wait.
+    pub(super) fn changed(&self) {
+        self.changed.notify_all();
+    }
+
+    /// Waits until something changed, or until then.
+    pub(super) fn wait<'a>(&self, state: MutexGuard<'a, State>, until: Instant) -> MutexGuard<'a, State> {
+        let time = until.saturating_duration_since(Instant::now());
+        self.changed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// What time alone brings.
+    pub(super) fn tick(&self) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let late = state.transactions.expire(now);
+        let mut changed = !late.is_empty();
+        late.into_iter().for_each(|ending| state.end_transaction(ending));
+        for group in state.groups.values_mut() {
+            changed |= group.tick(now);
+        }
+        drop(state);
+        if changed {
+            self.changed();
+        }
+    }
+
+    /// The broker is back after it was killed.
+    pub(super) fn wake(&self) {
+        let now = Instant::now();
+        self.lock().groups.values_mut().for_each(|group| group.wake(now));
+    }
+
+    /// Makes sure that a topic is there, if topics are made when asked for.
+    pub(super) fn auto_create(&self, state: &mut State, topic: &str) {
+        if let Some(partitions) = self.options.auto_create
+            && !state.topics.by_name.contains_key(topic)
+            && state.topics.create(topic, partitions, Settings::default()).is_ok()
+        {
+            tracing::info!("topic {topic} was asked for and made, with {partitions} partitions");
+        }
+    }
+
+    /// Appends a client's batch. Returns its offset and, where the topic wants it, the time of the arrival.
+    ///
+    /// # Errors
+    /// The error code.
+    pub(super) fn append(
+        &self,
+        state: &mut State,
+        place: &Place,
+        batch: Batch,
+        transactional_id: Option<&str>,
+    ) -> Result<(i64, i64), i16> {
+        let (topic, partition) = place;
+        let settings = &state.topics.by_name.get(topic).ok_or(codes::UNKNOWN_TOPIC_OR_PARTITION)?.settings;
+        if batch.bytes.len() > settings.max_message_bytes() {
+            return Err(codes::MESSAGE_TOO_LARGE);
+        }
+        let time = settings.log_append_time().then(now_ms);
+        let limit = settings.retention_bytes().unwrap_or(self.options.retention_bytes);
+        if batch.is_transactional() {
+            state.may_write(place, &batch, transactional_id)?;
+        }
+        let log = state.topics.log_mut(topic, *partition)?;
+        let offset = log.append(batch, time)?;
+        let removed = log.trim(limit);
+        if removed > 0 {
+            state.tell_removed(topic, removed, limit);
+        }
+        Ok((offset, time.unwrap_or(-1)))
+    }
+}
+
+impl State {
+    /// An id for a member, as Kafka makes it: the client's name and something unique.
+    pub(super) fn new_member_id(&mut self, client_id: &str) -> String {
+        self.next_id += 1;
+        format!("{client_id}-{:012x}-{:08x}", now_ms(), self.next_id)
+    }
+
+    fn may_write(&mut self, place: &Place, batch: &Batch, transactional_id: Option<&str>) -> Result<(), i16> {
+        let (Some(id), Some(stamp)) = (transactional_id, batch.stamp) else {
+            return Err(codes::INVALID_TXN_STATE);
+        };
+        let claim = Claim {
+            transactional_id: id.to_owned(),
+            producer: stamp.producer,
+            epoch: stamp.epoch,
+            knows_fenced: false,
+        };
+        match self.transactions.may_write(&claim, place) {
+            codes::NONE => Ok(()),
+            code => Err(code),
+        }
+    }
+
+    /// Loud, but not for every batch: each time twice as much has gone as at the last time.
+    fn tell_removed(&mut self, name: &str, count: i64, limit: u64) {
+        let Some(topic) = self.topics.by_name.get_mut(name) else { return };
+        let before = topic.removed;
+        topic.removed += count;
+        if before == 0 || before.ilog2() != topic.removed.ilog2() {
+            tracing::warn!(
+                "the embedded broker's memory is bounded: {} records of topic {name} were removed so far, as a partition \
+                 keeps {limit} bytes. Whoever has not read them will not",
+                topic.removed
+            );
+        }
+    }
+
+    /// Writes markers and settles offsets.
+    pub(super) fn end_transaction(&mut self, ending: Ending) {
+        let now = now_ms();
+        for (topic, partition) in &ending.places {
+            // A topic may be gone in the meantime; then there is nothing to end in it.
+            if let Ok(log) = self.topics.log_mut(topic, *partition) {
+                log.end_transaction(ending.producer, ending.epoch, ending.commit, now);
+            }
+        }
+        for group in &ending.groups {
+            if let Some(group) = self.groups.get_mut(group) {
+                group.offsets.end_transaction(ending.producer, ending.commit);
+            }
+        }
+    }
+}
+
+/// Milliseconds since 1970.
+pub(super) fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}

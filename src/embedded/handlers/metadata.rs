@@ -1,0 +1,74 @@
+//! Who is there: one broker, which leads every partition and coordinates every group.
+
+use super::{Call, Handled};
+use crate::embedded::api::APIS;
+use crate::embedded::codes;
+use crate::embedded::topics;
+use crate::embedded::wire::{Reader, Writer};
+
+/// Our only broker's id.
+pub(super) const NODE: i32 = 1;
+const HOST: &str = "127.0.0.1";
+const CLUSTER_ID: &str = "embedded-broker-for-tests";
+
+/// Which requests are spoken. Whoever asks in a version we do not know is told so, and asks again in an older one.
+pub(super) fn api_versions(call: &Call<'_>) -> Option<Writer> {
+    let known = call.api.speaks(call.version);
+    let code = if known { call.refuse.unwrap_or(codes::NONE) } else { codes::UNSUPPORTED_VERSION };
+    let mut answer = Writer::default();
+    answer.i16(code).array(APIS, |w, api| {
+        w.i16(api.key).i16(api.min).i16(api.max);
+    });
+    if known && call.version >= 1 {
+        call.throttle(&mut answer);
+    }
+    Some(answer)
+}
+
+pub(super) fn metadata(call: &Call<'_>, body: &mut Reader<'_>) -> Handled {
+    let asked = body.nullable_array(Reader::string)?;
+    let may_create = call.version < 4 || body.bool()?;
+    let mut state = call.cluster.lock();
+    if may_create && call.refuse.is_none() {
+        for name in asked.iter().flatten() {
+            call.cluster.auto_create(&mut state, name);
+        }
+    }
+    let names = asked.unwrap_or_else(|| state.topics.by_name.keys().cloned().collect());
+    let mut answer = call.throttled_answer(3);
+    answer.array([NODE], |w, node| {
+        w.i32(node).string(HOST).i32(i32::from(call.cluster.port)).nullable_string(None);
+    });
+    if call.version >= 2 {
+        answer.string(CLUSTER_ID);
+    }
+    answer.i32(NODE).array(names, |w, name| {
+        let topic = state.topics.by_name.get(&name);
+        let code = call.unless_refused(|| match topic {
+            _ if !topics::is_valid(&name) => codes::INVALID_TOPIC,
+            None => codes::UNKNOWN_TOPIC_OR_PARTITION,
+            Some(_) => codes::NONE,
+        });
+        let count = topic.map_or(0, |topic| topic.partitions.len());
+        w.i16(code).string(&name).bool(false).array(0..count, |w, partition| {
+            w.i16(codes::NONE).i32(partition as i32).i32(NODE);
+            for _replicas_and_those_in_sync in 0..2 {
+                w.array([NODE], |w, node| {
+                    w.i32(node);
+                });
+            }
+        });
+    });
+    Ok(Some(answer))
+}
+
+pub(super) fn find_coordinator(call: &Call<'_>, body: &mut Reader<'_>) -> Handled {
+    body.string()?; // of any group, of any transactional id: it is always us
+    let mut answer = call.throttled_answer(1);
+    answer.i16(call.refuse.unwrap_or(codes::NONE));
+    if call.version >= 1 {
+        answer.nullable_string(None);
+    }
+    answer.i32(NODE).string(HOST).i32(i32::from(call.cluster.port));
+    Ok(Some(answer))
+}

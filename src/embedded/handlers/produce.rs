@@ -1,0 +1,43 @@
+//! Batches come in.
+
+use super::{Call, Handled};
+use crate::embedded::codes;
+use crate::embedded::log::Batch;
+use crate::embedded::wire::{Malformed, Reader};
+
+pub(super) fn produce(call: &Call<'_>, body: &mut Reader<'_>) -> Handled {
+    let transactional_id = body.nullable_string()?;
+    let acks = body.i16()?;
+    body.i32()?; // how long replicas may take: there are none
+    let topics = body.array(|r| {
+        let name = r.string()?;
+        let batches = r.array(|r| Ok((r.i32()?, Batch::from_client(r.bytes()?))))?;
+        Ok((name, batches))
+    })?;
+    let mut failed = false;
+    let mut answer = call.answer();
+    let mut state = call.cluster.lock();
+    answer.array(topics, |w, (name, batches)| {
+        w.string(&name).array(batches, |w, (partition, batch)| {
+            let place = (name.clone(), partition);
+            let transactional_id = transactional_id.as_deref();
+            let done = call.refuse.map_or(batch, Err);
+            let done =
+                done.and_then(|batch| call.cluster.append(&mut state, &place, batch, transactional_id));
+            failed |= done.is_err();
+            let (offset, time) = *done.as_ref().unwrap_or(&(-1, -1));
+            w.i32(partition).i16(done.err().unwrap_or(codes::NONE)).i64(offset).i64(time);
+            if call.version >= 5 {
+                w.i64(state.topics.log(&name, partition).map_or(-1, |log| log.start()));
+            }
+        });
+    });
+    drop(state);
+    call.cluster.changed();
+    call.throttle(&mut answer);
+    match acks {
+        0 if failed => Err(Malformed("records that cannot be taken, and nobody who waits for an answer")),
+        0 => Ok(None),
+        _ => Ok(Some(answer)),
+    }
+}

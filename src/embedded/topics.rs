@@ -1,0 +1,165 @@
+//! Topics: their partitions and settings.
+
+use std::collections::BTreeMap;
+
+use super::codes;
+use super::log::Log;
+
+/// Settings a topic may have, with their defaults; those that this broker heeds and those that clients ask for.
+const SETTINGS: [(&str, &str); 14] = [
+    ("cleanup.policy", "delete"),
+    ("compression.type", "producer"),
+    ("delete.retention.ms", "86400000"),
+    ("max.compaction.lag.ms", "9223372036854775807"),
+    ("max.message.bytes", "1048588"),
+    ("message.timestamp.type", "CreateTime"),
+    ("min.cleanable.dirty.ratio", "0.5"),
+    ("min.compaction.lag.ms", "0"),
+    ("min.insync.replicas", "1"),
+    ("retention.bytes", "-1"),
+    ("retention.ms", "604800000"),
+    ("segment.bytes", "1073741824"),
+    ("segment.ms", "604800000"),
+    ("unclean.leader.election.enable", "false"),
+];
+
+/// A topic's own settings, and the defaults for the rest.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Settings {
+    own: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// Sets one, or goes back to the default.
+    ///
+    /// # Errors
+    /// Says what is wrong with the name or the value.
+    pub(super) fn set(&mut self, name: &str, value: Option<&str>) -> Result<(), String> {
+        if !SETTINGS.iter().any(|(known, _)| *known == name) {
+            return Err(format!("Unknown topic config name: {name}"));
+        }
+        let Some(value) = value else {
+            self.own.remove(name);
+            return Ok(());
+        };
+        let fits = match name {
+            "max.message.bytes" => value.parse::<i32>().is_ok_and(|n| n >= 0),
+            "retention.bytes" | "retention.ms" => value.parse::<i64>().is_ok_and(|n| n >= -1),
+            "min.insync.replicas" => value.parse::<i32>().is_ok_and(|n| n >= 1),
+            "message.timestamp.type" => matches!(value, "CreateTime" | "LogAppendTime"),
+            "cleanup.policy" => value.split(',').all(|policy| matches!(policy.trim(), "delete" | "compact")),
+            _ => true,
+        };
+        if !fits {
+            return Err(format!("Invalid value {value} for configuration {name}"));
+        }
+        if name == "cleanup.policy" && value.contains("compact") {
+            tracing::warn!("the embedded broker does not compact: every record of the topic stays");
+        }
+        self.own.insert(name.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    /// Back to the defaults.
+    pub(super) fn clear(&mut self) {
+        self.own.clear();
+    }
+
+    /// Name, value, and whether it is the topic's own, of each.
+    pub(super) fn all(&self) -> impl ExactSizeIterator<Item = (&'static str, &str, bool)> {
+        SETTINGS.iter().map(|(name, default)| {
+            let own = self.own.get(*name);
+            (*name, own.map_or(*default, String::as_str), own.is_some())
+        })
+    }
+
+    fn own_number(&self, name: &str) -> Option<i64> {
+        self.own.get(name)?.parse().ok()
+    }
+
+    /// The largest batch that is taken, bytes.
+    pub(super) fn max_message_bytes(&self) -> usize {
+        self.own_number("max.message.bytes").and_then(|n| usize::try_from(n).ok()).unwrap_or(1_048_588)
+    }
+
+    /// What a partition keeps, bytes, if the topic says so.
+    pub(super) fn retention_bytes(&self) -> Option<u64> {
+        self.own_number("retention.bytes").and_then(|n| u64::try_from(n).ok())
+    }
+
+    /// Whether records get the time of their arrival.
+    pub(super) fn log_append_time(&self) -> bool {
+        self.own.get("message.timestamp.type").is_some_and(|kind| kind == "LogAppendTime")
+    }
+}
+
+/// A topic.
+#[derive(Debug, Default)]
+pub(super) struct Topic {
+    pub partitions: Vec<Log>,
+    pub settings: Settings,
+    /// Records that retention has removed so far.
+    pub removed: i64,
+}
+
+impl Topic {
+    pub(super) fn grow(&mut self, partitions: i32) {
+        self.partitions.resize_with(usize::try_from(partitions).unwrap_or(0), Log::default);
+    }
+}
+
+/// All topics, by name.
+#[derive(Debug, Default)]
+pub(super) struct Topics {
+    pub by_name: BTreeMap<String, Topic>,
+}
+
+impl Topics {
+    /// A partition.
+    ///
+    /// # Errors
+    /// The error code, when there is none of that name and number.
+    pub(super) fn log(&self, topic: &str, partition: i32) -> Result<&Log, i16> {
+        let logs = self.by_name.get(topic).map(|topic| &topic.partitions);
+        logs.zip(usize::try_from(partition).ok())
+            .and_then(|(logs, partition)| logs.get(partition))
+            .ok_or(codes::UNKNOWN_TOPIC_OR_PARTITION)
+    }
+
+    /// As [`Topics::log`], to write.
+    pub(super) fn log_mut(&mut self, topic: &str, partition: i32) -> Result<&mut Log, i16> {
+        let logs = self.by_name.get_mut(topic).map(|topic| &mut topic.partitions);
+        logs.zip(usize::try_from(partition).ok())
+            .and_then(|(logs, partition)| logs.get_mut(partition))
+            .ok_or(codes::UNKNOWN_TOPIC_OR_PARTITION)
+    }
+
+    /// Makes a topic.
+    ///
+    /// # Errors
+    /// The error code, when there is one already or the name or the count is impossible.
+    pub(super) fn create(&mut self, name: &str, partitions: i32, settings: Settings) -> Result<(), i16> {
+        if !is_valid(name) {
+            return Err(codes::INVALID_TOPIC);
+        }
+        if self.by_name.contains_key(name) {
+            return Err(codes::TOPIC_ALREADY_EXISTS);
+        }
+        if !(1..=MAX_PARTITIONS).contains(&partitions) {
+            return Err(codes::INVALID_PARTITIONS);
+        }
+        let mut topic = Topic { settings, ..Topic::default() };
+        topic.grow(partitions);
+        self.by_name.insert(name.to_owned(), topic);
+        Ok(())
+    }
+}
+
+/// A typing error is not to take all memory.
+pub(super) const MAX_PARTITIONS: i32 = 10_000;
+
+/// Kafka's rule for names of topics.
+pub(super) fn is_valid(name: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    !matches!(name, "" | "." | "..") && name.len() <= 249 && name.chars().all(legal)
+}

@@ -22,6 +22,8 @@ use super::topics::INPUT;
 pub const AHEAD: u64 = 30_000;
 /// Records between two looks at the clock and at the broker's answers.
 const CHUNK: u64 = 100;
+/// How long to wait where there is nothing to do.
+const PAUSE: Duration = Duration::from_millis(1);
 /// How long the broker may take for the last answers.
 const FLUSH: Duration = Duration::from_secs(60);
 /// The share of broken records is a part of so many.
@@ -164,7 +166,7 @@ impl Pen {
             }
             let due = pace.due(Instant::now()).min(room).min(CHUNK);
             if due == 0 {
-                self.producer.poll(Duration::from_millis(1));
+                self.pause();
                 continue;
             }
             self.order.set_time(SystemClock.unix_ms());
@@ -172,17 +174,35 @@ impl Pen {
                 self.write_one()?;
             }
             pace.went(due);
-            self.producer.poll(Duration::ZERO);
+            self.take_answers();
         }
         self.producer
             .flush(FLUSH)
             .map_err(|error| format!("the broker did not take all that was generated: {error}"))
     }
 
+    /// All that are there. A call of the client takes one batch of them, and does not say whether there was one.
+    fn take_answers(&self) {
+        let answers = || self.counts.acknowledged() + self.counts.refused();
+        loop {
+            let before = answers();
+            self.producer.poll(Duration::ZERO);
+            if answers() == before {
+                return;
+            }
+        }
+    }
+
+    /// Waits a moment. (The client's own wait spins when less than a millisecond is left of it.)
+    fn pause(&self) {
+        self.take_answers();
+        std::thread::park_timeout(PAUSE);
+    }
+
     /// Waits a moment for the judge.
-    fn hold_back(&mut self) {
+    fn hold_back(&self) {
         let started = Instant::now();
-        self.producer.poll(Duration::from_millis(1));
+        self.pause();
         let waited = u64::try_from(started.elapsed().as_micros()).unwrap_or(0);
         self.counts.waited_us.fetch_add(waited, Ordering::Relaxed);
     }
@@ -228,7 +248,7 @@ fn send(
         if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
             return Err(format!("the generator cannot write to {INPUT}: {error}"));
         }
-        producer.poll(Duration::from_millis(1));
+        producer.poll(PAUSE);
         record = refused;
     }
     Ok(())

@@ -32,6 +32,7 @@ impl Teller {
         Self {
             next: told,
             began: None,
+            over: false,
             waits_for: None,
             last: Last { told, settled: 0, waited: Duration::ZERO },
         }

@@ -11,7 +11,7 @@ use processor::telemetry::logging;
 
 use super::options::Options;
 use super::screen::Screen;
-use super::topics::{GROUP, INPUT, OUTPUT};
+use super::topics::{GROUP, INPUT, OUTPUT, RECONNECT_MS};
 use crate::exit::Exit;
 use crate::{output, settings};
 
@@ -67,6 +67,7 @@ fn configuration(options: &Options, servers: &str) -> Result<Config, Exit> {
         ("PROCESSOR_HTTP_ADDR", "127.0.0.1:0"),
         // An instance that joined and was killed is not waited for as long as elsewhere.
         ("KAFKA_SESSION_TIMEOUT_MS", "10000"),
+        ("KAFKA_RECONNECT_BACKOFF_MAX_MS", RECONNECT_MS),
     ];
     let ours = ours.map(|(name, value)| (OsString::from(name), OsString::from(value)));
     let mut log = LOG_SETTINGS.map(|name| (OsString::from(name), std::env::var_os(name).unwrap_or_default()));

@@ -15,7 +15,7 @@ use rdkafka::{ClientConfig, ClientContext};
 use super::order::{self, BREAKS, CUSTOMERS, Order};
 use super::pace::Pace;
 use super::reader::NUMBER;
-use super::topics::INPUT;
+use super::topics::{INPUT, RECONNECT_MS};
 
 /// Records that may be written and not yet read back with their result. It bounds what the broker has to keep for the
 /// judge: see [`super::RETENTION`].
@@ -114,6 +114,7 @@ impl Generator {
             .set("enable.idempotence", "true")
             .set("partitioner", "murmur2_random")
             .set("linger.ms", "5")
+            .set("reconnect.backoff.max.ms", RECONNECT_MS)
             .create_with_context(Answers(counts.clone()))
             .map_err(|error| format!("the generator's producer: {error}"))?;
         let mut pen = Pen {

@@ -16,7 +16,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::generator::Counts;
 use super::judge::{Judge, Seen};
-use super::topics::{End, TOPICS};
+use super::topics::{End, RECONNECT_MS, TOPICS};
 
 /// The header with the generator's number.
 pub const NUMBER: &CStr = c"demo.n";
@@ -102,6 +102,7 @@ fn consumer(servers: &str) -> Result<Arc<BaseConsumer>, KafkaError> {
         .set("auto.offset.reset", "error")
         .set("isolation.level", "read_committed")
         .set("fetch.wait.max.ms", "50")
+        .set("reconnect.backoff.max.ms", RECONNECT_MS)
         .set("fetch.queue.backoff.ms", "1")
         .set("queued.min.messages", "10000")
         .set("queued.max.messages.kbytes", "16384")

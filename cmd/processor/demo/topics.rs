@@ -32,6 +32,10 @@ pub const INPUT: &str = TOPICS[0].name;
 /// The second.
 pub const OUTPUT: &str = TOPICS[1].name;
 
+/// `reconnect.backoff.max.ms` of all clients: where connections are cut all the time, the default of ten seconds would leave
+/// little to see.
+pub const RECONNECT_MS: &str = "500";
+
 /// A partition by the topic's place among [`TOPICS`], and the offset behind its last record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct End {

@@ -3,8 +3,9 @@
 use std::io;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
-use processor::config::topic_name;
+use processor::config::{LogFormat, topic_name};
 use processor::embedded::{Broker, Options};
+use processor::telemetry::logging::{self, Stream};
 
 use crate::exit::Exit;
 use crate::{output, signals};
@@ -14,7 +15,7 @@ const HELP: &str = "\
 It is in memory, one node, and reachable from this machine only. It is not durable, not replicated and not secured:
 everything is gone when it ends. For trials and tests, never for production.
 
-A topic that a client asks for is made. Ctrl-C ends it.";
+A topic that a client asks for is made. Ctrl-C ends it. Log lines go to standard error; RUST_LOG says which (info).";
 
 /// Its arguments.
 pub fn arguments() -> Command {
@@ -57,44 +58,59 @@ fn topic(text: &str) -> Result<Topic, String> {
 
 /// Runs until a signal.
 pub fn command(arguments: &ArgMatches) -> Exit {
+    match serve(arguments) {
+        Ok(()) => Exit::Clean,
+        Err(exit) => exit,
+    }
+}
+
+fn serve(arguments: &ArgMatches) -> Result<(), Exit> {
     let port = arguments.get_one("port").copied().unwrap_or_default();
     let partitions = arguments.get_one("partitions").copied().unwrap_or(1);
-    let topics: Vec<Topic> = arguments.get_many("topics").unwrap_or_default().cloned().collect();
-    let stop = match signals::catch() {
-        Ok(stop) => stop,
-        Err(error) => {
-            output::say(format_args!("error: signals cannot be handled: {error}"));
-            return Exit::Failure;
-        }
-    };
+    begin_log()?;
+    let stop = signals::catch().map_err(|error| {
+        output::say(format_args!("error: signals cannot be handled: {error}"));
+        Exit::Failure
+    })?;
     let options = Options { port, auto_create: Some(partitions), ..Options::default() };
     let retention = options.retention_bytes;
-    let broker = match start(options) {
-        Ok(broker) => broker,
-        Err(exit) => return exit,
-    };
+    let broker = start(options)?;
     output::data(format_args!("embedded broker at {}", broker.servers()));
     output::data(
         "for trials and tests only: in memory, not durable, not replicated, not secured; gone when it ends",
     );
-    for Topic { name, partitions: own } in topics {
-        let partitions = own.unwrap_or(partitions);
-        if broker.create_topic(&name, partitions) {
-            output::data(format_args!("topic {name} with {partitions} partitions"));
-        } else {
-            output::say(format_args!(
-                "warning: the topic {name} is named twice; its first number of partitions holds"
-            ));
-        }
+    for topic in arguments.get_many("topics").unwrap_or_default() {
+        make(&broker, topic, partitions);
     }
     output::data(format_args!(
-        "other topics are made when a client asks for them, with {partitions} partitions; each keeps {} MiB; Ctrl-C ends it",
+        "other topics are made when a client asks for them, with {partitions} partitions; a partition keeps {} MiB; Ctrl-C \
+         ends it",
         retention >> 20
     ));
     // Whoever could send has gone: nothing will end it any more but a kill, so it ends.
     let _ = stop.recv();
     output::data("the broker has ended, and with it all that it held");
-    Exit::Clean
+    Ok(())
+}
+
+/// Loud is what the broker has to be where it removes records.
+fn begin_log() -> Result<(), Exit> {
+    let filter = std::env::var("RUST_LOG").ok().filter(|filter| !filter.trim().is_empty());
+    logging::init(filter.as_deref().unwrap_or("info"), LogFormat::Text, Stream::Stderr).map_err(|error| {
+        output::say(format_args!("error: {error}"));
+        Exit::Config
+    })
+}
+
+fn make(broker: &Broker, topic: &Topic, partitions: i32) {
+    let (name, partitions) = (&topic.name, topic.partitions.unwrap_or(partitions));
+    if broker.create_topic(name, partitions) {
+        output::data(format_args!("topic {name} with {partitions} partitions"));
+    } else {
+        output::say(format_args!(
+            "warning: topic {name} is named twice; its first number of partitions holds"
+        ));
+    }
 }
 
 /// The broker; or, said with the port, why there is none.

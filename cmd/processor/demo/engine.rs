@@ -15,6 +15,8 @@ use super::topics::{GROUP, INPUT, OUTPUT, RECONNECT_MS};
 use crate::exit::Exit;
 use crate::{output, settings};
 
+/// The broker's retention is loud, but here it bites by plan, and takes what the judge has read.
+const LOG_FILTER: &str = "warn,processor::embedded=error";
 /// What of the environment is read.
 const LOG_SETTINGS: [&str; 2] = ["RUST_LOG", "PROCESSOR_LOG_FORMAT"];
 
@@ -72,7 +74,7 @@ fn configuration(options: &Options, servers: &str) -> Result<Config, Exit> {
     let ours = ours.map(|(name, value)| (OsString::from(name), OsString::from(value)));
     let mut log = LOG_SETTINGS.map(|name| (OsString::from(name), std::env::var_os(name).unwrap_or_default()));
     if log[0].1.is_empty() {
-        log[0].1 = OsString::from("warn");
+        log[0].1 = OsString::from(LOG_FILTER);
     }
     let loaded = config::load(ours.into_iter().chain(log), Vec::new());
     loaded.map(|loaded| loaded.config).map_err(|faults| {
@@ -107,8 +109,11 @@ impl Engine {
         self.thread.is_finished()
     }
 
-    /// How it ended, if it did not end well.
-    pub fn join(self) -> Result<(), String> {
+    /// How it ended, if it did not end well. Waits for nothing.
+    pub fn end(self) -> Result<(), String> {
+        if !self.has_ended() {
+            return Err("the processor did not end in time".to_owned());
+        }
         match self.thread.join() {
             Ok(ended) if ended.exit == Exit::Clean => Ok(()),
             Ok(ended) => {

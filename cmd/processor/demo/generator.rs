@@ -140,8 +140,11 @@ impl Generator {
         self.thread.is_finished()
     }
 
-    /// Its end: why it could not go on, if so.
-    pub fn join(self) -> Result<(), String> {
+    /// Why it could not go on, if so. Waits for nothing.
+    pub fn end(self) -> Result<(), String> {
+        if !self.has_ended() {
+            return Err("the generator did not end in time".to_owned());
+        }
         self.thread.join().unwrap_or_else(|_| Err("the generator's thread panicked".to_owned()))
     }
 }

@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(judged(&seen).out_of_order, 0, "a copy is a repetition, and no disorder");
         let mut seen = faultless();
         seen.swap(100 + 15, 100 + 55);
-        assert_eq!(judged(&seen).out_of_order, 4, "25, 35, 45 and 15 stand behind 55");
+        assert_eq!(judged(&seen).out_of_order, 3, "25, 45 and 15 stand behind 55; 35 is a dead letter");
     }
 
     #[test]

@@ -60,39 +60,57 @@ enum Waited {
     Signal,
 }
 
+/// What has to be ended when the flow is over.
+struct Flow {
+    began: Instant,
+    chaos: Option<Chaos>,
+}
+
 impl Show {
     /// To the end.
     pub fn run(self) -> Exit {
         let mut verdict = Verdict::default();
         let mut teller = Teller::new();
-        let mut chaos = None;
-        let first = self.wait(START, &mut teller, |show| show.counts.settled() > 0 || show.is_broken());
-        let began = Instant::now();
-        if first == Waited::Late {
-            verdict.troubles.push(format!("the first record was not finished within {} s", START.as_secs()));
-        }
-        if first == Waited::Done {
-            teller.begin(began, self.counts.waited());
-            chaos = self.torment(&mut verdict);
-            self.wait(self.options.duration.unwrap_or(Duration::MAX), &mut teller, Self::is_broken);
-        }
+        let flow = self.flow(&mut teller, &mut verdict);
         self.generator.stop();
-        teller.waits_for("waiting until everything is read back; Ctrl-C again ends at once");
-        let drained = self.wait(DRAIN, &mut teller, |show| show.is_read_back() || show.cannot_drain());
-        verdict.elapsed = began.elapsed();
-        if let Some(chaos) = chaos {
-            let pauses = chaos.end();
-            verdict.chaos = Some((self.broker.faults().injected(), pauses, self.options.seed));
-        }
-        if drained == Waited::Late {
-            verdict.troubles.push(format!("not everything was read back within {} s", DRAIN.as_secs()));
-        }
-        verdict.cut_short = drained == Waited::Signal || !self.stop_the_engine(&mut teller);
+        verdict.cut_short =
+            !self.drain(flow, &mut teller, &mut verdict) || !self.stop_the_engine(&mut teller);
         if !verdict.cut_short {
             self.read_the_rest(&mut teller, &mut verdict);
         }
         teller.tell_the_last(&self);
         self.judge(verdict)
+    }
+
+    /// Until the user, the clock or a fault ends it.
+    fn flow(&self, teller: &mut Teller, verdict: &mut Verdict) -> Flow {
+        let first = self.wait(START, teller, |show| show.counts.settled() > 0 || show.is_broken());
+        let began = Instant::now();
+        if first == Waited::Late {
+            verdict.troubles.push(format!("the first record was not finished within {} s", START.as_secs()));
+        }
+        if first != Waited::Done {
+            return Flow { began, chaos: None };
+        }
+        teller.begin(began, self.counts.waited());
+        let chaos = self.torment(verdict);
+        self.wait(self.options.duration.unwrap_or(Duration::MAX), teller, Self::is_broken);
+        Flow { began, chaos }
+    }
+
+    /// Until everything is read back; `false` when a signal came before.
+    fn drain(&self, flow: Flow, teller: &mut Teller, verdict: &mut Verdict) -> bool {
+        teller.waits_for("waiting until everything is read back; Ctrl-C again ends at once");
+        let drained = self.wait(DRAIN, teller, |show| show.is_read_back() || show.cannot_drain());
+        verdict.elapsed = flow.began.elapsed();
+        if drained == Waited::Late {
+            verdict.troubles.push(format!("not everything was read back within {} s", DRAIN.as_secs()));
+        }
+        if let Some(chaos) = flow.chaos {
+            let pauses = chaos.end();
+            verdict.chaos = Some((self.broker.faults().injected(), pauses, self.options.seed));
+        }
+        drained != Waited::Signal
     }
 
     /// Waits for something, and tells meanwhile.
@@ -166,7 +184,7 @@ impl Show {
         verdict.refused = self.counts.refused();
         verdict.peak_memory = memory::peak();
         if !verdict.cut_short {
-            let parts = [trouble.map_or(Ok(()), Err), self.generator.join(), self.engine.join()];
+            let parts = [trouble.map_or(Ok(()), Err), self.generator.end(), self.engine.end()];
             verdict.troubles.extend(parts.into_iter().filter_map(Result::err));
             self.reader.stop();
         }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
+use super::RETENTION;
 use super::options::Options;
 use super::order::SIZE;
 use super::progress::grouped;
@@ -19,9 +20,10 @@ pub fn banner(options: &Options, servers: &str, metrics: Option<SocketAddr>) -> 
     let metrics = metrics.map_or("off: no port could be had".to_owned(), |at| format!("http://{at}/metrics"));
     let mut text = format!(
         "processor demo: an embedded broker, a generator, the processor and a judge, all in this process\n\
-         the broker is in memory and gone at the end: for demo and tests only, never for production\n\
+         the broker is in memory, {} MiB a partition, and gone at the end: for demo and tests only, never for production\n\
          \n  {} ({} partitions) -> processor -> {} ({}); what fails -> {} ({})\n  \
          {rate} of {SIZE} bytes, {} % of them broken, {until}; seed {}\n",
+        RETENTION >> 20,
         input.name,
         input.partitions,
         output.name,

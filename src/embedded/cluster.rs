@@ -139,12 +139,12 @@ impl State {
         }
     }
 
-    /// Loud, but not for every batch: each time twice as much has gone as at the last time.
+    /// Loud, but not for every batch: each time ten times as much has gone as at the last time.
     fn tell_removed(&mut self, name: &str, count: i64, limit: u64) {
         let Some(topic) = self.topics.by_name.get_mut(name) else { return };
         let before = topic.removed;
         topic.removed += count;
-        if before == 0 || before.ilog2() != topic.removed.ilog2() {
+        if before == 0 || before.ilog10() != topic.removed.ilog10() {
             tracing::warn!(
                 "the embedded broker's memory is bounded: {} records of topic {name} were removed so far, as a partition \
                  keeps {limit} bytes. Whoever has not read them will not",

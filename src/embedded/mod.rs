@@ -18,6 +18,8 @@ mod api;
 mod cluster;
 mod codes;
 mod faults;
+#[cfg(test)]
+mod fuzz;
 mod group;
 mod handlers;
 mod log;
@@ -127,5 +129,32 @@ impl Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         self.server.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
+        for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+            if entry.is_dir() && !entry.ends_with("embedded") {
+                sources(&entry, found);
+            } else if entry.extension().is_some_and(|kind| kind == "rs") {
+                found.push((entry.display().to_string(), fs::read_to_string(&entry).expect("source")));
+            }
+        }
+    }
+
+    /// The broker is for the demo and the tests. An engine that knows of it would be tested with what it ships without.
+    #[test]
+    fn nothing_of_the_engine_knows_of_it() {
+        let mut found = Vec::new();
+        sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut found);
+        assert!(found.len() > 50, "the engine's sources are there: {}", found.len());
+        for (path, text) in found {
+            assert!(!text.contains("embedded::"), "{path} uses the embedded broker");
+        }
     }
 }

@@ -171,7 +171,7 @@ impl Server {
     }
 
     /// The answer's frame. An error closes the connection.
-    fn answer(&self, frame: &[u8], host: &str, gone: &AtomicBool) -> Result<Answer, Malformed> {
+    pub(super) fn answer(&self, frame: &[u8], host: &str, gone: &AtomicBool) -> Result<Answer, Malformed> {
         let mut body = Reader::new(frame);
         let (key, version, correlation) = (body.i16()?, body.i16()?, body.i32()?);
         let client_id = body.nullable_string()?.unwrap_or_default();
@@ -214,7 +214,7 @@ impl Server {
     }
 }
 
-struct Answer {
+pub(super) struct Answer {
     bytes: Vec<u8>,
     /// How long the connection is not listened to afterwards.
     quiet: Duration,

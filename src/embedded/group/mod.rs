@@ -7,19 +7,20 @@
 //!   │                      └── join, leave, a member lost ──────────────────┴───────────────────────────┘
 //! ```
 
+mod join;
 mod member;
 mod offsets;
+mod round;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub(super) use member::{Application, Joined, Member};
 pub(super) use offsets::{Committed, Offsets, Place};
 
 use super::codes;
-
-/// Session timeouts that are allowed, as Kafka's defaults have them.
-const SESSION: std::ops::RangeInclusive<Duration> = Duration::from_secs(6)..=Duration::from_secs(1800);
 
 /// Where a group stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,225 +89,6 @@ pub(super) enum Waiting<T> {
 }
 
 impl Group {
-    /// A member wants to join, or to join again. `fresh` is an id nobody has.
-    pub(super) fn join(&mut self, who: &Application, fresh: String, gather: Duration, now: Instant) -> Join {
-        if !SESSION.contains(&who.session_timeout) {
-            return Join::Refused(codes::INVALID_SESSION_TIMEOUT, who.member_id.clone());
-        }
-        if !self.is_compatible(who) {
-            return Join::Refused(codes::INCONSISTENT_GROUP_PROTOCOL, who.member_id.clone());
-        }
-        match (&who.instance_id, who.member_id.is_empty()) {
-            (Some(instance), true) => match self.instances.get(instance).cloned() {
-                Some(old) => self.replace(&old, fresh, who, now),
-                None => self.admit(fresh, who, gather, now),
-            },
-            (None, true) if who.asks_twice => {
-                self.promised.insert(fresh.clone(), now + who.session_timeout);
-                Join::Refused(codes::MEMBER_ID_REQUIRED, fresh)
-            }
-            (None, true) => self.admit(fresh, who, gather, now),
-            (_, false) => {
-                let id = who.member_id.clone();
-                if self.promised.remove(&id).is_some() {
-                    return self.admit(id, who, gather, now);
-                }
-                match self.check_member(&id, who.instance_id.as_deref()) {
-                    Err(code) => Join::Refused(code, id),
-                    Ok(()) => self.rejoin(id, who, now),
-                }
-            }
-        }
-    }
-
-    fn is_compatible(&self, who: &Application) -> bool {
-        if who.protocols.is_empty() || who.protocol_type.is_empty() {
-            return false;
-        }
-        let others = || {
-            self.members.iter().filter(|(id, m)| {
-                **id != who.member_id && (who.instance_id.is_none() || m.instance_id != who.instance_id)
-            })
-        };
-        others().next().is_none()
-            || (who.protocol_type == self.protocol_type
-                && who.protocols.iter().any(|(name, _)| others().all(|(_, m)| m.supports(name))))
-    }
-
-    /// A member that was not in the group.
-    fn admit(&mut self, id: String, who: &Application, gather: Duration, now: Instant) -> Join {
-        self.protocol_type.clone_from(&who.protocol_type);
-        if let Some(instance) = &who.instance_id {
-            self.instances.insert(instance.clone(), id.clone());
-        }
-        self.members.insert(id.clone(), Member::new(who, now));
-        if self.phase == Phase::Empty {
-            self.gathering = Some(now + gather);
-        } else if let Some(until) = &mut self.gathering {
-            *until = now + gather;
-        }
-        self.wait_for_all(id, now)
-    }
-
-    /// A static member is back under a new id: its old one is fenced.
-    fn replace(&mut self, old: &str, id: String, who: &Application, now: Instant) -> Join {
-        let Some(mut member) = self.members.remove(old) else {
-            return Join::Refused(codes::UNKNOWN_MEMBER_ID, id);
-        };
-        member.update(who, now);
-        (member.joining, member.joined) = (None, None);
-        self.members.insert(id.clone(), member);
-        if let Some(instance) = &who.instance_id {
-            self.instances.insert(instance.clone(), id.clone());
-        }
-        // It must not think it has to share out: it is told the leader's id of before.
-        let leader = self.leader.clone();
-        if self.leader == old {
-            self.leader.clone_from(&id);
-        }
-        if self.phase == Phase::Stable && self.chosen_protocol() == self.protocol {
-            let (generation, protocol) = (self.generation, self.protocol.clone());
-            return Join::Done(Joined { generation, protocol, leader, member_id: id, members: Vec::new() });
-        }
-        self.wait_for_all(id, now)
-    }
-
-    fn rejoin(&mut self, id: String, who: &Application, now: Instant) -> Join {
-        let is_leader = self.leader == id;
-        let Some(member) = self.members.get_mut(&id) else {
-            return Join::Refused(codes::UNKNOWN_MEMBER_ID, id);
-        };
-        let same = member.protocols == who.protocols;
-        member.update(who, now);
-        let lost_the_answer = match self.phase {
-            Phase::Completing => same,
-            Phase::Stable => same && !is_leader,
-            Phase::Empty | Phase::Preparing => false,
-        };
-        if lost_the_answer {
-            return Join::Done(self.tell(&id));
-        }
-        self.wait_for_all(id, now)
-    }
-
-    fn wait_for_all(&mut self, id: String, now: Instant) -> Join {
-        self.prepare(now);
-        self.requests += 1;
-        let request = self.requests;
-        if let Some(member) = self.members.get_mut(&id) {
-            member.joining = Some(request);
-            member.joined = None;
-        }
-        self.complete_join(now);
-        Join::Wait(id, request)
-    }
-
-    /// All members are to join again.
-    fn prepare(&mut self, now: Instant) {
-        if self.phase == Phase::Preparing {
-            return;
-        }
-        let patience = self.members.values().map(|m| m.rebalance_timeout).max().unwrap_or_default();
-        self.phase = Phase::Preparing;
-        self.deadline = Some(now + patience);
-    }
-
-    /// Ends the joining if everybody is there or the time is up.
-    fn complete_join(&mut self, now: Instant) {
-        if self.phase != Phase::Preparing || self.gathering.is_some_and(|until| now < until) {
-            return;
-        }
-        let all = self.promised.is_empty() && self.members.values().all(|m| m.joining.is_some());
-        if !all && self.deadline.is_some_and(|deadline| now < deadline) {
-            return;
-        }
-        let missing: Vec<_> = self.members.iter().filter(|(_, m)| m.joining.is_none()).collect();
-        let gone: Vec<_> =
-            missing.iter().filter(|(_, m)| m.instance_id.is_none()).map(|(id, _)| (*id).clone()).collect();
-        for id in gone {
-            self.members.remove(&id);
-        }
-        (self.gathering, self.deadline) = (None, None);
-        self.generation += 1;
-        if self.members.is_empty() {
-            self.empty();
-            return;
-        }
-        self.promised.clear();
-        self.protocol = self.chosen_protocol();
-        self.phase = Phase::Completing;
-        self.elect();
-        let ids: Vec<_> = self.members.keys().cloned().collect();
-        for id in ids {
-            let told = self.tell(&id);
-            if let Some(member) = self.members.get_mut(&id) {
-                member.seen = now;
-                member.assignment.clear();
-                member.joined = member.joining.map(|_| told);
-            }
-        }
-    }
-
-    fn empty(&mut self) {
-        self.phase = Phase::Empty;
-        self.protocol.clear();
-        self.leader.clear();
-        self.instances.clear();
-        self.gathering = None;
-    }
-
-    /// The leader stays; if it is gone or silent, the one who joined first takes its place.
-    fn elect(&mut self) {
-        let here = self.members.get(&self.leader).is_some_and(|m| m.joining.is_some());
-        if !here {
-            let first = self.members.iter().filter_map(|(id, m)| Some((m.joining?, id))).min();
-            self.leader = first.map(|(_, id)| id.clone()).unwrap_or_default();
-        }
-    }
-
-    /// The protocol that all support and most like best.
-    fn chosen_protocol(&self) -> String {
-        let Some(any) = self.members.values().next() else { return String::new() };
-        let shared = |name: &str| self.members.values().all(|m| m.supports(name));
-        let votes = |name: &str| {
-            let best = |m: &&Member| {
-                m.protocols.iter().map(|(p, _)| p).find(|p| shared(p)).is_some_and(|p| p == name)
-            };
-            self.members.values().filter(best).count()
-        };
-        let candidates = any.protocols.iter().map(|(name, _)| name).filter(|name| shared(name));
-        // The first of equals: `max_by_key` would take the last.
-        candidates.rev().max_by_key(|name| votes(name)).cloned().unwrap_or_default()
-    }
-
-    fn tell(&self, id: &str) -> Joined {
-        let member = |(id, m): (&String, &Member)| {
-            (id.clone(), m.instance_id.clone(), m.metadata(&self.protocol).to_vec())
-        };
-        let members = if self.leader == id { self.members.iter().map(member).collect() } else { Vec::new() };
-        Joined {
-            generation: self.generation,
-            protocol: self.protocol.clone(),
-            leader: self.leader.clone(),
-            member_id: id.to_owned(),
-            members,
-        }
-    }
-
-    /// What a request to join that waits is to answer by now.
-    pub(super) fn joined(&mut self, id: &str, request: u64) -> Waiting<Joined> {
-        let Some(member) = self.members.get_mut(id) else {
-            return Waiting::Refused(codes::UNKNOWN_MEMBER_ID);
-        };
-        if member.joining != Some(request) {
-            // It was asked again on another connection: this one is of no interest any more.
-            return Waiting::Refused(codes::REBALANCE_IN_PROGRESS);
-        }
-        let Some(joined) = member.joined.take() else { return Waiting::NotYet };
-        member.joining = None;
-        Waiting::Done(joined)
-    }
-
     /// The leader's shares are taken; whoever else asks waits for them.
     pub(super) fn sync(
         &mut self,

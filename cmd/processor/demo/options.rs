@@ -27,7 +27,8 @@ commit is not disturbed.
 Settings of the environment (KAFKA_…, PROCESSOR_…, WORKER_POOL and so on) are not read, but for RUST_LOG (here: warn)
 and PROCESSOR_LOG_FORMAT; log lines go to standard error.
 
-Exit codes: 0 nothing lost, repeated or out of order; 1 otherwise, or no verdict; 2 usage; 69 the port is taken.";
+Exit codes: 0 nothing lost, repeated or out of order; 1 otherwise, or no verdict; 2 usage; 69 the port is taken;
+78 the settings of the log are wrong.";
 
 /// What the user wants to see.
 #[derive(Clone, Debug, PartialEq)]

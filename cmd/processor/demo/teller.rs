@@ -57,7 +57,7 @@ impl Teller {
         if now < self.next {
             return;
         }
-        self.next = now + SECOND;
+        self.next = (self.next + SECOND).max(now);
         let lines = match self.began {
             None => {
                 vec!["starting: the processor joins its group, and the first record goes through".to_owned()]

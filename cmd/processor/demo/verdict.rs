@@ -117,7 +117,7 @@ impl fmt::Display for Verdict {
         if let Some((faults, pauses, seed)) = self.chaos {
             writeln!(
                 f,
-                "  chaos          {} faults and {pauses} pauses; the same again: --chaos --seed {seed}",
+                "  chaos          {} faults and {pauses} pauses, by chance from --seed {seed}",
                 grouped(faults)
             )?;
         }

@@ -189,6 +189,8 @@ impl Show {
             self.reader.stop();
         }
         output::data(format_args!("\n{verdict}\n\n{}", words::next()));
+        // It ends with the process: threads of the clients are still closing, and would log that it is gone.
+        std::mem::forget(self.broker);
         verdict.exit()
     }
 }

@@ -26,7 +26,6 @@
 //! | leader epoch of a committed offset | kept | not kept: read back as -1 |
 //! | fetch sessions (KIP-227) | kept | never given: each fetch says all it wants |
 //! | a member of type `consumer` whose subscription cannot be read | its join is never answered | joins |
-//! | a member that joins and does not sync | removed after its rebalance timeout | stays while it sends heartbeats; the others wait |
 
 mod admin;
 mod balance;

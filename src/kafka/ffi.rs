@@ -479,11 +479,11 @@ impl<P: Send + Sync, C: ClientContext> Writer<P, C> {
                 unsafe { rd::rd_kafka_event_message_array(event, messages.as_mut_ptr(), messages.len()) };
             for &message in &messages[..count] {
                 // SAFETY: the message lives as long as the event.
-                let (code, parcel) = unsafe { ((*message).err, (*message)._private) };
+                let (code, offset, parcel) =
+                    unsafe { ((*message).err, (*message).offset, (*message)._private) };
                 // SAFETY: this is the pointer that `write` made with `into_raw`, and each message is reported once.
                 let parcel = unsafe { Arc::from_raw(parcel.cast::<P>().cast_const()) };
-                let ok = code == Code::RD_KAFKA_RESP_ERR_NO_ERROR;
-                see(Report::Delivery(parcel, if ok { Ok(()) } else { Err(code.into()) }));
+                see(Report::Delivery(parcel, delivered(code, offset)));
             }
             if count < messages.len() {
                 return;
@@ -503,6 +503,17 @@ impl<P: Send + Sync, C: ClientContext> Writer<P, C> {
     }
 }
 
+/// Whether the broker has the record. A record without an offset was not acknowledged itself: librdkafka takes the answer to
+/// a later batch for it, because a broker refuses a gap in a producer's sequence. Not if that is the first it has of this
+/// producer: the batch before may have been refused, as when the topic was made, or its replicas came back, in between.
+fn delivered(code: Code, offset: i64) -> Result<(), RDKafkaErrorCode> {
+    match (code, offset) {
+        (Code::RD_KAFKA_RESP_ERR_NO_ERROR, NO_OFFSET) => Err(RDKafkaErrorCode::Inconsistent),
+        (Code::RD_KAFKA_RESP_ERR_NO_ERROR, _) => Ok(()),
+        _ => Err(code.into()),
+    }
+}
+
 impl<P, C: ClientContext> Drop for Writer<P, C> {
     fn drop(&mut self) {
         for topic in self.topics.drain(..) {
@@ -516,6 +527,8 @@ impl<P, C: ClientContext> Drop for Writer<P, C> {
 
 /// RD_KAFKA_PARTITION_UA: the partitioner decides.
 const UNASSIGNED: i32 = -1;
+/// What a record has for an offset when no answer gave it one.
+const NO_OFFSET: i64 = rd::RD_KAFKA_OFFSET_INVALID as i64;
 
 fn severity(level: c_int) -> RDKafkaLogLevel {
     match level {

@@ -11,7 +11,7 @@ in_every_mode!(
 );
 
 fn a_load_arrives_once_and_in_order(mode: Mode) {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().mode(mode).on(&kafka);
     s.send_load(5_000);
     let instance = s.start();
@@ -20,7 +20,7 @@ fn a_load_arrives_once_and_in_order(mode: Mode) {
 }
 
 fn a_stop_in_the_middle_repeats_nothing(mode: Mode) {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().mode(mode).on(&kafka);
     s.while_sending(|s| {
         let mut first = s.start();
@@ -32,7 +32,7 @@ fn a_stop_in_the_middle_repeats_nothing(mode: Mode) {
 }
 
 fn one_worker_and_many_do_the_same(mode: Mode) {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().mode(mode).on(&kafka);
     s.send_load(1_000);
     let mut one = s.start_with(&[("WORKER_POOL", "1"), ("CONSUMERS_COUNT", "1"), ("PRODUCERS_COUNT", "1")]);
@@ -46,7 +46,7 @@ fn one_worker_and_many_do_the_same(mode: Mode) {
 
 #[test]
 fn an_idle_instance_stops_at_once() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().on(&kafka);
     s.send_load(10);
     let mut instance = s.start();
@@ -59,7 +59,7 @@ fn an_idle_instance_stops_at_once() {
 
 #[test]
 fn a_stopped_instance_leaves_its_group_at_once() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().on(&kafka);
     s.send_load(10);
     // One member: with two the group may still be rearranging itself, and a member that leaves in the middle of that is not
@@ -76,7 +76,7 @@ fn a_stopped_instance_leaves_its_group_at_once() {
 
 #[test]
 fn an_interrupt_is_as_good_as_a_termination() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().on(&kafka);
     s.send_load(500);
     let mut instance = s.start();

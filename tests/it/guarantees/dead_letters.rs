@@ -15,7 +15,7 @@ fn spoiled(s: &Scenario, from: &str, to: &str, reason: &'static str) -> Input {
 
 #[test]
 fn each_reason_is_named() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().on(&kafka);
     let whole =
         |value: &[u8], reason| Input::valid(&s.id()).key("key").value(Some(value.to_vec())).dead(reason);
@@ -37,7 +37,7 @@ fn each_reason_is_named() {
 
 #[test]
 fn the_original_headers_stay_and_ours_cannot_be_forged() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().on(&kafka);
     let input = Input::invalid(&s.id())
         .key(b"\xff\x00\xfe")
@@ -54,7 +54,7 @@ fn the_original_headers_stay_and_ours_cannot_be_forged() {
 
 #[test]
 fn a_long_failure_stays_below_two_kibibytes() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().on(&kafka);
     let value = format!(r#"{{"id":"{}","#, "é".repeat(20_000));
     let inputs: Vec<_> =
@@ -69,7 +69,7 @@ fn a_long_failure_stays_below_two_kibibytes() {
 
 #[test]
 fn a_partition_of_failures_only_goes_on() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().on(&kafka);
     let inputs: Vec<_> = (0..2_000).map(|_| Input::invalid(&s.id()).key("key").to(3)).collect();
     s.send(inputs);
@@ -78,7 +78,7 @@ fn a_partition_of_failures_only_goes_on() {
 
 #[test]
 fn skip_gives_up_the_failed_and_keeps_the_rest() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().set("PROCESSOR_ON_FAILURE", "skip").on(&kafka);
     s.send_load(200);
     let mut instance = s.start();
@@ -91,7 +91,7 @@ fn skip_gives_up_the_failed_and_keeps_the_rest() {
 
 #[test]
 fn stop_ends_at_the_failure_and_commits_nothing_behind_it() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().input_partitions(1).set("KAFKA_DLQ_TOPIC", "off").on(&kafka);
     let good: Vec<_> = (0..50).map(|_| Input::valid(&s.id()).key("a")).collect();
     s.send(good);

@@ -14,7 +14,7 @@ fn slow(s: &Scenario, count: usize) -> Vec<Input> {
 }
 
 fn slow_transforms_in_two_instances(mode: Mode) {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().mode(mode).probe().set("WORKER_POOL", 8).on(&kafka);
     let inputs = slow(&s, 300);
     s.send(inputs);

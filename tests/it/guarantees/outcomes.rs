@@ -13,7 +13,7 @@ fn keyed(s: &Scenario, n: usize) -> Input {
 }
 
 fn retries_keep_the_place_of_their_record(mode: Mode) {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let setup = setup().mode(mode).probe().set("PROCESSOR_RETRY_BACKOFF", "40ms").set("TASKS_PICK_UP", 8);
     let mut s = setup.on(&kafka);
     let retries = |n: usize| if n.is_multiple_of(7) { 1 + n % 2 } else { 0 };
@@ -40,7 +40,7 @@ fn letter<'a>(evidence: &'a Evidence, id: &str) -> (&'a Seen, Option<&'a str>, O
 
 #[test]
 fn retries_that_run_out_become_dead_letters() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let setup = setup().probe().set("PROCESSOR_RETRY_ATTEMPTS", 4).set("PROCESSOR_RETRY_BACKOFF", "40ms");
     let mut s = setup.on(&kafka);
     let exhausted: Vec<_> = (0..30).map(|n| keyed(&s, n).retried(4).dead("probe_retry")).collect();
@@ -67,7 +67,7 @@ fn retries_that_run_out_become_dead_letters() {
 
 #[test]
 fn a_panic_costs_its_record_and_no_other() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let setup = setup().probe().set("WORKER_POOL", 2).set("PROCESSOR_RETRY_BACKOFF", "40ms");
     let mut s = setup.on(&kafka);
     // More than there are workers, at the first attempt or at the second.
@@ -97,7 +97,7 @@ fn a_panic_costs_its_record_and_no_other() {
 }
 
 fn filtered_and_split_records_are_counted_right(mode: Mode) {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().mode(mode).probe().on(&kafka);
     let inputs: Vec<_> = (0..400)
         .map(|n| match n % 4 {
@@ -117,7 +117,7 @@ fn filtered_and_split_records_are_counted_right(mode: Mode) {
 
 #[test]
 fn a_split_record_that_the_output_refuses_is_one_dead_letter() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().probe().output("max.message.bytes", "20000").on(&kafka);
     let good: Vec<_> = (0..100).map(|n| keyed(&s, n).split(2)).collect();
     s.send(good);

@@ -5,7 +5,7 @@ use crate::support::setup::setup;
 
 #[test]
 fn a_group_without_offsets_is_told_both_choices() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().on(&kafka);
     s.send_load(10);
     let (code, log) = s.run_to_end(&[("KAFKA_OFFSET_RESET", "error")]);
@@ -16,7 +16,7 @@ fn a_group_without_offsets_is_told_both_choices() {
 
 #[test]
 fn latest_begins_with_what_comes() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().on(&kafka);
     s.send_load(300);
     let old = std::mem::take(&mut s.sent);
@@ -34,7 +34,7 @@ fn latest_begins_with_what_comes() {
 
 #[test]
 fn each_missing_topic_is_named() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().on(&kafka);
     s.send_load(10);
     for variable in ["KAFKA_CONSUMER_TOPICS", "KAFKA_OUTPUT_TOPIC", "KAFKA_DLQ_TOPIC"] {
@@ -47,7 +47,7 @@ fn each_missing_topic_is_named() {
 
 #[test]
 fn every_fault_of_the_configuration_is_reported_at_once() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let s = setup().on(&kafka);
     let faults = [("WORKER_POOL", "six"), ("KAFKA_GROUP_ID", ""), ("KAFKA_AUTO_OFFSET_STORE", "true")];
     let (code, log) = s.run_to_end(&faults);

@@ -8,14 +8,14 @@ use crate::support::{admin, eventually, holds_within, seconds};
 in_every_mode!(a_refused_hand_over_loses_nothing, a_bound_in_bytes_loses_nothing);
 
 fn a_refused_hand_over_loses_nothing(mode: Mode) {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().mode(mode).set("PROCESSOR_MAX_IN_FLIGHT", 7).on(&kafka);
     s.send_load(2_000);
     s.finish(s.start_with(&[("WORKER_POOL", "3"), ("TASKS_PICK_UP", "64")]));
 }
 
 fn a_bound_in_bytes_loses_nothing(mode: Mode) {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().mode(mode).set("PROCESSOR_MAX_IN_FLIGHT_BYTES", "64KiB").on(&kafka);
     s.send_load(200);
     // One that is larger than the bound itself must go through too, alone.
@@ -40,7 +40,7 @@ fn what_stands_behind_as_many_bytes_as_may_be_in_flight_is_not_begun() {
 /// 200 failures of `size` bytes fill the bound, none of them can be written, and good records stand behind them: one of
 /// those in the output topic would show, whatever the program says of itself, that more was in flight.
 fn nothing_behind_failures_is_begun(variable: &'static str, bound: &str, size: usize) {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let setup = setup().input_partitions(1).set(variable, bound);
     let mut s = setup.set("KAFKA_TOPIC_METADATA_PROPAGATION_MAX_MS", 500).on(&kafka);
     let instance = s.start();

@@ -1,8 +1,8 @@
 //! The broker stands still, dies, or is not there. These tests have one of their own, one test at a time.
 
-use crate::support::kafka::OwnBroker;
+use crate::support::load::SLOW_LOAD_A_SECOND;
+use crate::support::own_broker::OwnBroker;
 use crate::support::process::Instance;
-use crate::support::scenario::SLOW_LOAD_A_SECOND;
 use crate::support::setup::setup;
 use crate::support::{eventually, holds_within, seconds};
 

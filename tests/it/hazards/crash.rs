@@ -16,7 +16,7 @@ fn crashing(mode: Mode) -> Setup {
 in_every_mode!(kill_nine_and_restart, kill_nine_with_a_survivor);
 
 fn kill_nine_and_restart(mode: Mode) {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = crashing(mode).on(&kafka);
     for round in 0..2 {
         let before = s.written();
@@ -35,7 +35,7 @@ fn kill_nine_and_restart(mode: Mode) {
 }
 
 fn kill_nine_with_a_survivor(mode: Mode) {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = crashing(mode).on(&kafka);
     let mut survivor = s.while_sending(|s| {
         let (survivor, victim) = (s.start(), s.start());

@@ -30,7 +30,7 @@ fn others_flow(s: &Scenario, log: impl Fn() -> String) {
 
 #[test]
 fn a_success_behind_a_failure_does_not_hide_it_from_the_next_start() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = impatient().on(&kafka);
     let instance = s.start();
     instance.wait_for_log("running", seconds(30));
@@ -48,7 +48,7 @@ fn a_success_behind_a_failure_does_not_hide_it_from_the_next_start() {
 
 #[test]
 fn the_dead_letter_topic_deleted_and_made_again() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = impatient().on(&kafka);
     let instance = s.start();
     instance.wait_for_log("running", seconds(30));
@@ -61,7 +61,7 @@ fn the_dead_letter_topic_deleted_and_made_again() {
 
 #[test]
 fn a_dead_letter_that_the_topic_refuses() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().dead_letters("max.message.bytes", "100").on(&kafka);
     let instance = s.start();
     instance.wait_for_log("running", seconds(30));
@@ -77,7 +77,7 @@ fn a_dead_letter_that_the_topic_refuses() {
 
 #[test]
 fn a_partition_full_of_failures_that_cannot_be_written_leaves_room_for_the_others() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = impatient().set("PROCESSOR_MAX_IN_FLIGHT", 200).on(&kafka);
     let instance = s.start();
     instance.wait_for_log("running", seconds(30));
@@ -90,7 +90,7 @@ fn a_partition_full_of_failures_that_cannot_be_written_leaves_room_for_the_other
 
 #[test]
 fn a_record_larger_than_the_output_allows() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().output("max.message.bytes", "20000").on(&kafka);
     s.send_load(200);
     let input = Input::valid(&s.id()).key("key-1");

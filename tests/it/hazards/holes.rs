@@ -16,7 +16,7 @@ fn some(s: &Scenario, count: usize) -> Vec<Input> {
 }
 
 fn markers_of_transactions_and_aborted_records(mode: Mode) {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().mode(mode).on(&kafka);
     let sender = Sender::transactional(&kafka, &s.group);
     let instance = s.start();
@@ -30,7 +30,7 @@ fn markers_of_transactions_and_aborted_records(mode: Mode) {
 }
 
 fn a_compacted_topic(mode: Mode) {
-    let Some(kafka) = Kafka::shared() else { return };
+    let Some(kafka) = Kafka::real("the embedded broker does not compact") else { return };
     let mut s = setup().mode(mode).input_partitions(1);
     for (key, value) in [
         ("cleanup.policy", "compact"),
@@ -63,7 +63,7 @@ fn a_compacted_topic(mode: Mode) {
 
 #[test]
 fn records_deleted_under_a_committed_offset_are_not_passed_over_in_silence() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().input_partitions(1).on(&kafka);
     s.send_load(100);
     let mut instance = s.start();

@@ -5,6 +5,7 @@ mod broker;
 mod crash;
 mod failures;
 mod holes;
+mod kills;
 mod offsets;
 mod rebalance;
 mod retries;

@@ -6,7 +6,7 @@ use crate::support::setup::setup;
 
 #[test]
 fn offsets_set_back_from_outside_are_read_again() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().on(&kafka);
     s.send_load(1_000);
     let mut first = s.start();
@@ -27,7 +27,7 @@ fn offsets_set_back_from_outside_are_read_again() {
 
 #[test]
 fn offsets_set_forward_from_outside_are_obeyed() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().input_partitions(1).on(&kafka);
     s.send_load(100);
     admin::reset_offsets(&kafka, &s.group, &Offsets::from([((s.input.clone(), 0), 60)]));

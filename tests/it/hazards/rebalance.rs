@@ -8,7 +8,7 @@ use crate::support::{admin, eventually, seconds};
 in_every_mode!(two_then_three_then_one_instance, acknowledgements_outstanding, partitions_lost);
 
 fn two_then_three_then_one_instance(mode: Mode) {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().mode(mode).input_partitions(7).on(&kafka);
     let last = s.while_sending(|s| {
         let (mut first, mut second) = (s.start(), s.start());
@@ -28,7 +28,7 @@ fn two_then_three_then_one_instance(mode: Mode) {
 
 /// Outputs wait half a second in the producer, so every revocation finds some that are not acknowledged.
 fn acknowledgements_outstanding(mode: Mode) {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().mode(mode).set("KAFKA_PRODUCER_LINGER_MS", 500).on(&kafka);
     let first = s.while_sending(|s| {
         let first = s.start();
@@ -47,7 +47,7 @@ fn acknowledgements_outstanding(mode: Mode) {
 
 /// One instance stands still for longer than its session; when it wakes, its partitions are another's.
 fn partitions_lost(mode: Mode) {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().mode(mode).set("PROCESSOR_MAX_IN_FLIGHT", 500).on(&kafka);
     let (mut sleeper, mut other) = s.while_sending(|s| {
         let (sleeper, other) = (s.start(), s.start());
@@ -79,7 +79,7 @@ fn partitions_added_to_the_input_are_read_from_their_start_even_with_reset_lates
 }
 
 fn partitions_added(reset: &str) {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let setup = setup().input_partitions(2).set("KAFKA_TOPIC_METADATA_REFRESH_INTERVAL_MS", 2_000);
     let mut s = setup.on(&kafka);
     s.send_load(200);
@@ -98,7 +98,7 @@ fn partitions_added(reset: &str) {
 
 #[test]
 fn more_members_than_partitions() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().input_partitions(1).on(&kafka);
     s.send_load(500);
     let mut spare = s.start();

@@ -80,7 +80,7 @@ fn waits(evidence: &Evidence) -> Vec<u64> {
 
 #[test]
 fn two_hundred_waiting_retries_leave_the_only_worker_to_the_others() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let setup = setup().probe().set("WORKER_POOL", 1).set("PROCESSOR_RETRY_BACKOFF", "10s");
     let mut s = setup.on(&kafka);
     let inputs: Vec<_> = bad(&s, 200, 1).into_iter().chain(behind(&s, 200)).chain(good(&s, 800)).collect();
@@ -105,7 +105,7 @@ fn two_hundred_waiting_retries_leave_the_only_worker_to_the_others() {
 }
 
 fn a_rebalance_while_retries_wait(mode: Mode) {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().mode(mode).probe().set("PROCESSOR_RETRY_BACKOFF", "6s").on(&kafka);
     // In mode partition they wait one after another.
     let count = if mode == Mode::Partition { 8 } else { 40 };
@@ -129,7 +129,7 @@ fn a_rebalance_while_retries_wait(mode: Mode) {
 }
 
 fn a_rebalance_that_cannot_wait_for_the_retries(mode: Mode) {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = never(setup().mode(mode).probe().set("PROCESSOR_DRAIN_TIMEOUT", "2s")).on(&kafka);
     let mut first = s.start();
     s.wait_for_members(2);
@@ -153,7 +153,7 @@ fn a_rebalance_that_cannot_wait_for_the_retries(mode: Mode) {
 }
 
 fn a_stop_gives_back_retries_that_nothing_came_behind(mode: Mode) {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = never(setup().mode(mode).probe()).on(&kafka);
     let inputs = good(&s, 100);
     s.send(inputs);
@@ -171,7 +171,7 @@ fn a_stop_gives_back_retries_that_nothing_came_behind(mode: Mode) {
 
 #[test]
 fn a_stop_waits_for_retries_that_others_were_finished_behind() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().probe().set("PROCESSOR_RETRY_BACKOFF", "6s").on(&kafka);
     let mut instance = s.start();
     s.wait_for_members(2);
@@ -189,7 +189,7 @@ fn a_stop_waits_for_retries_that_others_were_finished_behind() {
 
 #[test]
 fn a_stop_does_not_wait_for_ever_for_a_retry() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = never(setup().probe().set("PROCESSOR_DRAIN_TIMEOUT", "2s")).on(&kafka);
     let mut instance = s.start();
     s.wait_for_members(2);
@@ -209,7 +209,7 @@ fn a_stop_does_not_wait_for_ever_for_a_retry() {
 /// One instance stands still for longer than its session while retries wait in it, and finds them another's.
 #[test]
 fn partitions_lost_while_retries_wait() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = never(setup().probe()).on(&kafka);
     let mut sleeper = s.start();
     let mut other = s.start_with(&SOON);
@@ -232,7 +232,7 @@ fn partitions_lost_while_retries_wait() {
 /// Retries that run out, rejections and panics, in all partitions, each with a good record of its key behind it.
 #[test]
 fn many_keys_fail_while_the_dead_letter_topic_is_missing() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().probe().set("PROCESSOR_RETRY_BACKOFF", "20ms").on(&kafka);
     let instance = s.start();
     s.wait_for_members(2);

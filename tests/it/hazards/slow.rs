@@ -13,7 +13,7 @@ in_every_mode!(
 
 /// Some are slow and most are not: behind every slow one there are finished ones that nobody must do again.
 fn a_rebalance_while_slow_transforms_run(mode: Mode) {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().mode(mode).probe().set("WORKER_POOL", 6).on(&kafka);
     let input = |n: i32| Input::valid(&s.id()).key(format!("key-{}", n % 30)).to(n % 4);
     let inputs: Vec<_> = (0..240).map(|n| input(n).slow(if n % 9 == 4 { 2_000 } else { 60 })).collect();
@@ -35,7 +35,7 @@ fn a_rebalance_while_slow_transforms_run(mode: Mode) {
 /// One slow record in each partition, slower than a revocation may take: the new owner runs it again, and only the new
 /// owner's result is written.
 fn a_transform_that_outlives_its_assignment_writes_nothing(mode: Mode) {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().mode(mode).probe().set("PROCESSOR_DRAIN_TIMEOUT", "1s").on(&kafka);
     let mut first = s.start();
     s.wait_for_members(2);
@@ -56,7 +56,7 @@ fn a_transform_that_outlives_its_assignment_writes_nothing(mode: Mode) {
 /// Outputs wait half a second in the producer, and the crash comes right behind a commit: what was committed without all
 /// its parts is missing then.
 fn parts_that_were_not_acknowledged_at_a_crash(mode: Mode) {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let setup = setup().mode(mode).probe().set("PROCESSOR_MAX_IN_FLIGHT", 200);
     let mut s = setup.set("KAFKA_PRODUCER_LINGER_MS", 500).on(&kafka);
     let inputs: Vec<_> =

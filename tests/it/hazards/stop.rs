@@ -30,7 +30,7 @@ fn goes_on_after(s: &Scenario) {
 
 #[test]
 fn a_drain_that_runs_out_of_time() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().on(&kafka);
     let mut instance = stuck(&mut s, "3s");
     instance.terminate();
@@ -40,7 +40,7 @@ fn a_drain_that_runs_out_of_time() {
 
 #[test]
 fn a_second_signal_ends_it_at_once() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().on(&kafka);
     let mut instance = stuck(&mut s, "60s");
     instance.terminate();

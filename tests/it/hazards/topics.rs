@@ -7,7 +7,7 @@ use crate::support::{admin, eventually, holds_within, seconds};
 
 #[test]
 fn the_output_topic_deleted_in_the_middle_and_made_again() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     // Fewer in flight than come in, and less patience of the group than the topic is away: the program must wait at
     // its bound and still be a member.
     let setup = setup().set("PROCESSOR_MAX_IN_FLIGHT", 100).set("KAFKA_CONSUMER_MAX_POLL_INTERVAL_MS", 8_000);

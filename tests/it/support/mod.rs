@@ -8,6 +8,9 @@ pub mod client;
 pub mod evidence;
 pub mod guarantees;
 pub mod kafka;
+pub mod load;
+pub mod meter;
+pub mod own_broker;
 pub mod probe;
 pub mod process;
 #[cfg(test)]
@@ -15,8 +18,10 @@ mod proof;
 pub mod record;
 pub mod sampler;
 pub mod scenario;
+pub mod seed;
 pub mod setup;
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 /// Asks `condition` until it holds; panics with `what` when it does not within `deadline`.
@@ -36,6 +41,11 @@ pub fn holds_within(deadline: Duration, mut condition: impl FnMut() -> bool) -> 
         }
         std::thread::park_timeout(Duration::from_millis(50));
     }
+}
+
+/// Writes a line past the test harness, which hides what a passing test prints.
+pub fn say(line: &str) {
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).expect("stderr is open");
 }
 
 /// Seconds, because every deadline is written in them.

@@ -56,7 +56,7 @@ fn copy(s: &Scenario) -> Offsets {
 
 #[test]
 fn a_copy_made_by_hand_satisfies_every_guarantee() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().on(&kafka);
     s.send_load(500);
     assert_eq!(read_topic(&kafka, &s.input, 4).len(), 500, "what was sent can be read");
@@ -70,7 +70,7 @@ fn a_copy_made_by_hand_satisfies_every_guarantee() {
 
 #[test]
 fn a_commit_without_its_output_is_caught() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut s = setup().on(&kafka);
     s.send_load(100);
     let mut offsets = copy(&s);
@@ -87,7 +87,7 @@ fn a_commit_without_its_output_is_caught() {
 
 #[test]
 fn records_of_an_aborted_transaction_are_not_read() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let s = setup().on(&kafka);
     let sender = Sender::transactional(&kafka, &s.group);
     let inputs = |n: usize| (0..n).map(|_| Input::valid(&s.id())).collect();

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::admin::{self, Offsets};
 use super::client::{Sender, read_topic};
@@ -18,9 +17,6 @@ use super::record::{Input, Sent};
 use super::sampler::Sampler;
 use super::setup::Mode;
 use super::{eventually, seconds};
-
-/// What six workers do at most of [`Scenario::send_slow_load`]: the bound on what one commit interval may repeat.
-pub const SLOW_LOAD_A_SECOND: usize = 6_000;
 
 /// What a [`Scenario`] is made of.
 pub struct World {
@@ -42,7 +38,7 @@ pub struct Scenario {
     world: World,
     /// What was sent so far.
     pub sent: Vec<Sent>,
-    sender: Sender,
+    pub(super) sender: Sender,
     sampler: Sampler,
     names: AtomicUsize,
 }
@@ -72,57 +68,6 @@ impl Scenario {
     pub fn send(&mut self, inputs: impl IntoIterator<Item = Input>) {
         let inputs = inputs.into_iter().collect();
         self.sent.extend(self.sender.send(&self.world.input, inputs));
-    }
-
-    /// Sends `count` records as they come in life: 37 keys and none, with and without headers, one in 40 invalid.
-    pub fn send_load(&mut self, count: usize) {
-        let load: Vec<_> = (0..count).map(|_| self.load()).collect();
-        self.send(load);
-    }
-
-    /// The same, but each record keeps its worker for a millisecond, so that no machine does more than
-    /// [`SLOW_LOAD_A_SECOND`] of them. For the probe.
-    pub fn send_slow_load(&mut self, count: usize) {
-        let load: Vec<_> = (0..count).map(|_| self.load().slow(1)).collect();
-        self.send(load);
-    }
-
-    fn load(&self) -> Input {
-        let id = self.id();
-        let n: usize = id[1..].parse().expect("an identity ends in a number");
-        let input = if n % 40 == 39 { Input::invalid(&id) } else { Input::valid(&id) };
-        let input = if n.is_multiple_of(3) { input.header("trace", Some(b"\xff\x00")) } else { input };
-        if n % 11 == 10 { input } else { input.key(format!("key-{}", n * 7919 % 37)) }
-    }
-
-    /// Runs `body` while records keep coming, some thousands a second.
-    pub fn while_sending<T>(&mut self, body: impl FnOnce(&Self) -> T) -> T {
-        struct StopOnDrop<'a>(&'a AtomicBool);
-        impl Drop for StopOnDrop<'_> {
-            fn drop(&mut self) {
-                self.0.store(true, Ordering::Relaxed);
-            }
-        }
-        let stop = AtomicBool::new(false);
-        let this = &*self;
-        let (result, sent) = std::thread::scope(|scope| {
-            let feeder = scope.spawn(|| this.feed(&stop));
-            let guard = StopOnDrop(&stop);
-            let result = body(this);
-            drop(guard);
-            (result, feeder.join().expect("the cluster takes what the test sends"))
-        });
-        self.sent.extend(sent);
-        result
-    }
-
-    fn feed(&self, stop: &AtomicBool) -> Vec<Sent> {
-        let mut sent = Vec::new();
-        while !stop.load(Ordering::Relaxed) {
-            sent.extend(self.sender.send(&self.input, (0..60).map(|_| self.load()).collect()));
-            std::thread::park_timeout(Duration::from_millis(15));
-        }
-        sent
     }
 
     /// Starts an instance of the program.

@@ -63,11 +63,8 @@ impl Guarantee for NoMoreThan {
     }
 
     fn violations(&self, evidence: &Evidence) -> Vec<String> {
-        let mut count: HashMap<(String, usize), usize> = HashMap::new();
-        for seen in evidence.output.iter().chain(&evidence.dead_letters) {
-            *count.entry((seen.id().unwrap_or_default(), seen.part())).or_default() += 1;
-        }
-        let repeats: usize = count.values().map(|n| n - 1).sum();
+        let count = writes(evidence);
+        let repeats = repeats(evidence);
         let most = count.iter().max_by_key(|(_, n)| **n);
         let broken = repeats > self.repeats;
         broken
@@ -75,6 +72,20 @@ impl Guarantee for NoMoreThan {
             .into_iter()
             .collect()
     }
+}
+
+/// How often something was written that was written already.
+pub fn repeats(evidence: &Evidence) -> usize {
+    writes(evidence).values().map(|n| n - 1).sum()
+}
+
+/// How often each record or part was written.
+fn writes(evidence: &Evidence) -> HashMap<(String, usize), usize> {
+    let mut count = HashMap::new();
+    for seen in evidence.output.iter().chain(&evidence.dead_letters) {
+        *count.entry((seen.id().unwrap_or_default(), seen.part())).or_default() += 1;
+    }
+    count
 }
 
 /// Key, headers (order and duplicates included), timestamp and all fields but `status` are what they were.

@@ -7,7 +7,7 @@ mod offsets;
 mod order;
 
 pub use dead_letters::CompleteDeadLetters;
-pub use delivery::{AtLeastOnce, NoMoreThan, NothingInvented, Unchanged};
+pub use delivery::{AtLeastOnce, NoMoreThan, NothingInvented, Unchanged, repeats};
 pub use offsets::{CommittedIsFinished, MonotonicOffsets};
 pub use order::{OneAtATimePerLane, PerKeyOrder, PerPartitionOrder, PlacedByKey};
 

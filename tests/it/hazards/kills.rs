@@ -1,0 +1,76 @@
+//! Two instances, killed at random and replaced, over a long load: nothing is lost, the order holds, and something *is*
+//! repeated. At least once means just that; a run that repeats nothing killed nothing at work, and proves nothing.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use crate::support::guarantees::{AtLeastOnce, Guarantee, PerKeyOrder, repeats};
+use crate::support::kafka::Kafka;
+use crate::support::meter::Meter;
+use crate::support::scenario::Scenario;
+use crate::support::seed::seed;
+use crate::support::setup::setup;
+use crate::support::{eventually, say, seconds};
+
+/// What each instance may have in flight. Outputs wait 50 ms in the producer, so that a kill finds as much of it as it can.
+const IN_FLIGHT: usize = 1_000;
+/// Commits come every 100 ms. With the time that a commit takes on a slow machine, what is written within so long of a kill
+/// may not be committed.
+const UNCOMMITTED: Duration = Duration::from_millis(500);
+/// Slower than two instances are, so that they are at work all the time, and not done before the first is killed.
+const RECORDS_A_SECOND: usize = 8_000;
+const KEYS: usize = 1_000;
+
+#[test]
+fn kill_nine_at_random() {
+    let kafka = Kafka::for_test();
+    let (count, kills) = if kafka.is_real() { (50_000, 3..=5) } else { (200_000, 8..=12) };
+    let seed = seed();
+    let mut rng = Rng::with_seed(seed);
+    let moments = moments(count, rng.usize(kills), &mut rng);
+    let setup = setup().input_partitions(6).set("PROCESSOR_MAX_IN_FLIGHT", IN_FLIGHT);
+    let setup = setup.set("PROCESSOR_COMMIT_INTERVAL", "100ms").set("KAFKA_PRODUCER_LINGER_MS", 50);
+    let mut s = setup.set("KAFKA_CONSUMER_SESSION_TIMEOUT_MS", 3_000).on(&kafka);
+    let meter = Meter::start(&kafka, &[(&s.output, s.partitions[1]), (&s.dead_letters, s.partitions[2])]);
+    let load: Vec<_> = (0..count).map(|_| s.load(KEYS)).collect();
+    let mut instances = vec![s.start(), s.start()];
+    s.wait_for_members(4);
+    let (last, bound) = s.while_sending_all(load, RECORDS_A_SECOND, |s| {
+        let mut bound = 0;
+        for (n, moment) in moments.iter().enumerate() {
+            eventually(seconds(120), "the next to be killed comes so far", || meter.written() >= *moment);
+            // The older one is at work; the younger one may be on its way into the group, which is a good moment too.
+            let victim = if n == 0 || rng.u8(..3) > 0 { 0 } else { 1 };
+            instances.remove(victim).kill();
+            bound += IN_FLIGHT + meter.written_within(UNCOMMITTED);
+            instances.push(s.start());
+        }
+        (instances, bound)
+    });
+    s.wait_until_committed();
+    for mut instance in last {
+        instance.stop_cleanly();
+    }
+    verdict(&s, seed, moments.len(), bound);
+}
+
+/// When to kill: at so many records written, as chance will have it. Counted, not timed: so it is in the middle on any machine.
+fn moments(count: usize, kills: usize, rng: &mut Rng) -> Vec<usize> {
+    let mut moments: Vec<_> = (0..kills).map(|_| rng.usize(count / 20..count * 9 / 10)).collect();
+    moments.sort_unstable();
+    moments
+}
+
+fn verdict(s: &Scenario, seed: u64, kills: usize, bound: usize) {
+    let evidence = s.evidence();
+    let (lost, swapped) = (AtLeastOnce.violations(&evidence).len(), PerKeyOrder.violations(&evidence).len());
+    let written = evidence.output.len() + evidence.dead_letters.len();
+    let (sent, repeated) = (evidence.sent.len(), repeats(&evidence));
+    say(&format!(
+        "kill -9: {sent} in, {written} out, {repeated} repeated, {lost} lost, {swapped} out of order, seed {seed} \
+         ({kills} kills may repeat {bound})"
+    ));
+    s.judge_this(&evidence, bound);
+    assert!(repeated > 0, "{kills} kills, and nothing had to be repeated: they hit nothing; seed {seed}");
+}

@@ -19,16 +19,23 @@ Quick start:
   export KAFKA_OFFSET_RESET=earliest             # where a new group begins
   processor check && processor run";
 
+/// What needs no Kafka, where it is built in.
+const SEE_IT_RUN: &str = if cfg!(feature = "embedded-broker") {
+    "\n\nSee it run, with nothing installed:\n  processor demo"
+} else {
+    ""
+};
+
 fn version() -> String {
     format!("{} (librdkafka {})", env!("CARGO_PKG_VERSION"), processor::app::librdkafka_version())
 }
 
 /// The whole command line.
 pub fn command() -> Command {
-    Command::new("processor")
+    let command = Command::new("processor")
         .version(version())
         .about("Turns one Kafka topic into another")
-        .before_help(QUICK_START)
+        .before_help([QUICK_START, SEE_IT_RUN].concat())
         .help_template("{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}")
         .after_help(format!("Settings, as variables and flags: processor run --help\n\n{}", exit::TABLE))
         .arg_required_else_help(true)
@@ -37,7 +44,10 @@ pub fn command() -> Command {
         .subcommand(with_settings(Command::new("run").about("Runs until it is told to stop")))
         .subcommand(check())
         .subcommand(config())
-        .subcommand(health())
+        .subcommand(health());
+    #[cfg(feature = "embedded-broker")]
+    let command = command.subcommand(crate::demo::arguments()).subcommand(crate::broker::arguments());
+    command
 }
 
 fn check() -> Command {

@@ -1,13 +1,19 @@
 //! The binary: arguments and exit code, nothing else. Each command has a file beside this one.
 
 mod arguments;
+#[cfg(feature = "embedded-broker")]
+mod broker;
 mod check;
 mod config;
+#[cfg(feature = "embedded-broker")]
+mod demo;
 mod exit;
 mod health;
 mod output;
 mod run;
 mod settings;
+#[cfg(feature = "embedded-broker")]
+mod signals;
 
 use std::process::ExitCode;
 
@@ -20,6 +26,10 @@ fn main() -> ExitCode {
             Some(("check", arguments)) => check::command(arguments),
             Some(("config", arguments)) => config::command(arguments),
             Some(("health", arguments)) => health::command(arguments),
+            #[cfg(feature = "embedded-broker")]
+            Some(("demo", arguments)) => demo::command(arguments),
+            #[cfg(feature = "embedded-broker")]
+            Some(("broker", arguments)) => broker::command(arguments),
             _ => Exit::Usage,
         },
         Err(error) => {

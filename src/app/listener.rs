@@ -9,17 +9,22 @@ use super::ended::{Ended, Exit};
 use super::status::AppStatus;
 use super::{Event, thread};
 use crate::config::Config;
-use crate::telemetry::http::{bind, serve};
+use crate::telemetry::http::{Bound, bind, serve};
 use crate::telemetry::{Metrics, Status};
 
-/// Binds the port, so that a port in use is an error before anything runs, then starts the thread.
+/// Takes the port, so that one in use is an error before anything runs.
+pub(super) fn bind_port(config: &Config) -> Result<Option<Bound>, Ended> {
+    bind(config.http).map_err(|error| Ended::new(Exit::Config, error.to_string()))
+}
+
+/// Starts the thread.
 pub(super) fn start(
-    config: &Config,
+    bound: Option<Bound>,
     metrics: &Arc<Metrics>,
     status: &Arc<AppStatus>,
     events: &Sender<Event>,
+    with_signals: bool,
 ) -> Result<(), Ended> {
-    let bound = bind(config.http).map_err(|error| Ended::new(Exit::Config, error.to_string()))?;
     if let Some(bound) = &bound {
         if let Some(warning) = &bound.warning {
             tracing::warn!("{warning}");
@@ -35,8 +40,8 @@ pub(super) fn start(
     // Here and not on the thread: a signal that comes early must find a handler.
     let signals = {
         let _context = runtime.enter();
-        Signals::catch()
-            .map_err(|error| Ended::new(Exit::Failure, format!("signals cannot be handled: {error}")))?
+        let signals = with_signals.then(Signals::catch).transpose();
+        signals.map_err(|error| Ended::new(Exit::Failure, format!("signals cannot be handled: {error}")))?
     };
     let (metrics, status, out) = (metrics.clone(), status.clone(), events.clone());
     let listener = bound.map(|bound| bound.listener);
@@ -52,7 +57,10 @@ pub(super) fn start(
                     Err(error) => tracing::error!("no probes and metrics: {error}"),
                 }
             }
-            signals.forward(&out).await;
+            match signals {
+                Some(signals) => signals.forward(&out).await,
+                None => std::future::pending().await,
+            }
         });
     });
     Ok(())

@@ -24,6 +24,7 @@ mod listener;
 mod start;
 mod status;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,7 @@ use crate::sink::Target;
 use crate::sink::kafka::KafkaSink;
 use crate::source::kafka::{Control, Farewell, KafkaSource, Trouble};
 use crate::telemetry::Metrics;
+use crate::telemetry::http::Bound;
 use crate::transform::{Transform, builtin::Validate};
 pub use derive::librdkafka_version;
 use derive::{about, policy, promise, sink_settings, source_settings};
@@ -56,7 +58,7 @@ const LAST_WORDS: Duration = Duration::from_secs(6);
 /// What can happen to the process.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// SIGTERM or SIGINT.
+    /// SIGTERM or SIGINT, or a [`Stopper`].
     Signal,
     /// A member of the group cannot go on.
     Trouble(Trouble),
@@ -72,12 +74,19 @@ pub(crate) enum Event {
 pub struct App {
     config: Config,
     transform: Arc<dyn Transform>,
+    events: Sender<Event>,
+    inbox: Receiver<Event>,
+    /// Whether SIGTERM and SIGINT are ours to handle.
+    signals: bool,
+    /// The port of probes and metrics, if it was taken before the start.
+    bound: Option<Bound>,
 }
 
 impl App {
     /// With the built-in transform.
     pub fn new(config: Config) -> Self {
-        Self { config, transform: Arc::new(Validate) }
+        let (events, inbox) = unbounded();
+        Self { config, transform: Arc::new(Validate), events, inbox, signals: true, bound: None }
     }
 
     /// With a transform of your own.
@@ -87,25 +96,64 @@ impl App {
         self
     }
 
+    /// Leaves SIGTERM and SIGINT to the caller, who stops it with a [`Stopper`].
+    #[must_use]
+    pub fn without_signals(mut self) -> Self {
+        self.signals = false;
+        self
+    }
+
+    /// What stops it from another thread.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.events.clone())
+    }
+
+    /// Takes the port of probes and metrics now and says where it is, for a caller who has to know; [`App::run`] takes it
+    /// otherwise. `None` where there is to be none.
+    ///
+    /// # Errors
+    /// When the port cannot be had.
+    pub fn bind(&mut self) -> Result<Option<SocketAddr>, Ended> {
+        self.bound = listener::bind_port(&self.config)?;
+        Ok(self.bound.as_ref().and_then(|bound| bound.listener.local_addr().ok()))
+    }
+
     /// Runs until a signal, or until it cannot go on. Blocks; call it once a process. Says in the log what it does.
     pub fn run(self) -> Ended {
-        let (events, inbox) = unbounded();
+        let (events, inbox) = (&self.events, &self.inbox);
         quiet_panics_of_transforms();
         let metrics = Arc::new(Metrics::new(about(&self.config)));
         let status = Arc::new(AppStatus::new());
-        if let Err(ended) = listener::start(&self.config, &metrics, &status, &events) {
+        let bound = match self.bound {
+            None => listener::bind_port(&self.config),
+            taken => Ok(taken),
+        };
+        let started = bound.and_then(|bound| listener::start(bound, &metrics, &status, events, self.signals));
+        if let Err(ended) = started {
             return ended;
         }
         let link = Arc::new(Link::default());
         let context = Context::new(link, metrics);
-        let found = match start::wait_for_cluster(&self.config, &context, &status, &inbox) {
+        let found = match start::wait_for_cluster(&self.config, &context, &status, inbox) {
             Ok(found) => found,
             Err(ended) => return ended,
         };
-        match Running::start(&self.config, self.transform, context, found, &status, &events) {
-            Ok(running) => running.until_the_end(&inbox),
+        match Running::start(&self.config, self.transform, context, found, &status, events) {
+            Ok(running) => running.until_the_end(inbox),
             Err(error) => Ended::new(Exit::Failure, format!("cannot make a Kafka client: {error}")),
         }
+    }
+}
+
+/// Stops an [`App`] that another thread runs, as a signal would.
+#[derive(Clone, Debug)]
+pub struct Stopper(Sender<Event>);
+
+impl Stopper {
+    /// The first call makes it drain; a second one makes it stop waiting.
+    pub fn stop(&self) {
+        // One that has ended needs no stopping.
+        let _ = self.0.send(Event::Signal);
     }
 }
 

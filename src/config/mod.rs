@@ -28,8 +28,10 @@ pub use clients::Properties;
 pub use describe::markdown;
 pub use finding::{Faults, Finding, Warnings};
 pub use load::{Loaded, load};
+pub use parse::duration;
 pub use settings::{Row, Settings};
 pub use table::{Fallback, Kind, SETTINGS, Setting};
+pub use topics::name as topic_name;
 
 /// Everything the program needs to know, valid in itself. What only the cluster can tell is checked at start.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -24,6 +24,9 @@ pub fn number(text: &str) -> Result<u64, &'static str> {
 }
 
 /// A duration such as `250ms`, `30s` or `1h30m`.
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence.
 pub fn duration(text: &str) -> Result<Duration, &'static str> {
     if is_digits(text) {
         return Err("a number without its unit");

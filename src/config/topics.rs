@@ -4,7 +4,10 @@ use super::Config;
 use super::parse;
 
 /// Kafka's rule for the name of a topic.
-pub(super) fn name(text: &str) -> Result<String, String> {
+///
+/// # Errors
+/// Which part of the rule it breaks.
+pub fn name(text: &str) -> Result<String, String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     match text {
         _ if text.starts_with('^') => Err("a pattern of topics is not supported: name each".into()),

@@ -12,6 +12,9 @@ use super::log::Batch;
 use super::topics::{Settings, Topics};
 use super::transactions::{Claim, Ending, Transactions};
 
+/// How far ahead of our clock a record's timestamp may be, as Kafka's default has it.
+const FUTURE_MS: i64 = 3_600_000;
+
 /// Topics, groups and transactions.
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -102,6 +105,9 @@ impl Cluster {
             return Err(codes::MESSAGE_TOO_LARGE);
         }
         let time = settings.log_append_time().then(now_ms);
+        if time.is_none() && batch.max_timestamp > now_ms() + FUTURE_MS {
+            return Err(codes::INVALID_TIMESTAMP);
+        }
         let limit = settings.retention_bytes().unwrap_or(self.options.retention_bytes);
         if batch.is_transactional() {
             state.may_write(place, &batch, transactional_id)?;
@@ -124,9 +130,8 @@ impl State {
     }
 
     fn may_write(&mut self, place: &Place, batch: &Batch, transactional_id: Option<&str>) -> Result<(), i16> {
-        let (Some(id), Some(stamp)) = (transactional_id, batch.stamp) else {
-            return Err(codes::INVALID_TXN_STATE);
-        };
+        let Some(id) = transactional_id else { return Err(codes::TRANSACTIONAL_ID_AUTHORIZATION_FAILED) };
+        let Some(stamp) = batch.stamp else { return Err(codes::INVALID_RECORD) };
         let claim = Claim {
             transactional_id: id.to_owned(),
             producer: stamp.producer,

@@ -27,6 +27,9 @@ struct Producer {
     places: BTreeSet<Place>,
     groups: BTreeSet<String>,
     last: Option<End>,
+    /// The epoch before, if its producer may go on with the present one: it had it renewed and may ask again, should
+    /// the answer be lost, or its transaction took too long.
+    renewed: Option<i16>,
 }
 
 /// A transaction that is to end: markers go to all its partitions, and its offsets count or do not.
@@ -72,6 +75,7 @@ impl Producer {
     /// Ends what is open as if it had failed, under an epoch that fences whoever has the present one.
     fn fence(&mut self) -> Option<Ending> {
         self.epoch += 1;
+        self.renewed = None;
         self.began.is_some().then(|| self.ending(false))
     }
 }
@@ -112,19 +116,27 @@ impl Transactions {
                 places: BTreeSet::new(),
                 groups: BTreeSet::new(),
                 last: None,
+                renewed: None,
             };
             self.producers.insert(transactional_id.to_owned(), producer);
             return Ok(((fresh, 0), None));
         };
-        if known.is_some_and(|(id, epoch)| id != producer.id || epoch != producer.epoch) {
-            return Err(codes::INVALID_PRODUCER_EPOCH);
+        match known {
+            Some((id, epoch)) if id == producer.id && producer.renewed == Some(epoch) => {
+                return Ok(((producer.id, producer.epoch), None));
+            }
+            Some((id, epoch)) if id != producer.id || epoch != producer.epoch => {
+                return Err(codes::INVALID_PRODUCER_EPOCH);
+            }
+            _ => {}
         }
         producer.timeout = timeout;
         let ending = producer.fence();
+        producer.renewed = known.map(|(_, epoch)| epoch);
         producer.last = None;
         if producer.epoch == i16::MAX {
             // No epoch is left: a new id begins again at 0.
-            (producer.id, producer.epoch) = (fresh, 0);
+            (producer.id, producer.epoch, producer.renewed) = (fresh, 0, None);
         }
         Ok(((producer.id, producer.epoch), ending))
     }
@@ -204,6 +216,12 @@ impl Transactions {
     /// Fences whoever takes too long; what it left open is to be ended.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<Ending> {
         let late = |p: &&mut Producer| p.began.is_some_and(|began| now.duration_since(began) >= p.timeout);
-        self.producers.values_mut().filter(late).filter_map(Producer::fence).collect()
+        let time_out = |producer: &mut Producer| {
+            let epoch = producer.epoch;
+            let ending = producer.fence();
+            producer.renewed = Some(epoch);
+            ending
+        };
+        self.producers.values_mut().filter(late).filter_map(time_out).collect()
     }
 }

@@ -175,17 +175,41 @@ impl Message<'_> {
 
     /// Key, value, headers and timestamp.
     pub fn parts(&self) -> Parts<'_> {
+        Parts {
+            key: self.key(),
+            // SAFETY: librdkafka gives pointer and length of memory that lives as long as the message.
+            value: unsafe { bytes(self.raw.payload, self.raw.len) },
+            timestamp: self.timestamp(),
+            headers: self.headers(),
+        }
+    }
+
+    /// The key, if there is one.
+    pub fn key(&self) -> Option<&[u8]> {
+        // SAFETY: librdkafka gives pointer and length of memory that lives as long as the message.
+        unsafe { bytes(self.raw.key, self.raw.key_len) }
+    }
+
+    /// Milliseconds since 1970, if there is a timestamp.
+    pub fn timestamp(&self) -> Option<i64> {
         let mut kind = rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
         // SAFETY: the message is alive; `kind` is ours.
         let timestamp = unsafe { rd::rd_kafka_message_timestamp(self.raw, &mut kind) };
         let known = kind != rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && timestamp >= 0;
-        Parts {
-            // SAFETY: librdkafka gives pointer and length of memory that lives as long as the message.
-            key: unsafe { bytes(self.raw.key, self.raw.key_len) },
-            // SAFETY: as above.
-            value: unsafe { bytes(self.raw.payload, self.raw.len) },
-            timestamp: known.then_some(timestamp),
-            headers: self.headers(),
+        known.then_some(timestamp)
+    }
+
+    /// The value of the last header with this name, for readers that need no other: nothing is copied.
+    pub fn header(&self, name: &CStr) -> Option<&[u8]> {
+        let (mut raw, mut value, mut size) = (ptr::null_mut(), ptr::null(), 0);
+        // SAFETY: the message is alive, and the headers stay its own; the name is a C string; the three are ours.
+        unsafe {
+            let found = rd::rd_kafka_message_headers(self.raw, &mut raw);
+            if found != Code::RD_KAFKA_RESP_ERR_NO_ERROR {
+                return None;
+            }
+            let found = rd::rd_kafka_header_get_last(raw, name.as_ptr(), &mut value, &mut size);
+            (found == Code::RD_KAFKA_RESP_ERR_NO_ERROR).then(|| bytes(value, size)).flatten()
         }
     }
 

@@ -45,20 +45,25 @@ pub enum LogError {
 /// # Errors
 /// When `filter` is not one, or a logger was set before.
 pub fn init(filter: &str, format: LogFormat, stream: Stream) -> Result<(), LogError> {
+    match stream {
+        Stream::Stdout => init_to(filter, format, io::stdout().is_terminal(), io::stdout),
+        Stream::Stderr => init_to(filter, format, io::stderr().is_terminal(), io::stderr),
+    }
+}
+
+/// Sends the log lines of the whole process to a writer of the caller's, each in one call; in colors only where it is a
+/// `terminal`, and `NO_COLOR` is not set.
+///
+/// # Errors
+/// When `filter` is not one, or a logger was set before.
+pub fn init_to<W>(filter: &str, format: LogFormat, terminal: bool, writer: W) -> Result<(), LogError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let filter = parse(filter)?;
-    let no_color = std::env::var_os("NO_COLOR");
-    let no_color = no_color.is_some_and(|value| !value.is_empty());
-    let result = match stream {
-        Stream::Stdout => {
-            let colors = !no_color && io::stdout().is_terminal();
-            tracing::subscriber::set_global_default(subscriber(filter, format, colors, io::stdout))
-        }
-        Stream::Stderr => {
-            let colors = !no_color && io::stderr().is_terminal();
-            tracing::subscriber::set_global_default(subscriber(filter, format, colors, io::stderr))
-        }
-    };
-    result.map_err(|_| LogError::AlreadySet)
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let subscriber = subscriber(filter, format, terminal && !no_color, writer);
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::AlreadySet)
 }
 
 fn subscriber<W>(

@@ -65,6 +65,17 @@ fn every_valid_request_is_answered() {
     }
 }
 
+/// What is left unread would be taken for granted.
+#[test]
+fn every_request_is_read_to_its_last_byte() {
+    let cut_short = |(key, version)| {
+        let (server, frame) = (server(), valid::frame(key, version));
+        ask(&server, &frame[..frame.len() - 1])
+    };
+    let understood: Vec<_> = kinds().filter(|kind| cut_short(*kind)).collect();
+    assert_eq!(understood, [], "kinds and versions");
+}
+
 #[test]
 fn no_mutation_of_a_request_makes_a_panic() {
     let seed =

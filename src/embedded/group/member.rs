@@ -48,6 +48,8 @@ pub(in crate::embedded) struct Member {
     pub joining: Option<u64>,
     /// The answer to it, until it is fetched.
     pub joined: Option<Joined>,
+    /// Whether it has asked for its share since the last joining.
+    pub synced: bool,
     /// What the leader gave it.
     pub assignment: Vec<u8>,
 }
@@ -64,6 +66,7 @@ impl Member {
             seen: now,
             joining: None,
             joined: None,
+            synced: false,
             assignment: Vec::new(),
         }
     }
@@ -85,8 +88,10 @@ impl Member {
         self.protocols.iter().any(|(name, _)| name == protocol)
     }
 
-    /// Not heard of for a session. Who waits for an answer has no reason to say anything.
-    pub(super) fn is_overdue(&self, now: Instant) -> bool {
-        self.joining.is_none() && now.saturating_duration_since(self.seen) >= self.session_timeout
+    /// Not heard of for a session. Who waits for an answer has no reason to say anything: for the others to join, or, while
+    /// the leader is `sharing` out, for its share.
+    pub(super) fn is_overdue(&self, sharing: bool, now: Instant) -> bool {
+        let waits = self.joining.is_some() || (sharing && self.synced);
+        !waits && now.saturating_duration_since(self.seen) >= self.session_timeout
     }
 }

@@ -62,7 +62,7 @@ pub(super) struct Group {
     promised: HashMap<String, Instant>,
     /// Member id by instance id.
     instances: HashMap<String, String>,
-    /// When the joining ends, whoever is missing.
+    /// When the joining ends, whoever is missing; and after it, when everybody has to have asked for its share.
     deadline: Option<Instant>,
     /// The first members of an empty group: whoever comes before this may come along.
     gathering: Option<Instant>,
@@ -103,6 +103,7 @@ impl Group {
         }
         if let Some(member) = self.members.get_mut(id) {
             member.seen = now;
+            member.synced = true;
         }
         if self.phase == Phase::Completing && self.leader == id {
             for (id, share) in shares.drain(..) {
@@ -211,12 +212,14 @@ impl Group {
     pub(super) fn tick(&mut self, now: Instant) -> bool {
         let before = (self.phase, self.generation, self.members.len());
         self.promised.retain(|_, until| now < *until);
-        let overdue: Vec<_> =
-            self.members.iter().filter(|(_, m)| m.is_overdue(now)).map(|(id, _)| id.clone()).collect();
+        let sharing = self.phase == Phase::Completing;
+        let overdue = self.members.iter().filter(|(_, m)| m.is_overdue(sharing, now));
+        let overdue: Vec<_> = overdue.map(|(id, _)| id.clone()).collect();
         for id in overdue {
             tracing::debug!("member {id} is gone: nothing was heard of it for its session timeout");
             self.remove(&id, now);
         }
+        self.remove_the_silent(now);
         self.complete_join(now);
         before != (self.phase, self.generation, self.members.len())
     }

@@ -1,6 +1,6 @@
 //! One round of joining: when it begins, when it ends, who shares out, by which protocol.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Group, Joined, Member, Phase};
 
@@ -10,9 +10,13 @@ impl Group {
         if self.phase == Phase::Preparing {
             return;
         }
-        let patience = self.members.values().map(|m| m.rebalance_timeout).max().unwrap_or_default();
         self.phase = Phase::Preparing;
-        self.deadline = Some(now + patience);
+        self.deadline = Some(now + self.patience());
+    }
+
+    /// How long the slowest member may take.
+    fn patience(&self) -> Duration {
+        self.members.values().map(|m| m.rebalance_timeout).max().unwrap_or_default()
     }
 
     /// Ends the joining if everybody is there or the time is up.
@@ -40,14 +44,30 @@ impl Group {
         self.protocol = self.chosen_protocol();
         self.phase = Phase::Completing;
         self.elect();
+        self.deadline = Some(now + self.patience());
         let ids: Vec<_> = self.members.keys().cloned().collect();
         for id in ids {
             let told = self.tell(&id);
             if let Some(member) = self.members.get_mut(&id) {
                 member.seen = now;
+                member.synced = false;
                 member.assignment.clear();
                 member.joined = member.joining.map(|_| told);
             }
+        }
+    }
+
+    /// Who has joined, and not asked for its share when the time for that is up, is out.
+    pub(super) fn remove_the_silent(&mut self, now: Instant) {
+        let sharing = matches!(self.phase, Phase::Completing | Phase::Stable);
+        if !sharing || self.deadline.is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        self.deadline = None;
+        let silent: Vec<_> =
+            self.members.iter().filter(|(_, m)| !m.synced).map(|(id, _)| id.clone()).collect();
+        for id in silent {
+            self.remove(&id, now);
         }
     }
 

@@ -112,6 +112,24 @@ fn a_silent_member_is_out_after_its_session_and_the_group_is_empty() {
 }
 
 #[test]
+fn who_joins_and_never_asks_for_its_share_is_out_and_who_waits_for_it_is_not() {
+    let mut rig = rig();
+    let leader = rig.wait(&member("", &["range"]));
+    let leader = rig.joined(&leader);
+    let follower = rig.wait(&member("", &["range"]));
+    let again = rig.wait(&member(&leader.member_id, &["range"]));
+    let (leader, follower) = (rig.joined(&again), rig.joined(&follower));
+    let waiting = rig.group.sync(&follower.member_id, None, 2, &mut vec![], rig.now);
+    assert_eq!(waiting, Waiting::NotYet);
+    for _ in 0..12 {
+        assert_eq!(rig.group.members.len(), 2);
+        rig.pass(5 * SECOND);
+        rig.group.heartbeat(&leader.member_id, None, 2, rig.now);
+    }
+    assert_eq!(rig.group.members.keys().collect::<Vec<_>>(), [&follower.member_id]);
+}
+
+#[test]
 fn the_protocol_is_one_that_all_know_and_most_prefer() {
     let mut rig = rig();
     let first = rig.alone(&member("", &["sticky", "range", "robin"]));

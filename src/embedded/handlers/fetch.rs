@@ -19,6 +19,8 @@ struct Fetch {
     min_bytes: usize,
     max_bytes: usize,
     committed_only: bool,
+    /// A session that the client believes we keep.
+    session: i32,
     topics: Vec<(String, Vec<Wanted>)>,
 }
 
@@ -41,10 +43,7 @@ fn parse(call: &Call<'_>, r: &mut Reader<'_>) -> Result<Fetch, Malformed> {
     let wait = Duration::from_millis(u64::try_from(r.i32()?).unwrap_or(0));
     let (min_bytes, max_bytes) = (size(r.i32()?), size(r.i32()?));
     let committed_only = r.i8()? == 1;
-    if call.version >= 7 {
-        r.i32()?; // fetch sessions are not kept: each request says all
-        r.i32()?;
-    }
+    let session = if call.version >= 7 { (r.i32()?, r.i32()?).0 } else { 0 };
     let topics = r.array(|r| {
         let name = r.string()?;
         let wanted = r.array(|r| {
@@ -60,7 +59,13 @@ fn parse(call: &Call<'_>, r: &mut Reader<'_>) -> Result<Fetch, Malformed> {
         })?;
         Ok((name, wanted))
     })?;
-    Ok(Fetch { wait, min_bytes, max_bytes, committed_only, topics })
+    if call.version >= 7 {
+        r.array(|r| Ok((r.string()?, r.array(Reader::i32)?)))?; // what a session is to forget
+    }
+    if call.version >= 11 {
+        r.string()?; // rack
+    }
+    Ok(Fetch { wait, min_bytes, max_bytes, committed_only, session, topics })
 }
 
 impl Fetch {
@@ -138,8 +143,18 @@ impl Found {
     }
 }
 
+/// Sessions are not kept: each request says all. Clients are given none, and one that names one begins without.
+fn no_session(call: &Call<'_>) -> Writer {
+    let mut answer = call.throttled_answer(1);
+    answer.i16(codes::FETCH_SESSION_ID_NOT_FOUND).i32(0).array([(); 0], |_, ()| {});
+    answer
+}
+
 pub(super) fn fetch(call: &Call<'_>, body: &mut Reader<'_>) -> Handled {
     let fetch = parse(call, body)?;
+    if fetch.session != 0 {
+        return Ok(Some(no_session(call)));
+    }
     let until = Instant::now() + fetch.wait;
     let mut state = call.cluster.lock();
     while call.refuse.is_none() && !fetch.is_ready(&state) && Instant::now() < until {

@@ -5,11 +5,14 @@ use crate::embedded::codes;
 use crate::embedded::group::{Group, Member, Phase};
 use crate::embedded::wire::{Reader, Writer};
 
-/// "Nobody asked": the operations that the asker may do are not said.
+/// The operations that the asker may do are not said.
 const NOT_ASKED: i32 = i32::MIN;
 
 pub(super) fn describe(call: &Call<'_>, r: &mut Reader<'_>) -> Handled {
     let names = r.array(Reader::string)?;
+    if call.version >= 3 {
+        r.bool()?; // whether to say what the asker may do
+    }
     let state = call.cluster.lock();
     let unknown = Group::default();
     let mut answer = call.throttled_answer(1);

@@ -64,8 +64,10 @@ pub(super) fn metadata(call: &Call<'_>, body: &mut Reader<'_>) -> Handled {
 
 pub(super) fn find_coordinator(call: &Call<'_>, body: &mut Reader<'_>) -> Handled {
     body.string()?; // of any group, of any transactional id: it is always us
+    let kind = if call.version >= 1 { body.i8()? } else { 0 };
+    let known = matches!(kind, 0 | 1);
     let mut answer = call.throttled_answer(1);
-    answer.i16(call.refuse.unwrap_or(codes::NONE));
+    answer.i16(call.unless_refused(|| if known { codes::NONE } else { codes::INVALID_REQUEST }));
     if call.version >= 1 {
         answer.nullable_string(None);
     }

@@ -71,6 +71,7 @@ pub(super) fn fetch(call: &Call<'_>, r: &mut Reader<'_>) -> Handled {
         Ok(topic)
     })?;
     let stable_only = call.version >= 7 && r.bool()?;
+    r.tags()?;
     let state = call.cluster.lock();
     let group = state.groups.get(&name);
     let topics = asked.unwrap_or_else(|| {

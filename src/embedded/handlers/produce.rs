@@ -14,6 +14,7 @@ pub(super) fn produce(call: &Call<'_>, body: &mut Reader<'_>) -> Handled {
         let batches = r.array(|r| Ok((r.i32()?, Batch::from_client(r.bytes()?))))?;
         Ok((name, batches))
     })?;
+    let refuse = call.refuse.or((!matches!(acks, -1..=1)).then_some(codes::INVALID_REQUIRED_ACKS));
     let mut failed = false;
     let mut answer = call.answer();
     let mut state = call.cluster.lock();
@@ -21,7 +22,7 @@ pub(super) fn produce(call: &Call<'_>, body: &mut Reader<'_>) -> Handled {
         w.string(&name).array(batches, |w, (partition, batch)| {
             let place = (name.clone(), partition);
             let transactional_id = transactional_id.as_deref();
-            let done = call.refuse.map_or(batch, Err);
+            let done = refuse.map_or(batch, Err);
             let done =
                 done.and_then(|batch| call.cluster.append(&mut state, &place, batch, transactional_id));
             failed |= done.is_err();

@@ -77,6 +77,7 @@ pub(super) fn create(call: &Call<'_>, r: &mut Reader<'_>) -> Handled {
 
 pub(super) fn delete(call: &Call<'_>, r: &mut Reader<'_>) -> Handled {
     let names = r.array(Reader::string)?;
+    r.i32()?; // how long it may take
     let mut state = call.cluster.lock();
     let mut answer = call.throttled_answer(1);
     answer.array(names, |w, name| {
@@ -96,6 +97,7 @@ pub(super) fn delete(call: &Call<'_>, r: &mut Reader<'_>) -> Handled {
 
 pub(super) fn delete_records(call: &Call<'_>, r: &mut Reader<'_>) -> Handled {
     let topics = r.array(|r| Ok((r.string()?, r.array(|r| Ok((r.i32()?, r.i64()?)))?)))?;
+    r.i32()?; // how long it may take
     let mut state = call.cluster.lock();
     let mut delete = |topic: &str, partition, offset| {
         let log = state.topics.log_mut(topic, partition)?;

@@ -1,5 +1,6 @@
 //! Producers and their transactions.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::offsets::check;
@@ -13,6 +14,7 @@ pub(super) fn init(call: &Call<'_>, r: &mut Reader<'_>) -> Handled {
     let transactional_id = r.nullable_string()?;
     let timeout = Duration::from_millis(u64::try_from(r.i32()?).unwrap_or(0));
     let known = if call.version >= 3 { Some((r.i64()?, r.i16()?)).filter(|(id, _)| *id >= 0) } else { None };
+    r.tags()?;
     let mut state = call.cluster.lock();
     let done = match call.refuse {
         Some(code) => Err(code),
@@ -44,14 +46,17 @@ pub(super) fn add_partitions(call: &Call<'_>, r: &mut Reader<'_>) -> Handled {
     let topics = r.array(|r| Ok((r.string()?, r.array(Reader::i32)?)))?;
     let mut state = call.cluster.lock();
     let places = || topics.iter().flat_map(|(topic, all)| all.iter().map(|p| (topic.clone(), *p)));
-    let unknown = places().any(|(topic, partition)| state.topics.log(&topic, partition).is_err());
-    let code = call.unless_refused(|| match unknown {
-        true => codes::UNKNOWN_TOPIC_OR_PARTITION,
-        false => state.transactions.add_places(&claim, places(), Instant::now()),
+    let unknown: BTreeSet<_> = places().filter(|(topic, p)| state.topics.log(topic, *p).is_err()).collect();
+    // All of them, or none.
+    let all = call.unless_refused(|| match unknown.is_empty() {
+        true => state.transactions.add_places(&claim, places(), Instant::now()),
+        false => codes::OPERATION_NOT_ATTEMPTED,
     });
     let mut answer = call.throttled_answer(0);
     answer.array(&topics, |w, (topic, partitions)| {
         w.string(topic).array(partitions, |w, partition| {
+            let known = !unknown.contains(&(topic.clone(), *partition));
+            let code = if known || call.refuse.is_some() { all } else { codes::UNKNOWN_TOPIC_OR_PARTITION };
             w.i32(*partition).i16(code);
         });
     });
@@ -111,6 +116,7 @@ pub(super) fn commit_offsets(call: &Call<'_>, r: &mut Reader<'_>) -> Handled {
         r.tags()?;
         Ok((topic, offsets))
     })?;
+    r.tags()?;
     let mut state = call.cluster.lock();
     let all = call.unless_refused(|| {
         let fenced = match state.groups.get(&name) {

@@ -130,17 +130,16 @@ impl Batch {
         bytes[17..21].copy_from_slice(&checksum.to_be_bytes());
     }
 
-    /// The first record that is not older: its timestamp and its distance from the batch's first offset. The batch itself
-    /// where its records cannot be seen.
-    pub(super) fn first_since(&self, timestamp: i64) -> (i64, i64) {
+    /// The first record that is not older, nor before `from`: its timestamp and its distance from the batch's first
+    /// offset. Where records cannot be seen, the first of those that are left.
+    pub(super) fn first_since(&self, timestamp: i64, from: i64) -> Option<(i64, i64)> {
         if self.attributes & LOG_APPEND_TIME != 0 {
-            return (self.max_timestamp, 0);
+            return Some((self.max_timestamp, from.max(0)));
         }
         if self.attributes & COMPRESSION != 0 {
-            return (self.base_timestamp, 0);
+            return Some((self.base_timestamp, from.max(0)));
         }
-        let found = self.records().find(|(at, _)| *at >= timestamp);
-        found.unwrap_or((self.base_timestamp, 0))
+        self.records().find(|(at, delta)| *at >= timestamp && *delta >= from)
     }
 
     /// Timestamp and offset delta of each record; it ends where a record makes no sense.

@@ -10,6 +10,8 @@ use std::sync::Arc;
 pub(super) use batch::Batch;
 use producers::{Producers, Verdict};
 
+use super::codes;
+
 #[derive(Debug)]
 struct Stored {
     first: i64,
@@ -89,13 +91,16 @@ impl Log {
     /// Appends a client's batch, unless it is here already. Returns its first offset.
     ///
     /// # Errors
-    /// The error code, when its producer's epoch or sequence is wrong.
+    /// The error code, when its producer's epoch or sequence is wrong, or it is not part of its open transaction.
     pub(super) fn append(&mut self, mut batch: Batch, append_time: Option<i64>) -> Result<i64, i16> {
         if let Some(stamp) = batch.stamp {
             match self.producers.judge(stamp, batch.count) {
                 Verdict::Append => {}
                 Verdict::Duplicate(offset) => return Ok(offset),
                 Verdict::Refuse(code) => return Err(code),
+            }
+            if !batch.is_transactional() && self.open.contains_key(&stamp.producer) {
+                return Err(codes::INVALID_TXN_STATE);
             }
             self.producers.note(stamp, batch.count, self.end);
             if batch.is_transactional() {
@@ -172,9 +177,13 @@ impl Log {
     /// Timestamp and offset of the first record that is not older, if there is one.
     pub(super) fn first_since(&self, timestamp: i64) -> Option<(i64, i64)> {
         let records = self.batches.iter().filter(|stored| !stored.batch.is_control());
-        let stored = records.into_iter().find(|stored| stored.batch.max_timestamp >= timestamp)?;
-        let (time, delta) = stored.batch.first_since(timestamp);
-        Some((time, stored.first + delta))
+        let candidates = records.filter(|stored| stored.batch.max_timestamp >= timestamp);
+        // Of the first batch some records may be deleted, even all that are not older.
+        let mut found = candidates.filter_map(|stored| {
+            let (time, delta) = stored.batch.first_since(timestamp, self.start - stored.first)?;
+            Some((time, stored.first + delta))
+        });
+        found.next()
     }
 
     /// Removes the oldest batches until no more than `limit` bytes are left, but never the last one. Returns how many

@@ -51,7 +51,8 @@ impl Sender {
         sender
     }
 
-    fn with(kafka: &Kafka, more: &[(&str, &str)]) -> Self {
+    /// A producer with settings of its own.
+    pub fn with(kafka: &Kafka, more: &[(&str, &str)]) -> Self {
         let mut config = admin::settings(kafka);
         config.set("partitioner", "murmur2_random").set("enable.idempotence", "true").set("linger.ms", "2");
         for (key, value) in more {

@@ -166,7 +166,7 @@ fn defaults(kafka: &Kafka, mode: Mode) -> BTreeMap<String, String> {
 }
 
 /// From the test's own name, so that a broker's log can be read.
-fn unique_name() -> String {
+pub fn unique_name() -> String {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let test = std::thread::current().name().unwrap_or("test").replace("::", ".");
     let short: String = test.chars().rev().take(80).collect::<Vec<_>>().into_iter().rev().collect();

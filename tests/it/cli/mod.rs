@@ -1,5 +1,10 @@
 //! The command line as a user meets it: exit codes, what goes where, and what is said about wrong input.
 
+#[cfg(feature = "embedded-broker")]
+mod broker;
+#[cfg(feature = "embedded-broker")]
+mod demo;
+
 use std::process::{Command, Output};
 
 use serde_json::Value;

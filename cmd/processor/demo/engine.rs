@@ -1,0 +1,127 @@
+//! The processor itself, as `processor run` runs it, on a thread of this process.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use processor::app::{App, Ended, Stopper};
+use processor::config::{self, Config, Http};
+use processor::telemetry::logging;
+
+use super::options::Options;
+use super::screen::Screen;
+use super::topics::{GROUP, INPUT, OUTPUT, RECONNECT_MS};
+use crate::exit::Exit;
+use crate::{output, settings};
+
+/// The broker's retention is loud, but here it bites by plan, and takes what the judge has read.
+const LOG_FILTER: &str = "warn,processor::embedded=error";
+/// What of the environment is read.
+const LOG_SETTINGS: [&str; 2] = ["RUST_LOG", "PROCESSOR_LOG_FORMAT"];
+
+/// The processor, ready to start.
+pub struct Ready {
+    app: App,
+    /// Where it answers probes and shows metrics.
+    pub address: Option<SocketAddr>,
+}
+
+/// The running processor.
+pub struct Engine {
+    stopper: Stopper,
+    thread: JoinHandle<Ended>,
+}
+
+/// Settles on a configuration, and begins the log.
+///
+/// # Errors
+/// When the settings of the log are wrong; it was said.
+pub fn prepare(options: &Options, servers: &str, screen: &Arc<Screen>) -> Result<Ready, Exit> {
+    let config = configuration(options, servers)?;
+    let log = screen.clone();
+    if let Err(error) =
+        logging::init_to(&config.log_filter, config.log_format, screen.is_live(), move || log.log())
+    {
+        output::say(format_args!("error: {error}"));
+        return Err(Exit::Config);
+    }
+    let mut app = App::new(config.clone()).without_signals();
+    let address = match app.bind() {
+        Ok(address) => address,
+        // The demo goes on without metrics.
+        Err(_) => {
+            app = App::new(Config { http: Http::Off, ..config }).without_signals();
+            None
+        }
+    };
+    Ok(Ready { app, address })
+}
+
+fn configuration(options: &Options, servers: &str) -> Result<Config, Exit> {
+    let ours = [
+        ("KAFKA_SERVERS", servers),
+        ("KAFKA_GROUP_ID", GROUP),
+        ("KAFKA_CONSUMER_TOPICS", INPUT),
+        ("KAFKA_OUTPUT_TOPIC", OUTPUT),
+        ("KAFKA_OFFSET_RESET", "earliest"),
+        ("WORKER_POOL", &options.workers.to_string()),
+        ("PROCESSOR_HTTP_ADDR", "127.0.0.1:0"),
+        // An instance that joined and was killed is not waited for as long as elsewhere.
+        ("KAFKA_SESSION_TIMEOUT_MS", "10000"),
+        ("KAFKA_RECONNECT_BACKOFF_MAX_MS", RECONNECT_MS),
+    ];
+    let ours = ours.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    let mut log = LOG_SETTINGS.map(|name| (OsString::from(name), std::env::var_os(name).unwrap_or_default()));
+    if log[0].1.is_empty() {
+        log[0].1 = OsString::from(LOG_FILTER);
+    }
+    let loaded = config::load(ours.into_iter().chain(log), Vec::new());
+    loaded.map(|loaded| loaded.config).map_err(|faults| {
+        settings::say_faults(&faults);
+        Exit::Config
+    })
+}
+
+impl Ready {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When there is no thread left.
+    pub fn start(self) -> Result<Engine, String> {
+        let stopper = self.app.stopper();
+        let thread = std::thread::Builder::new().name("processor".to_owned()).spawn(move || self.app.run());
+        Ok(Engine {
+            stopper,
+            thread: thread.map_err(|error| format!("no thread for the processor: {error}"))?,
+        })
+    }
+}
+
+impl Engine {
+    /// Tells it to drain and to stop.
+    pub fn stop(&self) {
+        self.stopper.stop();
+    }
+
+    /// Whether it has ended, told or not.
+    pub fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// How it ended, if it did not end well. Waits for nothing.
+    pub fn end(self) -> Result<(), String> {
+        if !self.has_ended() {
+            return Err("the processor did not end in time".to_owned());
+        }
+        match self.thread.join() {
+            Ok(ended) if ended.exit == Exit::Clean => Ok(()),
+            Ok(ended) => {
+                let message =
+                    if ended.message.is_empty() { String::new() } else { format!(": {}", ended.message) };
+                Err(format!("the processor ended with exit code {}{message}", ended.exit as i32))
+            }
+            Err(_) => Err("the processor's thread panicked".to_owned()),
+        }
+    }
+}

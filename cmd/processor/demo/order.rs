@@ -1,0 +1,169 @@
+//! A record of the generator: an order in JSON, of which only a few digits change, so that a record costs no allocation.
+//! And all the ways in which one can be broken.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+/// A value's length in bytes.
+pub const SIZE: usize = 300;
+/// How many customers there are, and so how many keys.
+pub const CUSTOMERS: u32 = 1000;
+
+/// What an order says in the field `data`, as far as there is room.
+const GOODS: &str = "3 x flour 1 kg, 1 x butter 250 g, 2 x eggs (10), 1 x vanilla sugar, 4 x apples 2 kg, 1 x cinnamon, \
+                     1 x baking powder, 2 x cream 200 ml; leave it with the neighbour if nobody is in";
+
+/// The value, made once and patched for each record.
+pub struct Order {
+    bytes: Vec<u8>,
+    id: Range<usize>,
+    timestamp: Range<usize>,
+    customer: Range<usize>,
+    cents: Range<usize>,
+}
+
+impl Order {
+    /// One without a number, of 1970.
+    pub fn new() -> Self {
+        let head = r#"{"id":"o-000000000000","timestamp":"1970-01-01T00:00:00.000Z","customer":"c-0000","cents":10000,"#;
+        let (data, tail) = (r#""data":""#, r#"","status":""}"#);
+        let room = SIZE - head.len() - data.len() - tail.len();
+        let goods: String = GOODS.chars().chain(std::iter::repeat('.')).take(room).collect();
+        let text = [head, data, &goods, tail].concat();
+        let digits = |before: &str, length: usize| {
+            let start = text.find(before).map_or(0, |at| at + before.len());
+            start..start + length
+        };
+        Self {
+            id: digits("\"id\":\"o-", 12),
+            timestamp: digits("\"timestamp\":\"", 24),
+            customer: digits("\"customer\":\"c-", 4),
+            cents: digits("\"cents\":1", 4),
+            bytes: text.into_bytes(),
+        }
+    }
+
+    /// From now on orders are of this time.
+    pub fn set_time(&mut self, unix_ms: i64) {
+        let mut text = String::with_capacity(24);
+        let time = jiff::Timestamp::from_millisecond(unix_ms).unwrap_or_default();
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{time:.3}");
+        if text.len() == self.timestamp.len() {
+            self.bytes[self.timestamp.clone()].copy_from_slice(text.as_bytes());
+        }
+    }
+
+    /// The order of this number, by this customer.
+    pub fn fill(&mut self, number: u64, customer: u32) -> &[u8] {
+        decimal(&mut self.bytes[self.id.clone()], number);
+        decimal(&mut self.bytes[self.customer.clone()], u64::from(customer));
+        decimal(&mut self.bytes[self.cents.clone()], number.wrapping_mul(37));
+        &self.bytes
+    }
+}
+
+/// Writes a number with as many digits as there is room for, the lowest ones.
+pub fn decimal(room: &mut [u8], mut number: u64) {
+    for digit in room.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+}
+
+/// How an order is broken: the code that the built-in transform gives it, and what is done to it.
+pub struct Break {
+    /// Named in the dead letter's header `processor.dlq.reason`.
+    pub code: &'static str,
+    what: What,
+}
+
+enum What {
+    /// The value is left out.
+    Nothing,
+    /// The second half is missing.
+    Half,
+    /// It stands in an array.
+    Wrapped,
+    /// This text, which is there once, is replaced by that.
+    Instead(&'static str, &'static str),
+}
+
+const fn instead(code: &'static str, from: &'static str, to: &'static str) -> Break {
+    Break { code, what: What::Instead(from, to) }
+}
+
+/// All the ways.
+pub const BREAKS: [Break; 13] = [
+    Break { code: "tombstone", what: What::Nothing },
+    Break { code: "invalid_json", what: What::Half },
+    Break { code: "not_an_object", what: What::Wrapped },
+    instead("duplicate_field", r#""status":"""#, r#""status":"","status":"""#),
+    instead("id_missing", r#""id":"#, r#""number":"#),
+    instead("id_invalid", r#""id":"#, r#""id":7,"number":"#),
+    instead("id_empty", r#""id":"#, r#""id":"","number":"#),
+    instead("timestamp_missing", r#""timestamp":"#, r#""time":"#),
+    instead("timestamp_invalid", r#""timestamp":""#, r#""timestamp":"about "#),
+    instead("too_old", r#""timestamp":"2"#, r#""timestamp":"1"#),
+    instead("in_future", r#""timestamp":"2"#, r#""timestamp":"3"#),
+    instead("data_missing", r#""data":"#, r#""goods":"#),
+    instead("data_invalid", r#""data":"#, r#""data":null,"goods":"#),
+];
+
+impl Break {
+    /// The broken value of an order; `None` is a record without one.
+    pub fn apply(&self, order: &[u8]) -> Option<Vec<u8>> {
+        let text = String::from_utf8_lossy(order);
+        Some(match self.what {
+            What::Nothing => return None,
+            What::Half => order[..order.len() / 2].to_vec(),
+            What::Wrapped => format!("[{text}]").into_bytes(),
+            What::Instead(from, to) => text.replacen(from, to, 1).into_bytes(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use processor::record::{Headers, Parts, Record};
+    use processor::transform::builtin::Validate;
+    use processor::transform::{Context, Field, Outcome, Transform};
+
+    use super::*;
+
+    const NOW_MS: i64 = 1_800_000_000_123;
+
+    fn run(value: Option<&[u8]>) -> Outcome {
+        let parts = Parts { key: None, value, timestamp: None, headers: Headers::new() };
+        Validate.apply(&Record::new("t".into(), 0, 0, parts), &Context { now_ms: NOW_MS, attempt: 1 })
+    }
+
+    fn order() -> Vec<u8> {
+        let mut order = Order::new();
+        order.set_time(NOW_MS);
+        order.fill(42, 7).to_vec()
+    }
+
+    #[test]
+    fn an_order_has_its_size_its_number_and_its_time_and_is_accepted() {
+        let bytes = order();
+        assert_eq!(bytes.len(), SIZE);
+        let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(value["id"], "o-000000000042");
+        assert_eq!(value["customer"], "c-0007");
+        assert_eq!(value["timestamp"], "2027-01-15T08:00:00.123Z");
+        let Outcome::Emit(output) = run(Some(&bytes)) else { panic!("{value}") };
+        let Field::New(Some(written)) = output.value else { panic!("{value}") };
+        assert!(String::from_utf8(written).unwrap().ends_with(r#""status":"valid"}"#));
+    }
+
+    #[test]
+    fn each_break_is_found_by_its_code() {
+        for broken in BREAKS {
+            match run(broken.apply(&order()).as_deref()) {
+                Outcome::Reject(failure) => assert_eq!(failure.code, broken.code),
+                other => panic!("{} became {other:?}", broken.code),
+            }
+        }
+    }
+}

@@ -16,7 +16,7 @@ fn broker(arguments: &[&str]) -> (Instance, Kafka) {
     broker.wait_for_log("Ctrl-C ends it", seconds(10));
     let log = broker.log();
     let servers = log.lines().find_map(|line| line.strip_prefix("embedded broker at ")).expect("an address");
-    (broker, Kafka { servers: servers.to_owned() })
+    (broker, Kafka::at(servers.to_owned()))
 }
 
 #[test]

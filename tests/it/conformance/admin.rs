@@ -15,7 +15,7 @@ fn value<'a>(settings: &'a [Described], name: &str) -> &'a str {
 
 #[test]
 fn a_topics_settings_are_those_it_was_made_with() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let made = [
         ("max.message.bytes", "2000"),
         ("cleanup.policy", "compact"),
@@ -36,7 +36,7 @@ fn a_topics_settings_are_those_it_was_made_with() {
 
 #[test]
 fn a_topic_without_settings_has_the_defaults() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     let (code, settings) = wire.topic_settings(&name, None);
     assert_eq!(code, 0);
@@ -52,7 +52,7 @@ fn a_topic_without_settings_has_the_defaults() {
 
 #[test]
 fn settings_can_be_asked_for_by_name() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     let (code, settings) = wire.topic_settings(&name, Some(&["retention.ms", "no.such.setting"]));
     let names: Vec<_> = settings.iter().map(|s| s.name.as_str()).collect();
@@ -61,7 +61,7 @@ fn settings_can_be_asked_for_by_name() {
 
 #[test]
 fn settings_of_what_does_not_exist_are_refused() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut wire = Wire::to(&kafka);
     assert_eq!(wire.topic_settings(&unique_name(), None).0, 3);
     assert_eq!(wire.change_setting(&unique_name(), "retention.ms", Some("1")), 3);
@@ -69,7 +69,7 @@ fn settings_of_what_does_not_exist_are_refused() {
 
 #[test]
 fn the_broker_tells_its_limits() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut wire = Wire::to(&kafka);
     let node = wire.metadata_by(4, None).0[0];
     let (code, settings) = wire.broker_settings(node);
@@ -84,7 +84,7 @@ fn the_broker_tells_its_limits() {
 
 #[test]
 fn a_changed_setting_takes_effect() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     let batch = Batch::of(&["x".repeat(3_000)]);
     assert_eq!(wire.produce(&name, 0, &batch).code, 0);
@@ -97,7 +97,7 @@ fn a_changed_setting_takes_effect() {
 
 #[test]
 fn replacing_settings_takes_the_others_back() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic_with(&kafka, 1, &[("retention.ms", "3600000")]);
     assert_eq!(wire.replace_settings(&name, "max.message.bytes", "2000"), 0);
     eventually(seconds(30), "the new setting", || {
@@ -108,7 +108,7 @@ fn replacing_settings_takes_the_others_back() {
 
 #[test]
 fn a_change_that_does_not_fit_is_refused() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     assert_eq!(wire.change_setting(&name, "max.message.bytes", Some("many")), 40);
     assert_eq!(wire.change_setting(&name, "no.such.setting", Some("1")), 40);
@@ -117,7 +117,7 @@ fn a_change_that_does_not_fit_is_refused() {
 
 #[test]
 fn librdkafkas_admin_changes_settings() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     admin::configure_topic(&kafka, &name, "max.message.bytes", "4321");
     eventually(seconds(30), "the new setting", || {
@@ -127,7 +127,7 @@ fn librdkafkas_admin_changes_settings() {
 
 #[test]
 fn deleting_records_moves_the_beginning() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     for _ in 0..3 {
         wire.produce(&name, 0, &Batch::sized(10));
@@ -144,7 +144,7 @@ fn deleting_records_moves_the_beginning() {
 
 #[test]
 fn records_can_be_deleted_up_to_the_end_and_not_further() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     wire.produce(&name, 0, &Batch::sized(10));
     assert_eq!(wire.delete_records(&name, 0, 11).0, 1, "there is no such offset");
@@ -157,7 +157,7 @@ fn records_can_be_deleted_up_to_the_end_and_not_further() {
 
 #[test]
 fn librdkafkas_admin_deletes_records() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     wire.produce(&name, 0, &Batch::sized(10));
     admin::delete_records(&kafka, &name, 0, 4);
@@ -166,7 +166,7 @@ fn librdkafkas_admin_deletes_records() {
 
 #[test]
 fn a_group_is_described_with_its_members() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let group = unique_name();
     let mut first = alone(&kafka, &group);
     let mut second = Member::named(&kafka, &group, "by name");
@@ -189,7 +189,7 @@ fn a_group_is_described_with_its_members() {
 
 #[test]
 fn an_unknown_group_is_dead_and_in_no_list() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let group = unique_name();
     let mut wire = Wire::to_group(&kafka, &group);
     let seen = wire.describe_group(&group);
@@ -200,7 +200,7 @@ fn an_unknown_group_is_dead_and_in_no_list() {
 
 #[test]
 fn a_group_is_deleted_only_when_it_is_empty() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((_, name), group) = (topic(&kafka, 1), unique_name());
     let mut member = alone(&kafka, &group);
     assert_eq!(member.commit(&name, 5), 0);
@@ -214,7 +214,7 @@ fn a_group_is_deleted_only_when_it_is_empty() {
 
 #[test]
 fn a_group_of_offsets_alone_is_empty_and_can_be_deleted() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((_, name), group) = (topic(&kafka, 1), unique_name());
     let mut wire = Wire::to_group(&kafka, &group);
     let commit = Commit { topic: &name, partition: 0, offset: 7, metadata: "" };

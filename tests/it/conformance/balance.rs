@@ -50,7 +50,7 @@ fn until_balanced(consumers: &[&BaseConsumer], counts: &[usize]) -> Vec<BTreeSet
 }
 
 fn members_come_and_go(strategy: &str) {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((_, name), group) = (topic(&kafka, 6), unique_name());
     let join = || consumer(&kafka, &group, &name, &[("partition.assignment.strategy", strategy)]);
     let first = join();
@@ -77,7 +77,7 @@ fn members_come_and_go_by_cooperative_sticky() {
 
 #[test]
 fn a_consumer_goes_on_where_the_last_one_committed() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((_, name), group) = (topic(&kafka, 1), unique_name());
     Sender::new(&kafka).send(&name, (0..10).map(|n| Input::valid(&n.to_string())).collect());
     let read = |consumer: &BaseConsumer| {
@@ -100,7 +100,7 @@ fn a_consumer_goes_on_where_the_last_one_committed() {
 
 #[test]
 fn a_vanished_members_partitions_are_taken_over() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((_, name), group) = (topic(&kafka, 4), unique_name());
     let first = consumer(&kafka, &group, &name, &[]);
     until_balanced(&[&first], &[4]);
@@ -120,7 +120,7 @@ fn a_vanished_members_partitions_are_taken_over() {
 
 #[test]
 fn a_new_partition_is_assigned() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((mut wire, name), group) = (topic(&kafka, 2), unique_name());
     let first = consumer(&kafka, &group, &name, &[("topic.metadata.refresh.interval.ms", "500")]);
     until_balanced(&[&first], &[2]);
@@ -130,7 +130,7 @@ fn a_new_partition_is_assigned() {
 
 #[test]
 fn a_static_member_that_restarts_keeps_its_partitions() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((_, name), group) = (topic(&kafka, 4), unique_name());
     let start = |instance| {
         let more = [("group.instance.id", instance), ("session.timeout.ms", "30000")];

@@ -54,7 +54,7 @@ fn up_to(topic: &str, offset: i64) -> TopicPartitionList {
 
 #[test]
 fn records_and_offsets_are_committed_together_or_not_at_all() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((_, input), (_, output), group) = (topic(&kafka, 1), topic(&kafka, 1), unique_name());
     Sender::new(&kafka).send(&input, (0..10).map(|n| Input::valid(&n.to_string())).collect());
     let (reader, producer) = (reader(&kafka, &group, &input), producer(&kafka, &unique_name()));
@@ -81,7 +81,7 @@ fn records_and_offsets_are_committed_together_or_not_at_all() {
 
 #[test]
 fn a_reader_of_committed_records_skips_what_was_aborted() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (_, name) = topic(&kafka, 1);
     let sender = Sender::transactional(&kafka, &unique_name());
     let batch =
@@ -98,7 +98,7 @@ fn a_reader_of_committed_records_skips_what_was_aborted() {
 
 #[test]
 fn a_zombie_is_told_that_it_is_fenced() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((_, name), id) = (topic(&kafka, 1), unique_name());
     let zombie = producer(&kafka, &id);
     zombie.begin_transaction().expect("a transaction can be begun");
@@ -118,7 +118,7 @@ fn a_zombie_is_told_that_it_is_fenced() {
 
 #[test]
 fn a_member_that_lost_its_partitions_cannot_commit_in_a_transaction() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((_, input), group) = (topic(&kafka, 1), unique_name());
     Sender::new(&kafka).send(&input, vec![Input::valid("one")]);
     let first = reader(&kafka, &group, &input);

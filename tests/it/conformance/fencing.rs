@@ -9,7 +9,7 @@ use crate::support::setup::unique_name;
 
 #[test]
 fn the_next_of_an_id_ends_what_the_last_left_open_and_fences_it() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((mut reader, name), id) = (topic(&kafka, 1), unique_name());
     let mut zombie = Writer::of(&kafka, &id);
     zombie.write(&name, 0, &["left open"]);
@@ -27,7 +27,7 @@ fn the_next_of_an_id_ends_what_the_last_left_open_and_fences_it() {
 
 #[test]
 fn a_transaction_that_takes_too_long_is_aborted_and_its_epoch_over() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut reader, name) = topic(&kafka, 1);
     let mut writer = Writer::with_timeout(&kafka, &unique_name(), 1_000);
     writer.write(&name, 0, &["slow"]);
@@ -45,7 +45,7 @@ fn a_transaction_that_takes_too_long_is_aborted_and_its_epoch_over() {
 
 #[test]
 fn a_timeout_beyond_the_brokers_limit_is_refused() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let id = unique_name();
     let mut wire = Wire::to_transactions(&kafka, &id);
     for timeout in [900_001, 0, -1] {
@@ -57,7 +57,7 @@ fn a_timeout_beyond_the_brokers_limit_is_refused() {
 
 #[test]
 fn a_partition_that_was_not_added_cannot_be_written_to() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut reader, name) = topic(&kafka, 2);
     let mut writer = Writer::of(&kafka, &unique_name());
     assert_eq!(writer.put(&name, 0, &["a"]).code, 48, "no transaction is open");
@@ -69,7 +69,7 @@ fn a_partition_that_was_not_added_cannot_be_written_to() {
 
 #[test]
 fn what_does_not_exist_cannot_be_added() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (_, name) = topic(&kafka, 1);
     let mut writer = Writer::of(&kafka, &unique_name());
     assert_eq!(writer.add(&unique_name(), 0), 3);
@@ -80,7 +80,7 @@ fn what_does_not_exist_cannot_be_added() {
 
 #[test]
 fn an_end_may_be_said_twice_but_not_otherwise() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (_, name) = topic(&kafka, 1);
     let mut writer = Writer::of(&kafka, &unique_name());
     assert_eq!(writer.end(true), 48, "there was no transaction");
@@ -94,7 +94,7 @@ fn an_end_may_be_said_twice_but_not_otherwise() {
 
 #[test]
 fn who_has_no_such_id_is_told_so() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (_, name) = topic(&kafka, 1);
     let mut writer = Writer::of(&kafka, &unique_name());
     let stranger = Identity { producer: writer.who.producer + 1_000_000, ..writer.who };
@@ -108,7 +108,7 @@ fn who_has_no_such_id_is_told_so() {
 
 #[test]
 fn a_producer_renews_itself_and_begins_at_zero() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut reader, name) = topic(&kafka, 1);
     let mut writer = Writer::of(&kafka, &unique_name());
     let before = writer.who;
@@ -124,7 +124,7 @@ fn a_producer_renews_itself_and_begins_at_zero() {
 
 #[test]
 fn renewing_may_be_said_twice() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut writer = Writer::of(&kafka, &unique_name());
     let before = writer.who;
     assert_eq!(writer.renew(), 0);
@@ -134,7 +134,7 @@ fn renewing_may_be_said_twice() {
 
 #[test]
 fn a_zombie_writes_to_no_partition_that_its_successor_does_not_know() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((mut reader, name), id) = (topic(&kafka, 1), unique_name());
     let mut zombie = Writer::of(&kafka, &id);
     let _next = Writer::of(&kafka, &id);
@@ -144,7 +144,7 @@ fn a_zombie_writes_to_no_partition_that_its_successor_does_not_know() {
 
 #[test]
 fn a_plain_batch_of_a_producer_with_an_open_transaction_is_refused() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut reader, name) = topic(&kafka, 1);
     let mut writer = Writer::of(&kafka, &unique_name());
     writer.write(&name, 0, &["within"]);
@@ -156,7 +156,7 @@ fn a_plain_batch_of_a_producer_with_an_open_transaction_is_refused() {
 
 #[test]
 fn a_transactional_batch_needs_an_id() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     let writer = Writer::of(&kafka, &unique_name());
     let batch = Batch::of(&["a"]).by(writer.who.producer, writer.who.epoch, 0).transactional();
@@ -165,7 +165,7 @@ fn a_transactional_batch_needs_an_id() {
 
 #[test]
 fn a_marker_within_a_transaction_is_refused_too() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     let mut writer = Writer::of(&kafka, &unique_name());
     assert_eq!(writer.add(&name, 0), 0);
@@ -176,7 +176,7 @@ fn a_marker_within_a_transaction_is_refused_too() {
 
 #[test]
 fn a_zombie_is_fenced_without_a_transaction_too() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((mut reader, name), id) = (topic(&kafka, 1), unique_name());
     let mut zombie = Writer::of(&kafka, &id);
     zombie.write(&name, 0, &["left open"]);

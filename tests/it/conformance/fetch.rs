@@ -11,7 +11,7 @@ use crate::support::setup::unique_name;
 
 #[test]
 fn a_fetch_waits_as_long_as_it_was_told() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     let begin = Instant::now();
     let got = wire.fetch_by(&FetchRequest { max_wait_ms: 700, ..FetchRequest::of(&name, 0, 0) }).remove(0);
@@ -21,7 +21,7 @@ fn a_fetch_waits_as_long_as_it_was_told() {
 
 #[test]
 fn a_waiting_fetch_is_woken_by_a_record() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((mut reader, name), (mut writer, _)) = (topic(&kafka, 2), topic(&kafka, 1));
     let request =
         FetchRequest { max_wait_ms: 50_000, ..FetchRequest::several(&[(&name, 0, 0), (&name, 1, 0)]) };
@@ -36,7 +36,7 @@ fn a_waiting_fetch_is_woken_by_a_record() {
 
 #[test]
 fn a_fetch_waits_for_as_many_bytes_as_it_was_told() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     wire.produce(&name, 0, &Batch::of(&["few bytes"]));
     let begin = Instant::now();
@@ -47,7 +47,7 @@ fn a_fetch_waits_for_as_many_bytes_as_it_was_told() {
 
 #[test]
 fn an_offset_within_a_batch_gets_the_whole_batch() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     for _ in 0..3 {
         wire.produce(&name, 0, &Batch::sized(10));
@@ -61,7 +61,7 @@ fn an_offset_within_a_batch_gets_the_whole_batch() {
 
 #[test]
 fn the_end_is_in_range_and_what_is_beyond_is_not() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     wire.produce(&name, 0, &Batch::sized(10));
     let end = wire.fetch(&name, 0, 10);
@@ -75,7 +75,7 @@ fn the_end_is_in_range_and_what_is_beyond_is_not() {
 
 #[test]
 fn an_error_does_not_wait() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 2);
     let missing = unique_name();
     let from = [(name.as_str(), 0, 99), (&name, 1, 0), (&missing, 0, 0), (&name, 7, 0)];
@@ -89,7 +89,7 @@ fn an_error_does_not_wait() {
 
 #[test]
 fn the_first_batch_comes_however_large_it_is() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 2);
     let batch = Batch::of(&["x".repeat(5_000)]);
     for partition in [0, 0, 1] {
@@ -108,7 +108,7 @@ fn the_first_batch_comes_however_large_it_is() {
 
 #[test]
 fn a_partition_gives_no_more_than_it_was_asked_for() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     let batch = Batch::of(&["x".repeat(1_000)]);
     for _ in 0..10 {
@@ -125,7 +125,7 @@ fn a_partition_gives_no_more_than_it_was_asked_for() {
 
 #[test]
 fn a_session_that_the_broker_does_not_know_is_refused() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     let request = FetchRequest { session: (12_345, 1), ..FetchRequest::of(&name, 0, 0) };
     wire.send(Api::Fetch, 11, request.body(11));
@@ -135,7 +135,7 @@ fn a_session_that_the_broker_does_not_know_is_refused() {
 
 #[test]
 fn one_who_asks_for_a_session_gets_all_partitions() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 2);
     wire.produce(&name, 1, &Batch::of(&["here"]));
     let request = FetchRequest { session: (0, 0), ..FetchRequest::several(&[(&name, 0, 0), (&name, 1, 0)]) };
@@ -147,7 +147,7 @@ fn one_who_asks_for_a_session_gets_all_partitions() {
 
 #[test]
 fn the_beginning_and_the_end_have_offsets() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     wire.produce(&name, 0, &Batch::sized(10));
     for isolation in [READ_UNCOMMITTED, READ_COMMITTED] {
@@ -161,7 +161,7 @@ fn the_beginning_and_the_end_have_offsets() {
 
 #[test]
 fn a_time_finds_the_first_record_that_is_not_older() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     let t = now_ms() - 60_000;
     wire.produce(&name, 0, &Batch::sized(3).at(&[t, t + 10, t + 20]));
@@ -185,7 +185,7 @@ fn a_time_finds_the_first_record_that_is_not_older() {
 
 #[test]
 fn a_time_finds_nothing_in_an_empty_partition() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     let none = Listed { code: 0, timestamp: -1, offset: -1 };
     assert_eq!(wire.list_offset(&name, 0, 0, READ_UNCOMMITTED), none);
@@ -193,7 +193,7 @@ fn a_time_finds_nothing_in_an_empty_partition() {
 
 #[test]
 fn a_time_finds_no_record_that_was_deleted() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     let t = now_ms() - 60_000;
     wire.produce(&name, 0, &Batch::sized(3).at(&[t + 5, t + 9, t]));

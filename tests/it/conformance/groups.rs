@@ -8,7 +8,7 @@ use crate::support::{eventually, seconds};
 
 #[test]
 fn a_member_without_an_id_is_given_one_and_joins_with_it() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let group = unique_name();
     let mut wire = Wire::to_group(&kafka, &group);
     let me = Me { group: &group, ..Me::default() };
@@ -24,7 +24,7 @@ fn a_member_without_an_id_is_given_one_and_joins_with_it() {
 
 #[test]
 fn who_is_no_member_is_told_so() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let group = unique_name();
     let mut member = alone(&kafka, &group);
     let mut stranger = Member::of(&kafka, &group);
@@ -38,7 +38,7 @@ fn who_is_no_member_is_told_so() {
 
 #[test]
 fn another_generation_is_told_so() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut member = alone(&kafka, &unique_name());
     assert_eq!((member.heartbeat(), member.sync(&[])), (0, (0, b"all".to_vec())), "its own may ask again");
     for generation in [member.who.generation - 1, member.who.generation + 1, 0] {
@@ -52,7 +52,7 @@ fn another_generation_is_told_so() {
 
 #[test]
 fn the_leader_learns_the_others_metadata_and_gives_each_its_part() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let group = unique_name();
     let mut leader = alone(&kafka, &group);
     let mut other = Member::of(&kafka, &group);
@@ -81,7 +81,7 @@ fn the_leader_learns_the_others_metadata_and_gives_each_its_part() {
 
 #[test]
 fn a_member_that_was_given_nothing_gets_nothing() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut member = Member::of(&kafka, &unique_name());
     member.join();
     assert_eq!(member.sync(&[]), (0, Vec::new()));
@@ -89,7 +89,7 @@ fn a_member_that_was_given_nothing_gets_nothing() {
 
 #[test]
 fn a_newcomer_makes_the_others_join_again() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let group = unique_name();
     let (mut first, mut second) = (alone(&kafka, &group), Member::of(&kafka, &group));
     assert_eq!(first.heartbeat(), 0);
@@ -100,7 +100,7 @@ fn a_newcomer_makes_the_others_join_again() {
 
 #[test]
 fn a_member_that_leaves_makes_the_others_join_again() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let group = unique_name();
     let (mut first, mut second) = (alone(&kafka, &group), Member::of(&kafka, &group));
     together(&mut first, &mut second);
@@ -114,7 +114,7 @@ fn a_member_that_leaves_makes_the_others_join_again() {
 
 #[test]
 fn a_member_that_is_silent_is_removed() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let group = unique_name();
     let (mut first, mut silent) = (alone(&kafka, &group), Member::of(&kafka, &group));
     together(&mut first, &mut silent);
@@ -126,7 +126,7 @@ fn a_member_that_is_silent_is_removed() {
 
 #[test]
 fn a_member_that_does_not_join_again_in_time_is_removed() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let group = unique_name();
     let mut slow = Member::of(&kafka, &group);
     // It may be silent for long, but not take long to join.
@@ -141,8 +141,17 @@ fn a_member_that_does_not_join_again_in_time_is_removed() {
 }
 
 #[test]
+fn a_member_that_joins_and_never_asks_for_its_share_is_removed() {
+    let kafka = Kafka::for_test();
+    let mut idle = Member::of(&kafka, &unique_name());
+    idle.timeouts_ms = (60_000, 2_000);
+    assert_eq!(idle.join().code, 0);
+    eventually(seconds(30), "it is no member any more, alive as it is", || idle.heartbeat() == 25);
+}
+
+#[test]
 fn heartbeats_keep_a_member_for_longer_than_its_session() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut member = alone(&kafka, &unique_name());
     let end = std::time::Instant::now() + seconds(8);
     eventually(seconds(30), "the session's time has passed", || {
@@ -153,7 +162,7 @@ fn heartbeats_keep_a_member_for_longer_than_its_session() {
 
 #[test]
 fn a_follower_that_joins_again_unchanged_disturbs_nobody() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let group = unique_name();
     let (mut first, mut second) = (alone(&kafka, &group), Member::of(&kafka, &group));
     together(&mut first, &mut second);
@@ -166,7 +175,7 @@ fn a_follower_that_joins_again_unchanged_disturbs_nobody() {
 
 #[test]
 fn a_follower_that_joins_with_another_subscription_does() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let group = unique_name();
     let (mut first, mut second) = (alone(&kafka, &group), Member::of(&kafka, &group));
     together(&mut first, &mut second);
@@ -180,14 +189,14 @@ fn a_follower_that_joins_with_another_subscription_does() {
 
 #[test]
 fn a_leader_that_joins_again_means_it() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut leader = alone(&kafka, &unique_name());
     assert_eq!(leader.join().generation, 2);
 }
 
 #[test]
 fn the_protocol_is_one_that_all_speak() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let group = unique_name();
     let mut first = Member::of(&kafka, &group);
     first.protocols = vec![("only mine", subscription("1")), ("ours", subscription("2"))];
@@ -210,7 +219,7 @@ fn the_protocol_is_one_that_all_speak() {
 
 #[test]
 fn who_speaks_none_of_the_groups_protocols_stays_outside() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let group = unique_name();
     let mut member = alone(&kafka, &group);
     let mut wire = Wire::to_group(&kafka, &group);
@@ -227,7 +236,7 @@ fn who_speaks_none_of_the_groups_protocols_stays_outside() {
 
 #[test]
 fn a_session_beyond_the_brokers_limits_is_refused() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let group = unique_name();
     let mut member = Member::of(&kafka, &group);
     for session in [10, 100_000_000] {
@@ -240,7 +249,7 @@ fn a_session_beyond_the_brokers_limits_is_refused() {
 
 #[test]
 fn a_group_without_a_name_is_refused() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut wire = Wire::to_group(&kafka, &unique_name());
     wire.ask_to_join(3, &Me::default(), (6_000, 6_000), "consumer", &protocols());
     assert_eq!(wire.joined(3).code, 24);
@@ -248,7 +257,7 @@ fn a_group_without_a_name_is_refused() {
 
 #[test]
 fn a_rebalance_waits_for_the_leaders_word() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let group = unique_name();
     let (mut leader, mut other) = (alone(&kafka, &group), Member::of(&kafka, &group));
     other.ask_to_join();
@@ -265,7 +274,7 @@ fn a_rebalance_waits_for_the_leaders_word() {
 
 #[test]
 fn a_heartbeat_before_the_leaders_word_is_all_right() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut member = Member::of(&kafka, &unique_name());
     assert_eq!(member.join().code, 0);
     assert_eq!(member.heartbeat(), 0);
@@ -274,7 +283,7 @@ fn a_heartbeat_before_the_leaders_word_is_all_right() {
 
 #[test]
 fn generations_go_on_when_a_group_was_empty() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let group = unique_name();
     let mut first = alone(&kafka, &group);
     assert_eq!(first.leave(), 0);

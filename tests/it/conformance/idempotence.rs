@@ -23,7 +23,7 @@ fn end(wire: &mut Wire, topic: &str, partition: i32) -> i64 {
 
 #[test]
 fn every_producer_gets_a_number_of_its_own() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut wire = Wire::to(&kafka);
     let (one, other) = (identity(&mut wire), identity(&mut wire));
     assert_ne!(one.producer, other.producer);
@@ -31,7 +31,7 @@ fn every_producer_gets_a_number_of_its_own() {
 
 #[test]
 fn the_same_batch_twice_is_written_once() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     let who = identity(&mut wire);
     wire.produce(&name, 0, &Batch::sized(3));
@@ -45,7 +45,7 @@ fn the_same_batch_twice_is_written_once() {
 
 #[test]
 fn a_gap_in_the_numbers_is_refused() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     let who = identity(&mut wire);
     assert_eq!(wire.produce(&name, 0, &batch(who, 0, 2)).code, 0);
@@ -57,7 +57,7 @@ fn a_gap_in_the_numbers_is_refused() {
 
 #[test]
 fn the_last_five_batches_are_recognised() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     let who = identity(&mut wire);
     for number in 0..6 {
@@ -73,7 +73,7 @@ fn the_last_five_batches_are_recognised() {
 
 #[test]
 fn an_old_epoch_is_refused_and_a_new_one_begins_at_zero() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     let who = identity(&mut wire);
     let renewed = Identity { epoch: 1, ..who };
@@ -86,7 +86,7 @@ fn an_old_epoch_is_refused_and_a_new_one_begins_at_zero() {
 
 #[test]
 fn numbers_wrap_between_two_batches() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     let who = identity(&mut wire);
     assert_eq!(wire.produce(&name, 0, &batch(who, i32::MAX - 1, 2)).code, 0);
@@ -96,7 +96,7 @@ fn numbers_wrap_between_two_batches() {
 
 #[test]
 fn numbers_wrap_within_a_batch() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     let who = identity(&mut wire);
     assert_eq!(wire.produce(&name, 0, &batch(who, i32::MAX, 3)).code, 0);
@@ -106,7 +106,7 @@ fn numbers_wrap_within_a_batch() {
 
 #[test]
 fn partitions_and_producers_count_for_themselves() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 2);
     let (one, other) = (identity(&mut wire), identity(&mut wire));
     assert_eq!(wire.produce(&name, 0, &batch(one, 0, 1)).base, 0);
@@ -118,7 +118,7 @@ fn partitions_and_producers_count_for_themselves() {
 
 #[test]
 fn batches_of_nobody_are_not_compared() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     let batch = Batch::sized(1);
     assert_eq!([0, 1, 2].map(|_| wire.produce(&name, 0, &batch).base), [0, 1, 2]);

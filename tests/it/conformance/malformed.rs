@@ -23,13 +23,13 @@ fn serves_others(kafka: &Kafka) {
 
 #[test]
 fn a_length_of_two_gigabytes_hangs_up() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     hangs_up(&kafka, "2 GB", &i32::MAX.to_be_bytes());
 }
 
 #[test]
 fn a_negative_length_hangs_up() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     for length in [-1, i32::MIN] {
         hangs_up(&kafka, "a negative length", &length.to_be_bytes());
     }
@@ -37,21 +37,21 @@ fn a_negative_length_hangs_up() {
 
 #[test]
 fn another_protocol_hangs_up() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     hangs_up(&kafka, "HTTP", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     hangs_up(&kafka, "TLS", &[0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03]);
 }
 
 #[test]
 fn an_empty_request_hangs_up() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     hangs_up(&kafka, "nothing", &frame(b""));
     hangs_up(&kafka, "half a header", &frame(&[0, 3, 0]));
 }
 
 #[test]
 fn a_request_that_nobody_knows_hangs_up() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     for key in [-1_i16, 999, i16::MAX] {
         let bytes = Body::new().i16(key).i16(0).i32(1).text("conformance").done();
         hangs_up(&kafka, &format!("request {key}"), &frame(&bytes));
@@ -60,14 +60,14 @@ fn a_request_that_nobody_knows_hangs_up() {
 
 #[test]
 fn a_version_that_nobody_speaks_hangs_up() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     hangs_up(&kafka, "Metadata 99", &request(Api::Metadata, 99, 1, Body::new().count(0).bool(false)));
     hangs_up(&kafka, "Metadata -1", &request(Api::Metadata, -1, 1, Body::new().count(0).bool(false)));
 }
 
 #[test]
 fn a_body_that_ends_early_hangs_up() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let whole = FetchRequest::of("topic", 0, 0).body(11).done();
     for length in [0, 5, whole.len() / 2, whole.len() - 1] {
         let mut body = request(Api::Fetch, 11, 1, Body::new());
@@ -79,7 +79,7 @@ fn a_body_that_ends_early_hangs_up() {
 
 #[test]
 fn a_list_longer_than_the_request_hangs_up() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     for count in [i32::MAX, 1_000_000, -7] {
         hangs_up(&kafka, &format!("{count} topics"), &request(Api::Metadata, 4, 1, Body::new().i32(count)));
     }
@@ -89,7 +89,7 @@ fn a_list_longer_than_the_request_hangs_up() {
 
 #[test]
 fn a_text_longer_than_the_request_hangs_up() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     for length in [i16::MAX, -2] {
         hangs_up(&kafka, "a text", &request(Api::FindCoordinator, 1, 1, Body::new().i16(length).i8(0)));
     }
@@ -97,7 +97,7 @@ fn a_text_longer_than_the_request_hangs_up() {
 
 #[test]
 fn a_request_that_never_ends_disturbs_nobody() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let whole = request(Api::Metadata, 4, 1, Body::new().count(0).bool(false));
     let mut slow = Wire::to(&kafka);
     slow.push(&whole[..whole.len() - 1]);
@@ -112,7 +112,7 @@ fn a_request_that_never_ends_disturbs_nobody() {
 
 #[test]
 fn records_that_are_no_batch_are_refused() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     let good = super::wire::Batch::of(&["good"]).encode();
     for bytes in [&good[..20], &good[..good.len() - 1], &[0; 8], &[0xff; 100]] {
@@ -124,7 +124,7 @@ fn records_that_are_no_batch_are_refused() {
 
 #[test]
 fn requests_with_wrong_bytes_end_no_broker() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (_, name) = topic(&kafka, 1);
     let whole = request(Api::Fetch, 11, 1, FetchRequest::of(&name, 0, 0).body(11));
     let mut chance = fastrand::Rng::with_seed(4);

@@ -17,7 +17,7 @@ fn offset(wire: &mut Wire, group: &str, topic: &str, partition: i32) -> i64 {
 
 #[test]
 fn what_is_committed_is_read_back_with_its_metadata() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((_, name), group) = (topic(&kafka, 3), unique_name());
     let mut wire = Wire::to_group(&kafka, &group);
     let commits = [(0, 5, "five"), (2, 0, "")];
@@ -31,7 +31,7 @@ fn what_is_committed_is_read_back_with_its_metadata() {
 
 #[test]
 fn the_last_commit_counts_even_backwards() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((_, name), group) = (topic(&kafka, 1), unique_name());
     let mut wire = Wire::to_group(&kafka, &group);
     for (n, metadata) in [(9, "first"), (4, "second")] {
@@ -44,7 +44,7 @@ fn the_last_commit_counts_even_backwards() {
 
 #[test]
 fn a_group_shows_all_its_offsets_when_asked_for_none() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((_, one), (_, other), group) = (topic(&kafka, 2), topic(&kafka, 1), unique_name());
     let mut wire = Wire::to_group(&kafka, &group);
     assert!(wire.committed(&group, None).is_empty());
@@ -62,7 +62,7 @@ fn a_group_shows_all_its_offsets_when_asked_for_none() {
 
 #[test]
 fn metadata_has_a_limit() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((_, name), group) = (topic(&kafka, 2), unique_name());
     let mut wire = Wire::to_group(&kafka, &group);
     let (fits, long) = ("m".repeat(4_096), "m".repeat(4_097));
@@ -73,7 +73,7 @@ fn metadata_has_a_limit() {
 
 #[test]
 fn offsets_of_what_does_not_exist_are_refused() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((_, name), group) = (topic(&kafka, 1), unique_name());
     let mut wire = Wire::to_group(&kafka, &group);
     let missing = unique_name();
@@ -84,7 +84,7 @@ fn offsets_of_what_does_not_exist_are_refused() {
 
 #[test]
 fn only_members_of_the_present_generation_commit_while_there_are_members() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((_, name), group) = (topic(&kafka, 1), unique_name());
     let mut member = alone(&kafka, &group);
     assert_eq!(member.commit(&name, 1), 0);
@@ -102,7 +102,7 @@ fn only_members_of_the_present_generation_commit_while_there_are_members() {
 
 #[test]
 fn to_a_group_without_members_only_outsiders_commit() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((_, name), group) = (topic(&kafka, 1), unique_name());
     let mut wire = Wire::to_group(&kafka, &group);
     let commit = Commit { topic: &name, partition: 0, offset: 9, metadata: "" };
@@ -114,7 +114,7 @@ fn to_a_group_without_members_only_outsiders_commit() {
 
 #[test]
 fn a_member_may_commit_until_it_has_joined_again() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((_, name), group) = (topic(&kafka, 1), unique_name());
     let (mut member, mut newcomer) = (alone(&kafka, &group), Member::of(&kafka, &group));
     newcomer.ask_to_join();
@@ -128,7 +128,7 @@ fn a_member_may_commit_until_it_has_joined_again() {
 
 #[test]
 fn offsets_stay_when_the_members_leave() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((_, name), group) = (topic(&kafka, 1), unique_name());
     let mut member = alone(&kafka, &group);
     assert_eq!(member.commit(&name, 6), 0);
@@ -140,7 +140,7 @@ fn offsets_stay_when_the_members_leave() {
 
 #[test]
 fn offsets_go_with_their_topic() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((_, name), (_, other), group) = (topic(&kafka, 1), topic(&kafka, 1), unique_name());
     let mut wire = Wire::to_group(&kafka, &group);
     for topic in [&name, &other] {
@@ -154,7 +154,7 @@ fn offsets_go_with_their_topic() {
 
 #[test]
 fn librdkafka_commits_and_reads_without_being_a_member() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((_, name), group) = (topic(&kafka, 2), unique_name());
     let offsets = [((name.clone(), 1), 12)].into_iter().collect();
     eventually(seconds(30), "the group's coordinator is found", || {
@@ -166,7 +166,7 @@ fn librdkafka_commits_and_reads_without_being_a_member() {
 
 #[test]
 fn a_group_or_topic_that_was_never_there_has_no_offsets() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let group = unique_name();
     let mut wire = Wire::to_group(&kafka, &group);
     let got = wire.committed(&group, Some(&[(&unique_name(), 3)])).remove(0);

@@ -31,7 +31,7 @@ fn valid(count: usize) -> Vec<Input> {
 }
 
 fn reads_back(codec: &str) {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     round_trip(&kafka, &[("compression.type", codec), ("linger.ms", "20")], valid(300));
 }
 
@@ -62,7 +62,7 @@ fn zstd_records_read_back() {
 
 #[test]
 fn headers_come_back_in_order_with_repeats_and_nulls() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let record = Input::valid("headers").header("b", Some(b"1")).header("a", None).header("b", Some(b"2"));
     let record =
         record.header("", Some(b"no name")).header("empty", Some(b"")).header("raw", Some(&[0, 255, 128]));
@@ -71,7 +71,7 @@ fn headers_come_back_in_order_with_repeats_and_nulls() {
 
 #[test]
 fn null_and_empty_keys_and_values_are_two_things() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (some, empty) = (|| Some(b"some".to_vec()), || Some(Vec::new()));
     let cases = [(None, some()), (empty(), some()), (some(), None), (some(), empty()), (None, None)];
     let mut records = Vec::new();
@@ -83,7 +83,7 @@ fn null_and_empty_keys_and_values_are_two_things() {
 
 #[test]
 fn timestamps_are_kept_even_out_of_order() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (now, day) = (now_ms(), 86_400_000);
     let at = |timestamp| Input { timestamp, ..Input::valid(&timestamp.to_string()) };
     round_trip(&kafka, &[("linger.ms", "20")], [now, now - day, now - 1, now - 2 * day].map(at).to_vec());
@@ -91,7 +91,7 @@ fn timestamps_are_kept_even_out_of_order() {
 
 #[test]
 fn a_topic_by_append_time_has_the_brokers_time() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic_with(&kafka, 1, &[("message.timestamp.type", "LogAppendTime")]);
     let before = now_ms();
     let done = wire.produce(&name, 0, &Batch::sized(2).at(&[1_000, 2_000]));
@@ -105,21 +105,21 @@ fn a_topic_by_append_time_has_the_brokers_time() {
 
 #[test]
 fn without_append_time_the_answer_has_none() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     assert_eq!(wire.produce(&name, 0, &Batch::sized(1)).append_time, -1);
 }
 
 #[test]
 fn a_large_record_passes() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let record = Input { value: Some(b"0123456789".repeat(90_000)), ..Input::valid("large") };
     round_trip(&kafka, &[], vec![record.clone(), Input::valid("small"), record]);
 }
 
 #[test]
 fn a_batch_larger_than_the_topic_takes_is_refused() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic_with(&kafka, 1, &[("max.message.bytes", "1000")]);
     assert_eq!(wire.produce(&name, 0, &Batch::of(&["x".repeat(1_000)])).code, 10);
     assert_eq!(wire.produce(&name, 0, &Batch::of(&["x".repeat(800)])).base, 0);
@@ -127,7 +127,7 @@ fn a_batch_larger_than_the_topic_takes_is_refused() {
 
 #[test]
 fn the_limit_is_of_the_batch_with_all_its_bytes() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let batch = Batch::of(&["x".repeat(500)]);
     let size = batch.encode().len();
     let (mut wire, name) = topic_with(&kafka, 1, &[("max.message.bytes", &size.to_string())]);
@@ -137,7 +137,7 @@ fn the_limit_is_of_the_batch_with_all_its_bytes() {
 
 #[test]
 fn what_does_not_exist_cannot_be_written_to() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     for (topic, partition) in [(name.as_str(), 1), (&name, -1), (&unique_name(), 0)] {
         let done = wire.produce(topic, partition, &Batch::sized(1));
@@ -147,7 +147,7 @@ fn what_does_not_exist_cannot_be_written_to() {
 
 #[test]
 fn a_batch_that_was_damaged_on_the_way_is_refused() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     let good = Batch::of(&["not to be damaged"]).encode();
     for at in [21, 30, 60, good.len() - 3] {
@@ -160,7 +160,7 @@ fn a_batch_that_was_damaged_on_the_way_is_refused() {
 
 #[test]
 fn acks_none_gets_no_answer_and_the_record_is_there() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     wire.produce_unanswered(&name, 0, &Batch::of(&["unanswered"]));
     // The next answer on this connection is to the next request, which `Wire` checks.
@@ -169,7 +169,7 @@ fn acks_none_gets_no_answer_and_the_record_is_there() {
 
 #[test]
 fn acks_none_to_nowhere_hangs_up() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut wire = Wire::to(&kafka);
     wire.produce_unanswered(&unique_name(), 0, &Batch::of(&["to nowhere"]));
     assert!(wire.frame().is_none(), "there is no other way to tell the client");
@@ -177,7 +177,7 @@ fn acks_none_to_nowhere_hangs_up() {
 
 #[test]
 fn acks_of_the_leader_and_of_all_are_the_same_record() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     for acks in ["1", "all"] {
         round_trip(&kafka, &[("enable.idempotence", "false"), ("acks", acks)], valid(20));
     }
@@ -185,7 +185,7 @@ fn acks_of_the_leader_and_of_all_are_the_same_record() {
 
 #[test]
 fn each_partition_of_a_request_has_its_own_result() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 3);
     let mut bad = Batch::sized(1).encode();
     bad[40] ^= 1;
@@ -205,7 +205,7 @@ fn each_partition_of_a_request_has_its_own_result() {
 
 #[test]
 fn offsets_have_no_holes_without_transactions() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (_, name) = topic(&kafka, 3);
     let inputs = (0..300).map(|n| Input::valid(&n.to_string()).to(n % 3)).collect();
     Sender::new(&kafka).send(&name, inputs);
@@ -218,7 +218,7 @@ fn offsets_have_no_holes_without_transactions() {
 
 #[test]
 fn a_partition_takes_one_batch_a_request() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     let two = [Batch::sized(1).encode(), Batch::sized(1).encode()].concat();
     assert_eq!(wire.produce_to(7, None, &name, &[(0, two)])[0].code, 87);
@@ -227,14 +227,14 @@ fn a_partition_takes_one_batch_a_request() {
 
 #[test]
 fn markers_are_the_brokers_own() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     assert_eq!(wire.produce(&name, 0, &Batch::sized(1).control()).code, 87);
 }
 
 #[test]
 fn acks_are_none_one_or_all() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     for (acks, code) in [(1, 0), (-1, 0), (2, 21), (-2, 21)] {
         assert_eq!(wire.produce_with_acks(acks, &name, 0, &Batch::sized(1)).code, code, "acks {acks}");
@@ -244,7 +244,7 @@ fn acks_are_none_one_or_all() {
 
 #[test]
 fn a_record_from_the_future_is_refused() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     let (soon, later) = (now_ms() + 600_000, now_ms() + 2 * 3_600_000);
     assert_eq!(wire.produce(&name, 0, &Batch::sized(1).at(&[soon])).code, 0);

@@ -15,7 +15,7 @@ fn pair(kafka: &Kafka, group: &str) -> (Member, Member) {
 
 #[test]
 fn a_static_member_needs_no_id_first() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut member = Member::named(&kafka, &unique_name(), "a");
     let joined = member.join();
     assert_eq!((joined.code, joined.generation), (0, 1));
@@ -24,7 +24,7 @@ fn a_static_member_needs_no_id_first() {
 
 #[test]
 fn a_static_member_that_comes_back_has_its_assignment_and_disturbs_nobody() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let group = unique_name();
     let (mut leader, old) = pair(&kafka, &group);
     let mut back = Member::named(&kafka, &group, "b");
@@ -38,7 +38,7 @@ fn a_static_member_that_comes_back_has_its_assignment_and_disturbs_nobody() {
 
 #[test]
 fn a_static_leader_that_comes_back_has_its_assignment() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let group = unique_name();
     let mut leader = settled(Member::named(&kafka, &group, "a"));
     let mut other = Member::of(&kafka, &group);
@@ -52,7 +52,7 @@ fn a_static_leader_that_comes_back_has_its_assignment() {
 
 #[test]
 fn the_one_before_is_fenced() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((_, name), group) = (topic(&kafka, 1), unique_name());
     let (_leader, mut old) = pair(&kafka, &group);
     assert_eq!(old.commit(&name, 1), 0);
@@ -69,7 +69,7 @@ fn the_one_before_is_fenced() {
 
 #[test]
 fn another_subscription_of_one_that_comes_back_counts_from_the_next_rebalance_on() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let group = unique_name();
     let (mut leader, _old) = pair(&kafka, &group);
     let mut back = Member::named(&kafka, &group, "b");
@@ -86,7 +86,7 @@ fn another_subscription_of_one_that_comes_back_counts_from_the_next_rebalance_on
 
 #[test]
 fn a_static_member_that_subscribes_to_more_makes_the_others_join_again() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let group = unique_name();
     let (mut leader, mut named) = pair(&kafka, &group);
     named.protocols = vec![("range", subscription("more topics"))];
@@ -99,7 +99,7 @@ fn a_static_member_that_subscribes_to_more_makes_the_others_join_again() {
 
 #[test]
 fn a_static_member_is_let_go_by_its_name() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let group = unique_name();
     let (mut leader, mut named) = pair(&kafka, &group);
     let mut operator = Wire::to_group(&kafka, &group);
@@ -114,7 +114,7 @@ fn a_static_member_is_let_go_by_its_name() {
 
 #[test]
 fn two_names_are_two_members() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let group = unique_name();
     let mut first = settled(Member::named(&kafka, &group, "a"));
     let mut second = Member::named(&kafka, &group, "b");
@@ -124,7 +124,7 @@ fn two_names_are_two_members() {
 
 #[test]
 fn a_silent_static_member_is_removed_after_its_session() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let group = unique_name();
     let (mut leader, silent) = pair(&kafka, &group);
     drop(silent);

@@ -9,7 +9,7 @@ use crate::support::{eventually, seconds};
 
 #[test]
 fn a_topic_has_the_partitions_it_was_made_with() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 5);
     let topic = wire.metadata(Some(&[&name])).remove(0);
     assert_eq!((topic.code, &topic.name), (0, &name));
@@ -25,7 +25,7 @@ fn a_topic_has_the_partitions_it_was_made_with() {
 
 #[test]
 fn a_name_that_is_taken_is_refused() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     assert_eq!(wire.create_topic(&TopicRequest::of(&name, 1)), 36);
     assert_eq!(wire.create_topic(&TopicRequest { only_check: true, ..TopicRequest::of(&name, 1) }), 36);
@@ -33,7 +33,7 @@ fn a_name_that_is_taken_is_refused() {
 
 #[test]
 fn a_topic_needs_a_partition_and_a_possible_number_of_copies() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = (Wire::to(&kafka), unique_name());
     assert_eq!(wire.create_topic(&TopicRequest::of(&name, 0)), 37);
     assert_eq!(wire.create_topic(&TopicRequest { copies: 0, ..TopicRequest::of(&name, 1) }), 38);
@@ -43,7 +43,7 @@ fn a_topic_needs_a_partition_and_a_possible_number_of_copies() {
 
 #[test]
 fn minus_one_is_the_brokers_default_of_partitions_and_copies() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = (Wire::to(&kafka), unique_name());
     assert_eq!(wire.create_topic(&TopicRequest { copies: -1, ..TopicRequest::of(&name, -1) }), 0);
     eventually(seconds(30), "the topic has partitions", || {
@@ -53,7 +53,7 @@ fn minus_one_is_the_brokers_default_of_partitions_and_copies() {
 
 #[test]
 fn a_name_that_no_topic_can_have_is_refused() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut wire = Wire::to(&kafka);
     for name in ["", ".", "..", "a/b", "a b", "ü", &"x".repeat(250)] {
         assert_eq!(wire.create_topic(&TopicRequest::of(name, 1)), 17, "{name:?}");
@@ -62,7 +62,7 @@ fn a_name_that_no_topic_can_have_is_refused() {
 
 #[test]
 fn a_setting_that_does_not_exist_or_fit_is_refused() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = (Wire::to(&kafka), unique_name());
     for setting in [("no.such.setting", "1"), ("max.message.bytes", "many"), ("cleanup.policy", "maybe")] {
         let topic = TopicRequest { settings: &[setting], ..TopicRequest::of(&name, 1) };
@@ -73,7 +73,7 @@ fn a_setting_that_does_not_exist_or_fit_is_refused() {
 
 #[test]
 fn a_check_makes_nothing() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = (Wire::to(&kafka), unique_name());
     assert_eq!(wire.create_topic(&TopicRequest { only_check: true, ..TopicRequest::of(&name, 3) }), 0);
     assert_eq!(wire.metadata(Some(&[&name]))[0].code, 3);
@@ -82,7 +82,7 @@ fn a_check_makes_nothing() {
 
 #[test]
 fn a_deleted_topic_is_gone() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 2);
     assert_eq!(wire.delete_topic(&name), 0);
     eventually(seconds(30), "the topic is unknown", || wire.metadata(Some(&[&name]))[0].code == 3);
@@ -94,7 +94,7 @@ fn a_deleted_topic_is_gone() {
 
 #[test]
 fn a_topic_that_is_made_again_is_empty() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     assert_eq!(wire.produce(&name, 0, &super::wire::Batch::of(&["old"])).code, 0);
     admin::delete_topic(&kafka, &name);
@@ -107,7 +107,7 @@ fn a_topic_that_is_made_again_is_empty() {
 
 #[test]
 fn a_topic_grows_and_never_shrinks() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 2);
     assert_eq!(wire.create_partitions(&name, 4), 0);
     until_served(&mut wire, &name, 4);
@@ -120,7 +120,7 @@ fn a_topic_grows_and_never_shrinks() {
 
 #[test]
 fn librdkafkas_admin_makes_grows_and_deletes() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let name = unique_name();
     admin::create_topic(&kafka, &name, 3, &[("max.message.bytes", "5000")]);
     admin::add_partitions(&kafka, &name, 6);
@@ -129,7 +129,7 @@ fn librdkafkas_admin_makes_grows_and_deletes() {
 
 #[test]
 fn asking_for_a_missing_topic_does_not_make_it() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = (Wire::to(&kafka), unique_name());
     for _ in 0..3 {
         let topic = wire.metadata(Some(&[&name])).remove(0);
@@ -141,7 +141,7 @@ fn asking_for_a_missing_topic_does_not_make_it() {
 
 #[test]
 fn metadata_shows_all_topics_some_or_none() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((mut wire, one), (_, other)) = (topic(&kafka, 1), topic(&kafka, 2));
     let all = wire.metadata(None);
     for (name, partitions) in [(&one, 1), (&other, 2)] {
@@ -156,7 +156,7 @@ fn metadata_shows_all_topics_some_or_none() {
 
 #[test]
 fn metadata_of_a_name_that_no_topic_can_have_is_an_error() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut wire = Wire::to(&kafka);
     for name in ["a/b", "..", "ü"] {
         assert_eq!(wire.metadata(Some(&[name]))[0].code, 17, "{name:?}");

@@ -21,7 +21,7 @@ pub fn until_stable(wire: &mut Wire, topic: &str, end: i64) -> Fetched {
 
 #[test]
 fn committed_records_are_visible_and_their_marker_takes_an_offset() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut reader, name) = topic(&kafka, 1);
     let mut writer = Writer::of(&kafka, &unique_name());
     assert_eq!(writer.write(&name, 0, &["a", "b"]), 0);
@@ -37,7 +37,7 @@ fn committed_records_are_visible_and_their_marker_takes_an_offset() {
 
 #[test]
 fn aborted_records_are_named_to_readers_and_marked() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut reader, name) = topic(&kafka, 1);
     reader.produce(&name, 0, &Batch::of(&["plain"]));
     let mut writer = Writer::of(&kafka, &unique_name());
@@ -58,7 +58,7 @@ fn aborted_records_are_named_to_readers_and_marked() {
 
 #[test]
 fn an_open_transaction_holds_back_what_comes_after_it() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut reader, name) = topic(&kafka, 1);
     reader.produce(&name, 0, &Batch::of(&["before"]));
     let mut writer = Writer::of(&kafka, &unique_name());
@@ -77,7 +77,7 @@ fn an_open_transaction_holds_back_what_comes_after_it() {
 
 #[test]
 fn the_oldest_open_transaction_decides() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut reader, name) = topic(&kafka, 1);
     let [mut one, mut other] = [(), ()].map(|()| Writer::of(&kafka, &unique_name()));
     assert_eq!(one.write(&name, 0, &["one"]), 0);
@@ -94,7 +94,7 @@ fn the_oldest_open_transaction_decides() {
 
 #[test]
 fn a_waiting_reader_is_woken_by_the_end_of_a_transaction() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut reader, name) = topic(&kafka, 1);
     let mut writer = Writer::of(&kafka, &unique_name());
     writer.write(&name, 0, &["a"]);
@@ -109,7 +109,7 @@ fn a_waiting_reader_is_woken_by_the_end_of_a_transaction() {
 
 #[test]
 fn one_transaction_spans_partitions_and_topics() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((mut reader, one), (_, other)) = (topic(&kafka, 2), topic(&kafka, 1));
     let mut writer = Writer::of(&kafka, &unique_name());
     for (topic, partition) in [(&one, 0), (&one, 1), (&other, 0)] {
@@ -125,7 +125,7 @@ fn one_transaction_spans_partitions_and_topics() {
 
 #[test]
 fn a_producer_goes_on_with_its_next_transaction() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut reader, name) = topic(&kafka, 1);
     let mut writer = Writer::of(&kafka, &unique_name());
     for (value, commit) in [("a", true), ("b", false), ("c", true)] {
@@ -139,7 +139,7 @@ fn a_producer_goes_on_with_its_next_transaction() {
 
 #[test]
 fn a_batch_that_is_sent_again_within_its_transaction_is_written_once() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut reader, name) = topic(&kafka, 1);
     let mut writer = Writer::of(&kafka, &unique_name());
     assert_eq!(writer.add(&name, 0), 0);
@@ -154,7 +154,7 @@ fn a_batch_that_is_sent_again_within_its_transaction_is_written_once() {
 
 #[test]
 fn a_transaction_is_ended_in_all_its_partitions_even_without_records() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut reader, name) = topic(&kafka, 1);
     let mut writer = Writer::of(&kafka, &unique_name());
     assert_eq!(writer.add(&name, 0), 0);

@@ -27,7 +27,7 @@ fn offset(wire: &mut Wire, group: &str, topic: &str) -> i64 {
 
 #[test]
 fn offsets_count_when_the_transaction_commits() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (name, group, mut wire, mut writer) = begun(&kafka);
     assert_eq!(wire.commit_in(&writer.id, writer.who, &group, &at(&name, 5)), 0);
     assert_eq!(offset(&mut wire, &group, &name), -1, "not yet");
@@ -37,7 +37,7 @@ fn offsets_count_when_the_transaction_commits() {
 
 #[test]
 fn offsets_of_an_aborted_transaction_never_count() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (name, group, mut wire, mut writer) = begun(&kafka);
     let outsider = Me { group: &group, ..Me::default() };
     assert_eq!(
@@ -52,7 +52,7 @@ fn offsets_of_an_aborted_transaction_never_count() {
 
 #[test]
 fn who_wants_stable_offsets_waits_while_some_are_pending() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (name, group, mut wire, mut writer) = begun(&kafka);
     assert_eq!(wire.committed_stable(&group, &name, 0).code, 0, "nothing is pending");
     assert_eq!(wire.commit_in(&writer.id, writer.who, &group, &at(&name, 5)), 0);
@@ -66,7 +66,7 @@ fn who_wants_stable_offsets_waits_while_some_are_pending() {
 
 #[test]
 fn the_next_of_an_id_takes_back_its_pending_offsets() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (name, group, mut wire, writer) = begun(&kafka);
     assert_eq!(wire.commit_in(&writer.id, writer.who, &group, &at(&name, 5)), 0);
     let _next = Writer::of(&kafka, &writer.id);
@@ -77,7 +77,7 @@ fn the_next_of_an_id_takes_back_its_pending_offsets() {
 
 #[test]
 fn a_member_commits_its_own_generation_only() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (name, group, _, mut writer) = begun(&kafka);
     let mut member = alone(&kafka, &group);
     let mut as_member = |generation, id: &str| {
@@ -95,7 +95,7 @@ fn a_member_commits_its_own_generation_only() {
 
 #[test]
 fn a_member_that_missed_a_rebalance_is_refused() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (name, group, _, mut writer) = begun(&kafka);
     let (mut member, mut newcomer) = (alone(&kafka, &group), Member::of(&kafka, &group));
     let before = member.who.clone();
@@ -110,7 +110,7 @@ fn a_member_that_missed_a_rebalance_is_refused() {
 
 #[test]
 fn a_static_member_that_was_replaced_is_fenced() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (name, group, _, writer) = begun(&kafka);
     let mut old = super::member::settled(Member::named(&kafka, &group, "a"));
     let mut back = Member::named(&kafka, &group, "a");
@@ -121,7 +121,7 @@ fn a_static_member_that_was_replaced_is_fenced() {
 
 #[test]
 fn without_a_generation_anyone_commits() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (name, group, _, mut writer) = begun(&kafka);
     let mut member = alone(&kafka, &group);
     // As librdkafka and old clients do: no member, or version 2 of the request.
@@ -134,7 +134,7 @@ fn without_a_generation_anyone_commits() {
 
 #[test]
 fn offsets_of_a_group_that_was_not_added_are_refused() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let ((_, name), group) = (topic(&kafka, 1), unique_name());
     let mut wire = Wire::to_group(&kafka, &group);
     let writer = Writer::of(&kafka, &unique_name());

@@ -39,7 +39,7 @@ const SPOKEN: &[(Api, i16, i16)] = &[
 
 #[test]
 fn the_broker_names_the_versions_it_speaks() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut wire = Wire::to(&kafka);
     for version in 0..=2 {
         let (code, spoken) = wire.versions(version);
@@ -54,7 +54,7 @@ fn the_broker_names_the_versions_it_speaks() {
 
 #[test]
 fn a_version_of_the_future_is_answered_with_the_versions_there_are() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut wire = Wire::to(&kafka);
     wire.send(Api::Versions, 99, super::wire::Body::new().tags());
     // By version 0, which every client understands.
@@ -67,7 +67,7 @@ fn a_version_of_the_future_is_answered_with_the_versions_there_are() {
 
 #[test]
 fn every_version_about_logs() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 1);
     for version in 3..=7 {
         let done = wire.produce_to(version, None, &name, &[(0, Batch::of(&["v"]).encode())]).remove(0);
@@ -87,7 +87,7 @@ fn every_version_about_logs() {
 
 #[test]
 fn every_version_about_topics() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 2);
     for version in 1..=4 {
         let (brokers, topics) = wire.metadata_by(version, Some(&[&name]));
@@ -108,7 +108,7 @@ fn every_version_about_topics() {
 
 #[test]
 fn every_version_of_a_members_life() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let (_, name) = topic(&kafka, 1);
     for version in 0..=3 {
         let group = unique_name();
@@ -159,7 +159,7 @@ fn every_version_of_a_members_life() {
 
 #[test]
 fn every_version_of_a_coordinator() {
-    let Some(kafka) = Kafka::shared() else { return };
+    let kafka = Kafka::for_test();
     let mut wire = Wire::to(&kafka);
     let group = unique_name();
     // Version 0 knows groups only.

@@ -8,6 +8,7 @@ use fastrand::Rng;
 use crate::support::guarantees::{AtLeastOnce, Guarantee, PerKeyOrder, repeats};
 use crate::support::kafka::Kafka;
 use crate::support::meter::Meter;
+use crate::support::process::Instance;
 use crate::support::scenario::Scenario;
 use crate::support::seed::seed;
 use crate::support::setup::setup;
@@ -34,17 +35,16 @@ fn kill_nine_at_random() {
     let mut s = setup.on(&kafka);
     let meter = Meter::start(&kafka, &[(&s.output, s.partitions[1]), (&s.dead_letters, s.partitions[2])]);
     let load: Vec<_> = (0..count).map(|_| s.load(KEYS)).collect();
-    let mut instances = vec![s.start(), s.start()];
+    let mut instances: Vec<_> = (0..2).map(|n| start(&s, n)).collect();
     s.wait_for_members(4);
     let (last, bound) = s.while_sending_all(load, RECORDS_A_SECOND, |s| {
         let mut bound = 0;
-        for (n, moment) in moments.iter().enumerate() {
+        for moment in &moments {
             eventually(seconds(120), "the next to be killed comes so far", || meter.written() >= *moment);
-            // The older one is at work; the younger one may be on its way into the group, which is a good moment too.
-            let victim = if n == 0 || rng.u8(..3) > 0 { 0 } else { 1 };
+            let victim = rng.usize(..2);
             instances.remove(victim).kill();
             bound += IN_FLIGHT + meter.written_within(UNCOMMITTED);
-            instances.push(s.start());
+            instances.insert(victim, start(s, victim));
         }
         (instances, bound)
     });
@@ -53,6 +53,12 @@ fn kill_nine_at_random() {
         instance.stop_cleanly();
     }
     verdict(&s, seed, moments.len(), bound);
+}
+
+/// One is a static member of its group: who replaces it has its partitions at once. The partitions of the other wait until its
+/// session ends.
+fn start(s: &Scenario, n: usize) -> Instance {
+    if n == 0 { s.start_with(&[("KAFKA_GROUP_INSTANCE_ID", "static")]) } else { s.start() }
 }
 
 /// When to kill: at so many records written, as chance will have it. Counted, not timed: so it is in the middle on any machine.

@@ -190,6 +190,12 @@ impl Message<'_> {
         unsafe { bytes(self.raw.key, self.raw.key_len) }
     }
 
+    /// The value, not copied.
+    pub fn value(&self) -> Option<&[u8]> {
+        // SAFETY: librdkafka gives pointer and length of memory that lives as long as the message.
+        unsafe { bytes(self.raw.payload, self.raw.len) }
+    }
+
     /// Milliseconds since 1970, if there is a timestamp.
     pub fn timestamp(&self) -> Option<i64> {
         let mut kind = rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;

@@ -217,17 +217,14 @@ impl Pen {
         let customer = self.chance.u32(..CUSTOMERS).min(self.chance.u32(..CUSTOMERS));
         order::decimal(&mut self.customer[2..], u64::from(customer));
         let good = self.order.fill(number, customer);
-        let broken;
         // The first one is to show that the way is free.
-        let value = if number > 0 && self.chance.u32(..MILLION) < self.bad {
-            broken = BREAKS[self.chance.usize(..BREAKS.len())].apply(good);
-            broken.as_deref()
-        } else {
-            Some(good)
-        };
+        if number == 0 || self.chance.u32(..MILLION) >= self.bad {
+            return send(&self.producer, &self.customer, Some(good), None);
+        }
+        let broken = BREAKS[self.chance.usize(..BREAKS.len())].apply(good);
         let mut digits = [0; 20];
         let number = shortest(&mut digits, number);
-        send(&self.producer, &self.customer, value, number)
+        send(&self.producer, &self.customer, broken.as_deref(), Some(number))
     }
 }
 
@@ -238,16 +235,19 @@ fn shortest(room: &mut [u8; 20], number: u64) -> &[u8] {
     &room[..length]
 }
 
+/// Sends a record; with a header for its number, where that cannot be found in the value.
 fn send(
     producer: &BaseProducer<Answers>,
     key: &[u8],
     value: Option<&[u8]>,
-    number: &[u8],
+    number: Option<&[u8]>,
 ) -> Result<(), String> {
-    let header = Header { key: NUMBER.to_str().unwrap_or_default(), value: Some(number) };
     let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(INPUT).key(key);
     record.payload = value;
-    record.headers = Some(OwnedHeaders::new_with_capacity(1).insert(header));
+    record.headers = number.map(|number| {
+        let header = Header { key: NUMBER.to_str().unwrap_or_default(), value: Some(number) };
+        OwnedHeaders::new_with_capacity(1).insert(header)
+    });
     while let Err((error, refused)) = producer.send(record) {
         if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
             return Err(format!("the generator cannot write to {INPUT}: {error}"));

@@ -1,6 +1,6 @@
 //! The judge: counts what he is shown from the topics, and believes nothing else. He knows neither Kafka nor the processor.
 //!
-//! A record is known by the number that the generator wrote into its header. Each number of the input has to appear once, in
+//! A record is known by the number that the generator gave it. Each number of the input has to appear once, in
 //! the output or in the dead-letter topic; and in the output the numbers of a key have to ascend.
 
 use std::collections::HashMap;

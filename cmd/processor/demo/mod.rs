@@ -6,7 +6,8 @@
 //!     └── room ── judge ◀── a plain consumer ◀───┘        all topics in the embedded broker
 //! ```
 //!
-//! * [`generator`] writes [`order`]s, some of them broken, at a [`pace`]; each has a number in a header.
+//! * [`generator`] writes [`order`]s, some of them broken, at a [`pace`]; each has a number, in its value, or in a header if
+//!   that is broken.
 //! * [`engine`] is the processor as `run` runs it.
 //! * [`reader`] reads the three topics while they grow and shows them to the [`judge`], who counts by number: what is lost,
 //!   repeated, out of order. None of the processor's own counters is looked at.

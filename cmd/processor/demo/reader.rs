@@ -16,9 +16,10 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::generator::Counts;
 use super::judge::{Judge, Seen};
+use super::order;
 use super::topics::{End, RECONNECT_MS, TOPICS};
 
-/// The header with the generator's number.
+/// The header with the generator's number, of a broken record.
 pub const NUMBER: &CStr = c"demo.n";
 /// Records taken at once.
 const BATCH: usize = 1000;
@@ -192,6 +193,10 @@ fn place(message: &Message<'_>, known: &mut Vec<(usize, usize)>) -> Option<usize
     Some(place)
 }
 
+/// The generator's number: in the value, or, where that is broken, in a header.
 fn number(message: &Message<'_>) -> Option<u64> {
-    std::str::from_utf8(message.header(NUMBER)?).ok()?.parse().ok()
+    match message.header(NUMBER) {
+        None => order::number(message.value()?),
+        Some(digits) => std::str::from_utf8(digits).ok()?.parse().ok(),
+    }
 }

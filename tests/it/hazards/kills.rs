@@ -14,11 +14,11 @@ use crate::support::seed::seed;
 use crate::support::setup::setup;
 use crate::support::{eventually, say, seconds};
 
-/// What each instance may have in flight. Outputs wait 50 ms in the producer, so that a kill finds as much of it as it can.
+/// What each instance may have in flight. As outputs wait a little in the producer, that bounds how fast a backlog is gone.
 const IN_FLIGHT: usize = 1_000;
 /// Commits come every 100 ms. With the time that a commit takes on a slow machine, what is written within so long of a kill
 /// may not be committed.
-const UNCOMMITTED: Duration = Duration::from_millis(500);
+const UNCOMMITTED: Duration = Duration::from_millis(300);
 /// Slower than two instances are, so that they are at work all the time, and not done before the first is killed.
 const RECORDS_A_SECOND: usize = 8_000;
 const KEYS: usize = 1_000;
@@ -31,7 +31,7 @@ fn kill_nine_at_random() {
     let mut rng = Rng::with_seed(seed);
     let moments = moments(count, rng.usize(kills), &mut rng);
     let setup = setup().input_partitions(6).set("PROCESSOR_MAX_IN_FLIGHT", IN_FLIGHT);
-    let setup = setup.set("PROCESSOR_COMMIT_INTERVAL", "100ms").set("KAFKA_PRODUCER_LINGER_MS", 50);
+    let setup = setup.set("PROCESSOR_COMMIT_INTERVAL", "100ms").set("KAFKA_PRODUCER_LINGER_MS", 20);
     let mut s = setup.on(&kafka);
     let meter = Meter::start(&kafka, &[(&s.output, s.partitions[1]), (&s.dead_letters, s.partitions[2])]);
     let load: Vec<_> = (0..count).map(|_| s.load(KEYS)).collect();

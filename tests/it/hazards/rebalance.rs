@@ -48,7 +48,10 @@ fn acknowledgements_outstanding(mode: Mode) {
 /// One instance stands still for longer than its session; when it wakes, its partitions are another's.
 fn partitions_lost(mode: Mode) {
     let kafka = Kafka::for_test();
-    let mut s = setup().mode(mode).set("PROCESSOR_MAX_IN_FLIGHT", 500).on(&kafka);
+    // At most 500 in flight, each of which waits in the producer: so no machine writes more between two commits than the bound
+    // has room for, however much came before the instances were there.
+    let setup = setup().mode(mode).set("PROCESSOR_MAX_IN_FLIGHT", 500).set("KAFKA_PRODUCER_LINGER_MS", 100);
+    let mut s = setup.set("PROCESSOR_COMMIT_INTERVAL", "50ms").on(&kafka);
     let (mut sleeper, mut other) = s.while_sending(|s| {
         let (sleeper, other) = (s.start(), s.start());
         s.wait_for_members(4);

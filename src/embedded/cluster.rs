@@ -180,3 +180,24 @@ pub(super) fn now_ms() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Retention counts what it removes; the loud line is made of that count.
+    #[test]
+    fn what_retention_removes_is_counted() {
+        let cluster = Cluster::new(Options { retention_bytes: 200, ..Options::default() }, 1);
+        let mut state = cluster.lock();
+        state.topics.create("t", 1, Settings::default()).expect("a new topic");
+        for _ in 0..10 {
+            let mut batch = Batch::marker(1, 0, true, 5);
+            batch.attributes = 0;
+            cluster.append(&mut state, &("t".to_owned(), 0), batch, None).expect("it is taken");
+        }
+        let topic = &state.topics.by_name["t"];
+        assert_eq!(topic.removed, topic.partitions[0].start());
+        assert!(topic.removed >= 7, "200 bytes are room for two batches: {}", topic.removed);
+    }
+}

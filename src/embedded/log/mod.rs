@@ -213,3 +213,35 @@ impl Log {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Some batches of one record, all of one size.
+    fn log(batches: usize) -> (Log, u64) {
+        let mut log = Log::default();
+        for _ in 0..batches {
+            log.append(Batch::marker(1, 0, true, 5), None).expect("nothing is wrong with it");
+        }
+        let size = log.size() / batches as u64;
+        (log, size)
+    }
+
+    #[test]
+    fn the_oldest_batches_go_when_there_are_too_many_bytes() {
+        let (mut log, size) = log(10);
+        assert_eq!(log.trim(10 * size), 0);
+        assert_eq!(log.trim(4 * size + 1), 6, "as many as have to, no more");
+        assert_eq!((log.start(), log.end(), log.size()), (6, 10, 4 * size));
+        assert!(!log.contains(5) && log.contains(6), "what is gone is out of range, not passed over");
+        assert_eq!(log.read(6, usize::MAX, true, false).batches.len(), 4);
+    }
+
+    #[test]
+    fn the_last_batch_stays_however_large_it_is() {
+        let (mut log, _) = log(3);
+        assert_eq!(log.trim(1), 2);
+        assert_eq!((log.start(), log.end()), (2, 3));
+    }
+}

@@ -33,6 +33,20 @@ fn a_client_makes_a_topic_writes_and_reads() {
     assert_eq!(broker.wait_exit(seconds(10)), Some(0));
 }
 
+/// A bounded memory is no reason to lose records in silence: whoever watches the broker is told.
+#[test]
+fn what_it_removes_for_want_of_room_it_says_loudly() {
+    let (broker, kafka) = broker(&[]);
+    admin::create_topic(&kafka, "small", 1, &[("retention.bytes", "1000")]);
+    let sender = Sender::new(&kafka);
+    for n in 0..20 {
+        sender.send("small", vec![Input::valid(&n.to_string())]);
+    }
+    assert!(client::read_topic(&kafka, "small", 1).len() < 20, "a thousand bytes are no room for all");
+    broker.wait_for_log("records of topic small were removed", seconds(10));
+    broker.wait_for_log("Whoever has not read them will not", seconds(10));
+}
+
 #[test]
 fn a_port_that_is_taken_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");

@@ -3,7 +3,7 @@
 use std::io;
 
 use crossbeam_channel::{Receiver, unbounded};
-use tokio::signal::unix::{SignalKind, signal};
+use processor::app::Signals;
 
 /// From now on each signal is a message, and ends nothing by itself.
 ///
@@ -13,22 +13,11 @@ pub fn catch() -> io::Result<Receiver<()>> {
     let (out, inbox) = unbounded();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     // Here and not on the thread: a signal that comes early must find a handler.
-    let (mut term, mut int) = {
+    let signals = {
         let _context = runtime.enter();
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+        Signals::catch()?
     };
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        runtime.block_on(async move {
-            loop {
-                tokio::select! {
-                    _ = term.recv() => {}
-                    _ = int.recv() => {}
-                }
-                if out.send(()).is_err() {
-                    return;
-                }
-            }
-        });
-    })?;
+    let life = move || runtime.block_on(signals.forward(|| out.send(()).is_ok()));
+    std::thread::Builder::new().name("signals".to_owned()).spawn(life)?;
     Ok(inbox)
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::ended::{Ended, Exit};
+use super::signals::Signals;
 use super::status::AppStatus;
 use super::{Event, thread};
 use crate::config::Config;
@@ -58,33 +58,10 @@ pub(super) fn start(
                 }
             }
             match signals {
-                Some(signals) => signals.forward(&out).await,
+                Some(signals) => signals.forward(|| out.send(Event::Signal).is_ok()).await,
                 None => std::future::pending().await,
             }
         });
     });
     Ok(())
-}
-
-struct Signals {
-    term: Signal,
-    int: Signal,
-}
-
-impl Signals {
-    fn catch() -> std::io::Result<Self> {
-        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
-    }
-
-    async fn forward(mut self, events: &Sender<Event>) {
-        loop {
-            tokio::select! {
-                _ = self.term.recv() => {}
-                _ = self.int.recv() => {}
-            }
-            if events.send(Event::Signal).is_err() {
-                return;
-            }
-        }
-    }
 }

@@ -21,6 +21,7 @@
 mod derive;
 mod ended;
 mod listener;
+mod signals;
 mod start;
 mod status;
 
@@ -44,6 +45,7 @@ use crate::transform::{Transform, builtin::Validate};
 pub use derive::librdkafka_version;
 use derive::{about, policy, promise, sink_settings, source_settings};
 pub use ended::{Ended, Exit};
+pub use signals::Signals;
 use start::Found;
 pub use start::{Finding, check};
 use status::{AppStatus, Stage};

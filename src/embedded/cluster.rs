@@ -2,8 +2,7 @@
 //! the others.
 
 use std::collections::BTreeMap;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use super::Options;
 use super::codes;
@@ -11,6 +10,8 @@ use super::group::{Group, Place};
 use super::log::Batch;
 use super::topics::{Settings, Topics};
 use super::transactions::{Claim, Ending, Transactions};
+use crate::clock::{Clock, SystemClock};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// How far ahead of our clock a record's timestamp may be, as Kafka's default has it.
 const FUTURE_MS: i64 = 3_600_000;
@@ -41,8 +42,7 @@ impl Cluster {
 
     /// The state. Whoever changes what somebody may wait for calls [`Cluster::changed`] afterwards.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        // A handler that panicked has been reported by its thread; its request is answered by a closed connection.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Wakes all who wait.
@@ -51,9 +51,8 @@ impl Cluster {
     }
 
     /// Waits until something changed, or until then.
-    pub(super) fn wait<'a>(&self, state: MutexGuard<'a, State>, until: Instant) -> MutexGuard<'a, State> {
-        let time = until.saturating_duration_since(Instant::now());
-        self.changed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0
+    pub(super) fn wait(&self, state: &mut MutexGuard<'_, State>, until: Instant) {
+        self.changed.wait_until(state, until);
     }
 
     /// What time alone brings.
@@ -104,8 +103,8 @@ impl Cluster {
         if batch.bytes.len() > settings.max_message_bytes() {
             return Err(codes::MESSAGE_TOO_LARGE);
         }
-        let time = settings.log_append_time().then(now_ms);
-        if time.is_none() && batch.max_timestamp > now_ms() + FUTURE_MS {
+        let time = settings.log_append_time().then(|| SystemClock.unix_ms());
+        if time.is_none() && batch.max_timestamp > SystemClock.unix_ms() + FUTURE_MS {
             return Err(codes::INVALID_TIMESTAMP);
         }
         let limit = settings.retention_bytes().unwrap_or(self.options.retention_bytes);
@@ -126,7 +125,7 @@ impl State {
     /// An id for a member, as Kafka makes it: the client's name and something unique.
     pub(super) fn new_member_id(&mut self, client_id: &str) -> String {
         self.next_id += 1;
-        format!("{client_id}-{:012x}-{:08x}", now_ms(), self.next_id)
+        format!("{client_id}-{:012x}-{:08x}", SystemClock.unix_ms(), self.next_id)
     }
 
     fn may_write(&mut self, place: &Place, batch: &Batch, transactional_id: Option<&str>) -> Result<(), i16> {
@@ -160,7 +159,7 @@ impl State {
 
     /// Writes markers and settles offsets.
     pub(super) fn end_transaction(&mut self, ending: Ending) {
-        let now = now_ms();
+        let now = SystemClock.unix_ms();
         for (topic, partition) in &ending.places {
             // A topic may be gone in the meantime; then there is nothing to end in it.
             if let Ok(log) = self.topics.log_mut(topic, *partition) {
@@ -173,12 +172,6 @@ impl State {
             }
         }
     }
-}
-
-/// Milliseconds since 1970.
-pub(super) fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! What is to go wrong: the next request of a kind, by script, or any request, by chance from a seed.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::codes;
+use crate::sync::Mutex;
 
 /// The kinds of request, as Kafka's protocol names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,34 +85,34 @@ struct Plan {
 impl Faults {
     /// The next request of this kind that has no fault yet meets this one: two calls are for two requests.
     pub fn next(&self, request: Request, fault: Fault) {
-        self.plan().scripted.entry(request).or_default().push_back(Some(fault));
+        self.plan.lock().scripted.entry(request).or_default().push_back(Some(fault));
     }
 
     /// The next request of this kind that has no fault yet meets none; for scripts that begin later.
     pub fn spare(&self, request: Request) {
-        self.plan().scripted.entry(request).or_default().push_back(None);
+        self.plan.lock().scripted.entry(request).or_default().push_back(None);
     }
 
     /// From now on faults come by chance. The same seed and the same requests give the same faults.
     pub fn by_chance(&self, seed: u64, mix: Mix) {
-        self.plan().chance = Some((fastrand::Rng::with_seed(seed), mix));
+        self.plan.lock().chance = Some((fastrand::Rng::with_seed(seed), mix));
     }
 
     /// Nothing goes wrong any more.
     pub fn clear(&self) {
-        let mut plan = self.plan();
+        let mut plan = self.plan.lock();
         plan.scripted.clear();
         plan.chance = None;
     }
 
     /// How many faults there were so far.
     pub fn injected(&self) -> u64 {
-        self.plan().injected
+        self.plan.lock().injected
     }
 
     /// What this request meets.
     pub(super) fn take(&self, request: Request) -> Option<Fault> {
-        let mut plan = self.plan();
+        let mut plan = self.plan.lock();
         let scripted = plan.scripted.get_mut(&request).and_then(VecDeque::pop_front);
         let fault = match scripted {
             Some(scripted) => scripted,
@@ -120,10 +120,6 @@ impl Faults {
         };
         plan.injected += u64::from(fault.is_some());
         fault
-    }
-
-    fn plan(&self) -> MutexGuard<'_, Plan> {
-        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use super::cluster::Cluster;
 use super::faults::{Fault, Faults, Request};
 use super::handlers::{Call, handle};
 use super::wire::{Malformed, Reader, Writer};
+use crate::sync::{Condvar, Mutex};
 
 /// The largest request, bytes: Kafka's own default of `socket.request.max.bytes`.
 const LARGEST: usize = 100 << 20;
@@ -37,10 +38,6 @@ struct Connection {
     stream: TcpStream,
     /// Tells whoever waits on its account that nobody wants the answer any more.
     gone: Arc<AtomicBool>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Server {
@@ -87,16 +84,16 @@ impl Server {
         let gone = Arc::new(AtomicBool::new(false));
         let server = self.clone();
         let started = stream.try_clone().and_then(|other| {
-            lock(&self.connections).insert(id, Connection { stream: other, gone: gone.clone() });
+            self.connections.lock().insert(id, Connection { stream: other, gone: gone.clone() });
             let name = format!("broker-{id}");
             thread::Builder::new().name(name).spawn(move || {
                 // An error is a connection that ended, by whatever side.
                 let _ = server.serve(stream, &gone);
-                lock(&server.connections).remove(&id);
+                server.connections.lock().remove(&id);
             })
         });
         if let Err(error) = started {
-            lock(&self.connections).remove(&id);
+            self.connections.lock().remove(&id);
             tracing::warn!("the embedded broker cannot serve a connection: {error}");
         }
     }
@@ -104,20 +101,19 @@ impl Server {
     fn tick(&self) {
         while !self.ended.load(Ordering::Relaxed) {
             thread::park_timeout(TICK);
-            if !self.down.load(Ordering::Relaxed) && !*lock(&self.paused) {
+            if !self.down.load(Ordering::Relaxed) && !*self.paused.lock() {
                 self.cluster.tick();
             }
         }
     }
 
     pub(super) fn set_paused(&self, paused: bool) {
-        *lock(&self.paused) = paused;
+        *self.paused.lock() = paused;
         self.resumed.notify_all();
     }
 
     fn wait_while_paused(&self) {
-        let paused = lock(&self.paused);
-        drop(self.resumed.wait_while(paused, |paused| *paused).unwrap_or_else(PoisonError::into_inner));
+        self.resumed.wait_while(&mut self.paused.lock(), |paused| *paused);
     }
 
     pub(super) fn set_down(&self, down: bool) {
@@ -140,7 +136,7 @@ impl Server {
     }
 
     fn close_all(&self) {
-        for connection in lock(&self.connections).values() {
+        for connection in self.connections.lock().values() {
             connection.gone.store(true, Ordering::Relaxed);
             // It may be closed already.
             let _ = connection.stream.shutdown(Shutdown::Both);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::codes;
 use super::log::Log;
+use crate::config::topic_name;
 
 /// Settings a topic may have, with their defaults; those that this broker heeds and those that clients ask for.
 const SETTINGS: [(&str, &str); 14] = [
@@ -73,23 +74,24 @@ impl Settings {
         })
     }
 
-    fn own_number(&self, name: &str) -> Option<i64> {
-        self.own.get(name)?.parse().ok()
+    fn value(&self, name: &str) -> &str {
+        self.all().find(|(known, ..)| *known == name).map_or("", |(_, value, _)| value)
     }
 
     /// The largest batch that is taken, bytes.
     pub(super) fn max_message_bytes(&self) -> usize {
-        self.own_number("max.message.bytes").and_then(|n| usize::try_from(n).ok()).unwrap_or(1_048_588)
+        self.value("max.message.bytes").parse().expect("a number, or it had not been set")
     }
 
     /// What a partition keeps, bytes, if the topic says so.
     pub(super) fn retention_bytes(&self) -> Option<u64> {
-        self.own_number("retention.bytes").and_then(|n| u64::try_from(n).ok())
+        // -1 is no limit of the topic's own.
+        self.value("retention.bytes").parse().ok()
     }
 
     /// Whether records get the time of their arrival.
     pub(super) fn log_append_time(&self) -> bool {
-        self.own.get("message.timestamp.type").is_some_and(|kind| kind == "LogAppendTime")
+        self.value("message.timestamp.type") == "LogAppendTime"
     }
 }
 
@@ -139,7 +141,7 @@ impl Topics {
     /// # Errors
     /// The error code, when there is one already or the name or the count is impossible.
     pub(super) fn create(&mut self, name: &str, partitions: i32, settings: Settings) -> Result<(), i16> {
-        if !is_valid(name) {
+        if topic_name(name).is_err() {
             return Err(codes::INVALID_TOPIC);
         }
         if self.by_name.contains_key(name) {
@@ -157,9 +159,3 @@ impl Topics {
 
 /// A typing error is not to take all memory.
 pub(super) const MAX_PARTITIONS: i32 = 10_000;
-
-/// Kafka's rule for names of topics.
-pub(super) fn is_valid(name: &str) -> bool {
-    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    !matches!(name, "" | "." | "..") && name.len() <= 249 && name.chars().all(legal)
-}

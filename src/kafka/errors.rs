@@ -35,7 +35,8 @@ pub fn delivery(code: Code) -> Delivery {
         | Code::ClusterAuthorizationFailed
         | Code::State => Delivery::Rebuild,
         Code::QueueFull => Delivery::Full,
-        // Unknown topic or partition, authorization, timeouts, purges, no offset of its own and all that is new: nothing is lost by waiting.
+        // Unknown topic or partition, authorization, timeouts, purges, no offset of its own, and all that is new: nothing is
+        // lost by waiting.
         _ => Delivery::Wait,
     }
 }

@@ -175,13 +175,7 @@ impl Message<'_> {
 
     /// Key, value, headers and timestamp.
     pub fn parts(&self) -> Parts<'_> {
-        Parts {
-            key: self.key(),
-            // SAFETY: librdkafka gives pointer and length of memory that lives as long as the message.
-            value: unsafe { bytes(self.raw.payload, self.raw.len) },
-            timestamp: self.timestamp(),
-            headers: self.headers(),
-        }
+        Parts { key: self.key(), value: self.value(), timestamp: self.timestamp(), headers: self.headers() }
     }
 
     /// The key, if there is one.

@@ -98,12 +98,9 @@ impl Group {
         shares: &mut Vec<(String, Vec<u8>)>,
         now: Instant,
     ) -> Waiting<Vec<u8>> {
-        if let Err(code) = self.check(id, instance, generation) {
-            return Waiting::Refused(code);
-        }
-        if let Some(member) = self.members.get_mut(id) {
-            member.seen = now;
-            member.synced = true;
+        match self.hear(id, instance, generation, now) {
+            Ok(member) => member.synced = true,
+            Err(code) => return Waiting::Refused(code),
         }
         if self.phase == Phase::Completing && self.leader == id {
             for (id, share) in shares.drain(..) {
@@ -128,11 +125,8 @@ impl Group {
         generation: i32,
         now: Instant,
     ) -> i16 {
-        if let Err(code) = self.check(id, instance, generation) {
+        if let Err(code) = self.hear(id, instance, generation, now) {
             return code;
-        }
-        if let Some(member) = self.members.get_mut(id) {
-            member.seen = now;
         }
         if self.phase == Phase::Preparing { codes::REBALANCE_IN_PROGRESS } else { codes::NONE }
     }
@@ -188,6 +182,20 @@ impl Group {
         if generation == self.generation { Ok(()) } else { Err(codes::ILLEGAL_GENERATION) }
     }
 
+    /// As [`Group::check`]; and it was heard of now.
+    fn hear(
+        &mut self,
+        id: &str,
+        instance: Option<&str>,
+        generation: i32,
+        now: Instant,
+    ) -> Result<&mut Member, i16> {
+        self.check(id, instance, generation)?;
+        let member = self.members.get_mut(id).ok_or(codes::UNKNOWN_MEMBER_ID)?;
+        member.seen = now;
+        Ok(member)
+    }
+
     /// Whether offsets may be committed by this member; one without an id may if the group is empty.
     pub(super) fn may_commit(
         &mut self,
@@ -199,11 +207,8 @@ impl Group {
         if generation < 0 && self.phase == Phase::Empty {
             return codes::NONE;
         }
-        if let Err(code) = self.check(id, instance, generation) {
+        if let Err(code) = self.hear(id, instance, generation, now) {
             return code;
-        }
-        if let Some(member) = self.members.get_mut(id) {
-            member.seen = now;
         }
         if self.phase == Phase::Completing { codes::REBALANCE_IN_PROGRESS } else { codes::NONE }
     }

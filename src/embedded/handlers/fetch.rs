@@ -161,7 +161,7 @@ pub(super) fn fetch(call: &Call<'_>, body: &mut Reader<'_>) -> Handled {
         if call.is_gone() {
             return Ok(None);
         }
-        state = call.cluster.wait(state, call.look_again(until));
+        call.cluster.wait(&mut state, call.look_again(until));
     }
     let found = match call.refuse {
         None => fetch.find(&state),

@@ -85,7 +85,7 @@ fn wait_for_others(call: &Call<'_>, group: &str, who: &Application) -> Option<Re
             Waiting::NotYet if Instant::now() >= until => {
                 return Some(Err((codes::REBALANCE_IN_PROGRESS, id)));
             }
-            Waiting::NotYet => state = call.cluster.wait(state, call.look_again(until)),
+            Waiting::NotYet => call.cluster.wait(&mut state, call.look_again(until)),
         }
     }
 }
@@ -109,7 +109,7 @@ pub(super) fn sync(call: &Call<'_>, r: &mut Reader<'_>) -> Handled {
             Waiting::Refused(code) => break Err(code),
             Waiting::NotYet if call.is_gone() => return Ok(None),
             Waiting::NotYet if Instant::now() >= until => break Err(codes::REBALANCE_IN_PROGRESS),
-            Waiting::NotYet => state = call.cluster.wait(state, call.look_again(until)),
+            Waiting::NotYet => call.cluster.wait(&mut state, call.look_again(until)),
         }
     };
     drop(state);

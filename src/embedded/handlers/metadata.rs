@@ -1,9 +1,9 @@
 //! Who is there: one broker, which leads every partition and coordinates every group.
 
 use super::{Call, Handled};
+use crate::config::topic_name;
 use crate::embedded::api::APIS;
 use crate::embedded::codes;
-use crate::embedded::topics;
 use crate::embedded::wire::{Reader, Writer};
 
 /// Our only broker's id.
@@ -45,7 +45,7 @@ pub(super) fn metadata(call: &Call<'_>, body: &mut Reader<'_>) -> Handled {
     answer.i32(NODE).array(names, |w, name| {
         let topic = state.topics.by_name.get(&name);
         let code = call.unless_refused(|| match topic {
-            _ if !topics::is_valid(&name) => codes::INVALID_TOPIC,
+            _ if topic_name(&name).is_err() => codes::INVALID_TOPIC,
             None => codes::UNKNOWN_TOPIC_OR_PARTITION,
             Some(_) => codes::NONE,
         });

@@ -6,14 +6,60 @@ use std::time::Instant;
 use super::{Call, Handled};
 use crate::embedded::cluster::State;
 use crate::embedded::codes;
-use crate::embedded::group::Committed;
-use crate::embedded::wire::Reader;
+use crate::embedded::group::{Committed, Offsets, Place};
+use crate::embedded::wire::{Malformed, Reader, Writer};
 
 /// The most bytes of metadata that an offset may carry.
 const MAX_METADATA: usize = 4096;
 
+/// Offsets that a request wants to commit, by topic and partition.
+type Wanted = Vec<(String, Vec<(i32, Committed)>)>;
+
+/// Reads them; with a leader epoch in newer versions.
+pub(super) fn read(r: &mut Reader<'_>, with_leader_epoch: bool) -> Result<Wanted, Malformed> {
+    r.array(|r| {
+        let topic = r.string()?;
+        let offsets = r.array(|r| {
+            let (partition, offset) = (r.i32()?, r.i64()?);
+            if with_leader_epoch {
+                r.i32()?; // not kept
+            }
+            let committed = Committed { offset, metadata: r.nullable_string()? };
+            r.tags()?;
+            Ok((partition, committed))
+        })?;
+        r.tags()?;
+        Ok((topic, offsets))
+    })
+}
+
+/// Commits them to a group by `commit`, unless `all` is an error or there is one of their own, and answers with the codes.
+pub(super) fn store(
+    state: &mut State,
+    name: &str,
+    all: i16,
+    wanted: Wanted,
+    answer: &mut Writer,
+    commit: impl Fn(&mut Offsets, Place, Committed),
+) {
+    answer.array(wanted, |w, (topic, offsets)| {
+        w.string(&topic).array(offsets, |w, (partition, committed)| {
+            let code = match all {
+                codes::NONE => check(state, &topic, partition, committed.metadata.as_deref()),
+                code => code,
+            };
+            if code == codes::NONE {
+                let group = state.groups.entry(name.to_owned()).or_default();
+                commit(&mut group.offsets, (topic.clone(), partition), committed);
+            }
+            w.i32(partition).i16(code).tags();
+        });
+        w.tags();
+    });
+}
+
 /// Whether this may be committed, the member being who it says.
-pub(super) fn check(state: &State, topic: &str, partition: i32, metadata: Option<&str>) -> i16 {
+fn check(state: &State, topic: &str, partition: i32, metadata: Option<&str>) -> i16 {
     match state.topics.log(topic, partition) {
         Err(code) => code,
         Ok(_) if metadata.is_some_and(|text| text.len() > MAX_METADATA) => codes::OFFSET_METADATA_TOO_LARGE,
@@ -27,17 +73,7 @@ pub(super) fn commit(call: &Call<'_>, r: &mut Reader<'_>) -> Handled {
     if call.version <= 4 {
         r.i64()?; // how long to keep it: as long as we are there
     }
-    let topics = r.array(|r| {
-        let topic = r.string()?;
-        let offsets = r.array(|r| {
-            let (partition, offset) = (r.i32()?, r.i64()?);
-            if call.version >= 6 {
-                r.i32()?; // leader epoch
-            }
-            Ok((partition, Committed { offset, metadata: r.nullable_string()? }))
-        })?;
-        Ok((topic, offsets))
-    })?;
+    let wanted = read(r, call.version >= 6)?;
     let mut state = call.cluster.lock();
     let all = call.unless_refused(|| match state.groups.get_mut(&name) {
         Some(group) => group.may_commit(&member, instance.as_deref(), generation, Instant::now()),
@@ -45,19 +81,7 @@ pub(super) fn commit(call: &Call<'_>, r: &mut Reader<'_>) -> Handled {
         None => codes::ILLEGAL_GENERATION,
     });
     let mut answer = call.throttled_answer(3);
-    answer.array(topics, |w, (topic, offsets)| {
-        w.string(&topic).array(offsets, |w, (partition, committed)| {
-            let code = match all {
-                codes::NONE => check(&state, &topic, partition, committed.metadata.as_deref()),
-                code => code,
-            };
-            if code == codes::NONE {
-                let group = state.groups.entry(name.clone()).or_default();
-                group.offsets.commit((topic.clone(), partition), committed);
-            }
-            w.i32(partition).i16(code);
-        });
-    });
+    store(&mut state, &name, all, wanted, &mut answer, Offsets::commit);
     drop(state);
     call.cluster.changed();
     Ok(Some(answer))

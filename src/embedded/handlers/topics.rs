@@ -1,8 +1,9 @@
 //! Topics come, grow, lose their oldest records, and go.
 
 use super::{Call, Handled};
+use crate::config::topic_name;
 use crate::embedded::codes;
-use crate::embedded::topics::{MAX_PARTITIONS, Settings, is_valid};
+use crate::embedded::topics::{MAX_PARTITIONS, Settings};
 use crate::embedded::wire::{Malformed, Reader};
 
 /// Partitions of a topic whose maker leaves the number to us.
@@ -26,8 +27,8 @@ fn parse(r: &mut Reader<'_>) -> Result<Wanted, Malformed> {
 impl Wanted {
     /// What is to be made, or the error code and what it means.
     fn check(&self) -> Result<(i32, Settings), (i16, String)> {
-        if !is_valid(&self.name) {
-            return Err((codes::INVALID_TOPIC, format!("{:?} is no name for a topic", self.name)));
+        if let Err(why) = topic_name(&self.name) {
+            return Err((codes::INVALID_TOPIC, format!("{:?}: {why}", self.name)));
         }
         let partitions = match (self.placed, self.partitions) {
             (0, -1) => DEFAULT_PARTITIONS,

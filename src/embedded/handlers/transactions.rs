@@ -3,10 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::offsets::check;
-use super::{Call, Handled};
+use super::{Call, Handled, offsets};
 use crate::embedded::codes;
-use crate::embedded::group::Committed;
 use crate::embedded::transactions::Claim;
 use crate::embedded::wire::{Malformed, Reader};
 
@@ -102,20 +100,7 @@ pub(super) fn commit_offsets(call: &Call<'_>, r: &mut Reader<'_>) -> Handled {
     if call.version >= 3 {
         (generation, member, instance) = (r.i32()?, r.string()?, r.nullable_string()?);
     }
-    let topics = r.array(|r| {
-        let topic = r.string()?;
-        let offsets = r.array(|r| {
-            let (partition, offset) = (r.i32()?, r.i64()?);
-            if call.version >= 2 {
-                r.i32()?; // leader epoch
-            }
-            let committed = Committed { offset, metadata: r.nullable_string()? };
-            r.tags()?;
-            Ok((partition, committed))
-        })?;
-        r.tags()?;
-        Ok((topic, offsets))
-    })?;
+    let wanted = offsets::read(r, call.version >= 2)?;
     r.tags()?;
     let mut state = call.cluster.lock();
     let all = call.unless_refused(|| {
@@ -129,19 +114,8 @@ pub(super) fn commit_offsets(call: &Call<'_>, r: &mut Reader<'_>) -> Handled {
         fenced.unwrap_or_else(|| state.transactions.may_commit_offsets(&claim, &name))
     });
     let mut answer = call.throttled_answer(0);
-    answer.array(topics, |w, (topic, offsets)| {
-        w.string(&topic).array(offsets, |w, (partition, committed)| {
-            let code = match all {
-                codes::NONE => check(&state, &topic, partition, committed.metadata.as_deref()),
-                code => code,
-            };
-            if code == codes::NONE {
-                let group = state.groups.entry(name.clone()).or_default();
-                group.offsets.commit_later(claim.producer, (topic.clone(), partition), committed);
-            }
-            w.i32(partition).i16(code).tags();
-        });
-        w.tags();
+    offsets::store(&mut state, &name, all, wanted, &mut answer, |offsets, place, committed| {
+        offsets.commit_later(claim.producer, place, committed);
     });
     answer.tags();
     Ok(Some(answer))

@@ -135,10 +135,9 @@ impl Log {
 
     /// The batches from the one that holds `from` on, `max_bytes` of them, but one at least if `one`.
     pub(super) fn read(&self, from: i64, max_bytes: usize, one: bool, committed_only: bool) -> Read {
-        let end = self.end_for(committed_only);
         let mut read = Read::default();
         let (mut size, mut last) = (0, from);
-        for stored in self.batches.range(self.index_of(from)..).take_while(|stored| stored.last < end) {
+        for stored in self.visible(from, committed_only) {
             size += stored.batch.bytes.len();
             if size > max_bytes && !(one && read.batches.is_empty()) {
                 break;
@@ -155,12 +154,8 @@ impl Log {
 
     /// Bytes that a fetch from there would find, up to `enough`.
     pub(super) fn available(&self, from: i64, enough: usize, committed_only: bool) -> usize {
-        let end = self.end_for(committed_only);
-        if from >= end {
-            return 0;
-        }
         let mut size = 0;
-        for stored in self.batches.range(self.index_of(from)..).take_while(|stored| stored.last < end) {
+        for stored in self.visible(from, committed_only) {
             size += stored.batch.bytes.len();
             if size >= enough {
                 break;
@@ -169,9 +164,11 @@ impl Log {
         size
     }
 
-    /// Where in `batches` the one is that holds `offset`.
-    fn index_of(&self, offset: i64) -> usize {
-        self.batches.partition_point(|stored| stored.last < offset)
+    /// The batches from the one that holds `from` to the end that this reader sees.
+    fn visible(&self, from: i64, committed_only: bool) -> impl Iterator<Item = &Stored> {
+        let first = self.batches.partition_point(|stored| stored.last < from);
+        let end = self.end_for(committed_only);
+        self.batches.range(first..).take_while(move |stored| stored.last < end)
     }
 
     /// Timestamp and offset of the first record that is not older, if there is one.

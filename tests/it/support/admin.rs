@@ -7,7 +7,7 @@ use std::time::Duration;
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
 };
-use rdkafka::client::DefaultClientContext;
+use rdkafka::client::{Client, ClientContext, DefaultClientContext};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
@@ -153,8 +153,10 @@ pub fn members(kafka: &Kafka, group: &str) -> Option<usize> {
 
 /// The end of each partition of a topic, as a client sees it.
 pub fn ends(kafka: &Kafka, topic: &str, partitions: i32) -> Option<Vec<i64>> {
-    let client = admin(kafka);
-    (0..partitions)
-        .map(|p| client.inner().fetch_watermarks(topic, p, seconds(5)).ok().map(|(_, end)| end))
-        .collect()
+    ends_seen_by(admin(kafka).inner(), topic, partitions)
+}
+
+/// The same, asked with a client that is there already.
+pub fn ends_seen_by<C: ClientContext>(client: &Client<C>, topic: &str, partitions: i32) -> Option<Vec<i64>> {
+    (0..partitions).map(|p| client.fetch_watermarks(topic, p, seconds(5)).ok().map(|(_, end)| end)).collect()
 }

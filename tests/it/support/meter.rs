@@ -68,10 +68,9 @@ impl Shared {
 
 /// What the topics hold together; `None` when the cluster does not answer.
 fn records(client: &BaseConsumer, topics: &[(String, i32)]) -> Option<usize> {
-    let partitions = topics.iter().flat_map(|(topic, count)| (0..*count).map(move |p| (topic, p)));
-    let end = |(topic, partition): (&String, i32)| client.fetch_watermarks(topic, partition, seconds(5)).ok();
-    let ends: Option<Vec<i64>> = partitions.map(|place| end(place).map(|(_, end)| end)).collect();
-    usize::try_from(ends?.iter().sum::<i64>()).ok()
+    let ends = topics.iter().map(|(topic, count)| admin::ends_seen_by(client.client(), topic, *count));
+    let ends: Option<Vec<Vec<i64>>> = ends.collect();
+    usize::try_from(ends?.iter().flatten().sum::<i64>()).ok()
 }
 
 impl Drop for Meter {

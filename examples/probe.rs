@@ -9,6 +9,9 @@
 //! | `probe.reject` | fails for good, with the code `probe_reject` |
 //! | `probe.filter` | writes nothing |
 //! | `probe.split: N` | writes the record N times, with its number from 0 in the header `probe.part` |
+//! | `probe.hang` | does not return while the file `PROBE_HANG_WHILE` is there; before all others |
+//!
+//! While the file `PROBE_DEAD_WHILE` is there, every record fails for now, with the code `probe_dead`.
 //!
 //! Beside that it is the built-in transform. Whatever is written bears in the header `probe.span` when the transform ran,
 //! once for each attempt: `BEGIN-END,…`, nanoseconds since 1970. A failure says the same at the end of its message.
@@ -17,6 +20,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -33,17 +37,29 @@ type Place = (Arc<str>, i32, i64);
 struct Probe {
     /// The spans of records that will be tried again.
     earlier: Mutex<HashMap<Place, String>>,
+    dead_while: Option<PathBuf>,
+    hang_while: Option<PathBuf>,
 }
 
 impl Transform for Probe {
     fn apply(&self, record: &Record, context: &Context) -> Outcome {
         let begin = now_ns();
+        if asks(record, "probe.hang") {
+            while is_there(&self.hang_while) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
         if let Some(ms) = number(record, "probe.sleep") {
             std::thread::sleep(Duration::from_millis(ms));
         }
         let again =
             number(record, "probe.retry").is_some_and(|retries| u64::from(context.attempt) <= retries);
-        let spans = self.spans(record, context.attempt, begin, again);
+        let dead = is_there(&self.dead_while);
+        let spans = self.spans(record, context.attempt, begin, again || dead);
+        if dead {
+            tracing::info!(?record, "found what it needs dead");
+            return Outcome::retry("probe_dead", format!("nothing works; ran {spans}"));
+        }
         if again {
             // The tests wait for this line: a retry that waits is to be seen nowhere else.
             tracing::info!(?record, attempt = context.attempt, "asked to fail for now");
@@ -107,6 +123,10 @@ fn asks(record: &Record, name: &str) -> bool {
     record.headers().last(name).is_some()
 }
 
+fn is_there(file: &Option<PathBuf>) -> bool {
+    file.as_ref().is_some_and(|file| file.exists())
+}
+
 fn number(record: &Record, name: &str) -> Option<u64> {
     std::str::from_utf8(record.headers().last(name)?).ok()?.parse().ok()
 }
@@ -118,7 +138,10 @@ fn now_ns() -> u128 {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let loaded = processor::config::load(std::env::vars_os(), Vec::new())?;
     logging::init(&loaded.config.log_filter, loaded.config.log_format, Stream::Stdout)?;
-    let ended = App::new(loaded.config).with_transform(Probe::default()).run();
+    let file = |name| std::env::var_os(name).map(PathBuf::from);
+    let (dead_while, hang_while) = (file("PROBE_DEAD_WHILE"), file("PROBE_HANG_WHILE"));
+    let ended =
+        App::new(loaded.config).with_transform(Probe { dead_while, hang_while, ..Probe::default() }).run();
     eprintln!("{}", ended.message);
     std::process::exit(ended.exit as i32);
 }

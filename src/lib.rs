@@ -22,6 +22,8 @@ pub mod scheduler;
 
 pub mod worker;
 
+pub mod breaker;
+
 pub mod transform;
 
 pub mod sink;
@@ -32,6 +34,8 @@ pub mod pipeline;
 
 pub mod app;
 
+pub mod oracle;
+
 pub mod config;
 
 pub mod kafka;
@@ -40,7 +44,15 @@ pub mod telemetry;
 
 pub mod clock;
 
+pub mod planted;
+
 #[cfg(feature = "embedded-broker")]
 pub mod embedded;
 
+#[cfg(not(feature = "shuttle"))]
 mod sync;
+#[cfg(feature = "shuttle")]
+pub mod sync;
+
+#[cfg(all(test, feature = "shuttle"))]
+mod simulation;

@@ -1,7 +1,9 @@
 //! What all commands do first: read the settings, and say on standard error what is wrong or doubtful about them.
 
+use std::ffi::OsString;
+
 use clap::ArgMatches;
-use processor::config::{self, Faults, Loaded, Warnings};
+use processor::config::{self, Faults, Loaded, SETTINGS, Warnings};
 
 use crate::exit::Exit;
 use crate::{arguments, output};
@@ -13,16 +15,37 @@ pub fn load(arguments: &ArgMatches) -> Result<Loaded, Faults> {
 
 /// The settings for a command that needs them to be right; what is wrong with them is said.
 pub fn load_or_say(arguments: &ArgMatches) -> Result<Loaded, Exit> {
-    match load(arguments) {
+    load_with(arguments, &[]).map(|(loaded, _)| loaded)
+}
+
+/// The settings for a command that needs only some of those that are required: `stand_ins` stand for what was not given.
+/// Also says for which of them they do.
+pub fn load_with(
+    arguments: &ArgMatches,
+    stand_ins: &[(&'static str, &str)],
+) -> Result<(Loaded, Vec<&'static str>), Exit> {
+    let mut flags = arguments::flags(arguments);
+    let missing = stand_ins.iter().filter(|(name, _)| !is_given(name, &flags)).copied().collect::<Vec<_>>();
+    flags.extend(missing.iter().map(|(name, value)| ((*name).to_owned(), OsString::from(value))));
+    match config::load(std::env::vars_os(), flags) {
         Ok(loaded) => {
             say_warnings(&loaded);
-            Ok(loaded)
+            Ok((loaded, missing.into_iter().map(|(name, _)| name).collect()))
         }
         Err(faults) => {
             say_faults(&faults);
             Err(Exit::Config)
         }
     }
+}
+
+fn is_given(name: &str, flags: &[(String, OsString)]) -> bool {
+    let setting = SETTINGS.iter().find(|setting| setting.name == name);
+    let aliases = setting.map(|setting| setting.aliases).unwrap_or_default();
+    let in_environment = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    flags.iter().any(|(flag, _)| flag == name)
+        || in_environment(name)
+        || aliases.iter().any(|alias| in_environment(alias))
 }
 
 /// Warnings, if there are any.

@@ -5,22 +5,25 @@ use std::time::Duration;
 use rdkafka::config::ClientConfig;
 
 use super::start::Found;
-use crate::config::{Config, Order};
+use crate::config::{AfterFailure, Config, Order};
 use crate::offsets::Budget;
 use crate::pipeline::Policy;
 use crate::sink::{self, dead_letter};
 use crate::source;
 use crate::telemetry::metrics::About;
 
-pub(super) fn policy(config: &Config, transform: &str) -> Policy {
+pub(super) fn policy(config: &Config, found: &Found, transform: &str) -> Policy {
     Policy {
         order: config.order,
         retry: config.retry,
         on_failure: config.on_failure,
+        after_failure: config.after_failure,
+        largest_record: largest_record(config, found),
         budget: Budget { records: config.max_in_flight, bytes: config.max_in_flight_bytes },
         workers: config.workers,
         tasks_pick_up: config.tasks_pick_up,
         producers: config.producers,
+        source_header: config.source_header,
         sender: dead_letter::Sender {
             group: config.group_id.clone(),
             transform: transform.to_owned(),
@@ -29,37 +32,55 @@ pub(super) fn policy(config: &Config, transform: &str) -> Policy {
     }
 }
 
+/// What the client refuses before it asks any broker: the user's bound, or the larger one of the two topics'.
+fn largest_record(config: &Config, found: &Found) -> usize {
+    let name = "message.max.bytes";
+    let found =
+        found.producer_limits.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
+    let bound = config.producer_properties.get(name).or(found);
+    bound.and_then(|text| text.parse().ok()).unwrap_or(usize::MAX)
+}
+
 fn instance() -> String {
     let host = std::env::var("HOSTNAME").ok().or_else(|| std::fs::read_to_string("/etc/hostname").ok());
     format!("{}-{}", host.as_deref().map_or("host", str::trim), std::process::id())
 }
 
-pub(super) fn sink_settings(config: &Config, found: &Found) -> sink::kafka::Settings {
+pub(super) fn producer_properties(config: &Config, found: &Found) -> ClientConfig {
     let mut properties = client_config(&config.producer_properties);
     for (name, value) in &found.producer_limits {
         if !config.producer_properties.iter().any(|(known, _)| known == name) {
             properties.set(*name, value);
         }
     }
+    properties
+}
+
+pub(super) fn sink_settings(config: &Config) -> sink::kafka::Settings {
     sink::kafka::Settings {
-        properties,
         output: config.output_topic.clone(),
         dead_letters: config.dead_letter_topic.clone(),
+        dead_letters_in_order: config.after_failure == AfterFailure::Run,
         partitioning: config.partitioning,
     }
 }
 
-pub(super) fn source_settings(config: &Config, found: &Found, index: usize) -> source::kafka::Settings {
+pub(super) fn consumer_properties(config: &Config, index: usize) -> ClientConfig {
     let mut properties = client_config(&config.consumer_properties);
     // Every member needs an identity of its own.
     if let Some(id) = properties.get("group.instance.id").map(str::to_owned) {
         properties.set("group.instance.id", format!("{id}-{index}"));
     }
+    properties
+}
+
+pub(super) fn source_settings(config: &Config, found: &Found, index: usize) -> source::kafka::Settings {
+    let properties = client_config(&config.consumer_properties);
     let max_poll_ms: u64 =
         properties.get("max.poll.interval.ms").and_then(|text| text.parse().ok()).unwrap_or(300_000);
     source::kafka::Settings {
         index,
-        properties,
+        group: config.group_id.clone(),
         topics: config.input_topics.clone(),
         reset: config.offset_reset,
         known: found.known.clone(),

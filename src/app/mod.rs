@@ -8,7 +8,7 @@
 //! | `producer-n` | `PRODUCERS_COUNT` | writes results: [`crate::sink::kafka`] |
 //! | `delivery` | 1 | takes the broker's answers |
 //! | `listener` | 1 | HTTP and signals, the only thread with an async runtime |
-//! | main | 1 | waits for what ends the process; meanwhile looks after the connection |
+//! | main | 1 | waits for what ends the process; meanwhile looks after the connection and the workers |
 //!
 //! librdkafka adds its own: one main thread a client and one for each broker connection.
 //!
@@ -20,6 +20,7 @@
 
 mod derive;
 mod ended;
+mod ends;
 mod listener;
 mod signals;
 mod start;
@@ -31,26 +32,26 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::kafka::context::Context;
 use crate::kafka::link::Link;
 use crate::pipeline::Pipeline;
 use crate::sink::Target;
-use crate::sink::kafka::KafkaSink;
-use crate::source::kafka::{Control, Farewell, KafkaSource, Trouble};
+use crate::source::kafka::{Control, Farewell, Trouble};
 use crate::telemetry::Metrics;
 use crate::telemetry::http::Bound;
 use crate::transform::{Transform, builtin::Validate};
 pub use derive::librdkafka_version;
-use derive::{about, policy, promise, sink_settings, source_settings};
+use derive::{about, policy, promise};
 pub use ended::{Ended, Exit};
+use ends::{Ends, Sink, Source};
 pub use signals::Signals;
 use start::Found;
 pub use start::{Finding, check};
 use status::{AppStatus, Stage};
 
-/// How often the main thread looks after the connection.
+/// How often the main thread looks after the connection and the workers.
 const TICK: Duration = Duration::from_secs(1);
 /// How often partition counts of the output and the dead-letter topic are looked up.
 const LOOK_UP: Duration = Duration::from_secs(30);
@@ -164,7 +165,7 @@ struct Running {
     config: Config,
     context: Context,
     pipeline: Arc<Pipeline>,
-    sink: Arc<KafkaSink<Pipeline>>,
+    sink: Arc<Sink>,
     controls: Vec<Arc<Control>>,
     status: Arc<AppStatus>,
 }
@@ -178,22 +179,21 @@ impl Running {
         status: &Arc<AppStatus>,
         events: &Sender<Event>,
     ) -> Result<Self, rdkafka::error::KafkaError> {
-        let policy = policy(config, transform.name());
+        let policy = policy(config, &found, transform.name());
         let metrics = context.metrics.clone();
         let stop = forward(events, "record", Event::Failed);
-        let pipeline = Arc::new(Pipeline::new(policy, transform, Arc::new(SystemClock), metrics, stop));
-        let sink =
-            Arc::new(KafkaSink::new(sink_settings(config, &found), context.clone(), pipeline.clone())?);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let pipeline = Arc::new(Pipeline::new(policy, transform, clock.clone(), metrics, stop));
+        let ends = Ends { config, found: &found, context: &context, pipeline: &pipeline, clock: &clock };
+        let sink = Arc::new(ends.sink()?);
         sink.set_partitions(Target::Output, found.output_partitions);
         sink.set_partitions(Target::DeadLetter, found.dead_letter_partitions);
         let trouble = forward(events, "trouble", Event::Trouble);
         let mut controls = Vec::new();
         let mut sources = Vec::new();
         for index in 0..config.consumers {
-            let control = Arc::new(Control::default());
-            let settings = source_settings(config, &found, index);
-            let (pipeline, context) = (pipeline.clone(), context.clone());
-            sources.push(KafkaSource::new(settings, pipeline, context, control.clone(), trouble.clone())?);
+            let (source, control) = ends.source(index, trouble.clone())?;
+            sources.push(source);
             controls.push(control);
         }
         status.running(&pipeline, &sink, &controls, &context.link);
@@ -207,7 +207,7 @@ impl Running {
         Ok(running)
     }
 
-    fn spawn(&self, sources: Vec<KafkaSource<Pipeline>>, events: &Sender<Event>) {
+    fn spawn(&self, sources: Vec<Source>, events: &Sender<Event>) {
         for index in 0..self.config.workers {
             let pipeline = self.pipeline.clone();
             thread(format!("worker-{index}"), events, move || pipeline.work());
@@ -248,7 +248,7 @@ impl Running {
                     return Event::Failed("a consumer stopped without being told".to_owned());
                 }
                 Ok(event) => return event,
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => self.pipeline.look_out(),
                 Err(RecvTimeoutError::Disconnected) => {
                     return Event::Bug("nobody is left who could tell anything".to_owned());
                 }
@@ -263,14 +263,14 @@ impl Running {
     }
 
     fn ask_whether_it_is_back(&self) {
-        let writer = self.sink.writer();
+        let writer = self.sink.client();
         if writer.client().fetch_metadata(Some(&self.config.output_topic), TICK).is_ok() {
             self.context.link.answered();
         }
     }
 
     fn look_up_partitions(&self) {
-        let writer = self.sink.writer();
+        let writer = self.sink.client();
         let topics = [
             (Target::Output, Some(&self.config.output_topic)),
             (Target::DeadLetter, self.config.dead_letter_topic.as_ref()),
@@ -295,9 +295,11 @@ impl Running {
         let mut until = started + timeout;
         let mut aborted = false;
         while farewells.len() < self.controls.len() {
-            match inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            let left = until.saturating_duration_since(Instant::now());
+            match inbox.recv_timeout(left.min(TICK)) {
                 Ok(Event::Left(farewell)) => farewells.push(farewell),
                 Ok(Event::Bug(text)) => return Ended::bug(&text),
+                Err(RecvTimeoutError::Timeout) if left > TICK => self.pipeline.look_out(),
                 Ok(Event::Signal) | Err(RecvTimeoutError::Timeout) if !aborted => {
                     aborted = true;
                     until = Instant::now() + LAST_WORDS;

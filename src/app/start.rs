@@ -17,7 +17,8 @@ use crate::config::Config;
 use crate::kafka::admin::{self, Topic};
 use crate::kafka::context::{Context, Member};
 use crate::kafka::link::Link;
-use crate::source::start::{Known, committed};
+use crate::source::librdkafka::committed;
+use crate::source::start::Known;
 use crate::telemetry::metrics::Metrics;
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -26,6 +27,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How many questions may stay without an answer after a broker refused us: one that is starting up may do so once, and
 /// librdkafka does not say it again.
 const DENIALS: u32 = 3;
+/// How often a topic that is missing is looked up once more: one that has just been made is not known to every broker yet.
+const MISSES: u32 = 2;
 /// Kafka's own default of `max.message.bytes`, for topics whose configuration we may not read.
 const MAX_MESSAGE_BYTES: usize = 1_048_588;
 /// A batch's own header, which counts against `max.message.bytes` too.
@@ -62,12 +65,17 @@ pub(super) fn wait_for_cluster(
     inbox: &Receiver<Event>,
 ) -> Result<Found, Ended> {
     let probe = Probe::new(config, context)?;
-    let mut denials = 0;
+    let (mut denials, mut misses) = (0, 0);
     loop {
         let error = match probe.look(config) {
             Ok(found) => {
                 context.link.answered();
                 return Ok(found);
+            }
+            Err(Refused::Ended(ended)) if ended.exit == Exit::Missing && misses < MISSES => {
+                misses += 1;
+                std::thread::park_timeout(PAUSE);
+                continue;
             }
             Err(Refused::Ended(ended)) => return Err(ended),
             Err(Refused::Silent(error)) => error,

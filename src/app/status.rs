@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::ends::Sink;
 use crate::clock::{Clock, SystemClock};
 use crate::kafka::link::Link;
+use crate::offsets::ledger::{Assigned, Counts};
 use crate::pipeline::Pipeline;
-use crate::sink::kafka::KafkaSink;
 use crate::source::kafka::Control;
 use crate::sync::Mutex;
 use crate::telemetry::{Heartbeat, PartitionStatus, Phase, Snapshot, Status};
@@ -33,7 +34,7 @@ struct Inner {
 #[derive(Clone)]
 struct Parts {
     pipeline: Arc<Pipeline>,
-    sink: Arc<KafkaSink<Pipeline>>,
+    sink: Arc<Sink>,
     controls: Vec<Arc<Control>>,
     link: Arc<Link>,
 }
@@ -52,7 +53,7 @@ impl AppStatus {
     pub(super) fn running(
         &self,
         pipeline: &Arc<Pipeline>,
-        sink: &Arc<KafkaSink<Pipeline>>,
+        sink: &Arc<Sink>,
         controls: &[Arc<Control>],
         link: &Arc<Link>,
     ) {
@@ -90,6 +91,18 @@ impl Status for AppStatus {
     }
 }
 
+fn ends(assigned: &Assigned) -> Vec<(&'static str, u64)> {
+    let Counts { produced, filtered, dead_lettered, skipped, given_back, .. } = assigned.counts();
+    vec![
+        ("produced", produced),
+        ("filtered", filtered),
+        ("dead_lettered", dead_lettered),
+        ("skipped", skipped),
+        ("given_back", given_back),
+        ("in_flight", assigned.in_flight().records as u64),
+    ]
+}
+
 impl Parts {
     fn snapshot(&self, phase: Phase) -> Snapshot {
         let depth = self.pipeline.depth();
@@ -109,6 +122,8 @@ impl Parts {
                     lag_records: one.lag(),
                     lag_seconds: behind.or_else(|| (one.lag() == Some(0)).then_some(0.0)),
                     in_flight: one.in_flight().records as u64,
+                    ends: ends(one),
+                    balance: one.balance(),
                     blocked: (ledger.room(slot, 1) == 0)
                         .then(|| "its share of the budget is used up".to_owned()),
                 }
@@ -127,6 +142,9 @@ impl Parts {
             oldest_in_flight: oldest,
             workers: workers as u64,
             workers_busy: busy as u64,
+            outage: self.pipeline.outage(),
+            stuck: self.pipeline.stuck().iter().map(ToString::to_string).collect(),
+            held_lanes: self.pipeline.held() as u64,
             partitions,
             last_commit: None,
             last_error: None,

@@ -88,6 +88,9 @@ const CONSUMER: &[(&str, &str)] = &[
 
 const PRODUCER: &[(&str, &str)] = &[
     ("enable.idempotence", "true"),
+    // A producer that gives up on a batch stops there. By itself it would begin a new epoch and write what it still holds: that
+    // is later, and would come before what was given up and is written again.
+    ("enable.gapless.guarantee", "true"),
     ("acks", "all"),
     // A result waits for the broker as long as it takes.
     ("message.timeout.ms", "0"),

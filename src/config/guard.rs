@@ -28,6 +28,7 @@ const GUARDED: &[Guard] = &[
     ("offset.store.sync.interval.ms", &[], BY_TRACKER, REMOVE),
     ("request.required.acks", &["all", "-1"], ALL_ACKS, REMOVE),
     ("enable.idempotence", &["true"], "refused: without it a retry inside the client repeats or reorders records", REMOVE),
+    ("enable.gapless.guarantee", &["true"], "refused: without it a record may overtake one that is written again", REMOVE),
     ("transactional.id", &[], "refused: the program chooses it where it uses transactions", REMOVE),
     ("transaction.timeout.ms", &[], "refused: there is no transaction to time", REMOVE),
     ("isolation.level", &["read_committed"], "refused: records of aborted transactions would be processed", REMOVE),

@@ -60,6 +60,8 @@ pub struct Config {
     pub retry: Retry,
     /// `PROCESSOR_ON_FAILURE`, resolved: `Stop` where there is no dead-letter topic and nothing was said.
     pub on_failure: OnFailure,
+    /// `PROCESSOR_AFTER_FAILURE`.
+    pub after_failure: AfterFailure,
     /// `PROCESSOR_MAX_IN_FLIGHT`, records.
     pub max_in_flight: usize,
     /// `PROCESSOR_MAX_IN_FLIGHT_BYTES`, bytes.
@@ -70,6 +72,8 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// `PROCESSOR_PARTITIONING`.
     pub partitioning: Partitioning,
+    /// `PROCESSOR_SOURCE_HEADER`: results say which record they were made of.
+    pub source_header: bool,
     /// `PROCESSOR_HTTP_ADDR`.
     pub http: Http,
     /// `RUST_LOG`, or `info`.
@@ -124,6 +128,17 @@ pub enum OnFailure {
     Skip,
     /// The program stops at it; nothing behind it is committed.
     Stop,
+}
+
+/// What happens to the records behind one that failed for good, in its lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterFailure {
+    /// They go on without it.
+    Continue,
+    /// They wait: it is not given up, but tried again and again.
+    Hold,
+    /// Those that wait already go the same way, untried.
+    Run,
 }
 
 /// Which output partition a record goes to.

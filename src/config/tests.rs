@@ -113,6 +113,7 @@ fn each_setting_changes_its_own_field() {
         "PROCESSOR_PARTITIONING" = "round-robin" => partitioning = Partitioning::RoundRobin;
         "KAFKA_DLQ_TOPIC" = "dead" => dead_letter_topic = Some("dead".into());
         "PROCESSOR_ON_FAILURE" = "skip" => on_failure = OnFailure::Skip;
+        "PROCESSOR_AFTER_FAILURE" = "hold" => after_failure = AfterFailure::Hold;
         "PROCESSOR_RETRY_ATTEMPTS" = "11" => retry.attempts = 11;
         "PROCESSOR_RETRY_BACKOFF" = "12ms" => retry.backoff = Duration::from_millis(12);
         "PROCESSOR_RETRY_BACKOFF_MAX" = "1h30m" => retry.backoff_max = Duration::from_secs(5400);
@@ -215,6 +216,21 @@ fn without_a_dead_letter_topic_a_failure_stops() {
     assert_fault("PC022", &[("KAFKA_DLQ_TOPIC", "off"), ("PROCESSOR_ON_FAILURE", "dlq")]);
     assert_fault("PC003", &[("KAFKA_DLQ_TOPIC", "off"), ("PROCESSOR_ON_FAILURE", "drop")]);
     assert_good(&[("KAFKA_DLQ_TOPIC", "off"), ("PROCESSOR_ON_FAILURE", "skip")]);
+}
+
+#[test]
+fn what_is_held_is_not_given_up_and_what_runs_on_needs_a_dead_letter_topic() {
+    for chosen in ["skip", "stop"] {
+        for after in ["hold", "run"] {
+            assert_fault("PC023", &[("PROCESSOR_ON_FAILURE", chosen), ("PROCESSOR_AFTER_FAILURE", after)]);
+        }
+        assert_good(&[("PROCESSOR_ON_FAILURE", chosen), ("PROCESSOR_AFTER_FAILURE", "continue")]);
+    }
+    assert_fault("PC023", &[("KAFKA_DLQ_TOPIC", "off"), ("PROCESSOR_AFTER_FAILURE", "run")]);
+    assert_fault("PC003", &[("PROCESSOR_AFTER_FAILURE", "wait")]);
+    assert_good(&[("KAFKA_DLQ_TOPIC", "off"), ("PROCESSOR_AFTER_FAILURE", "hold")]);
+    assert_good(&[("PROCESSOR_ON_FAILURE", "dlq"), ("PROCESSOR_AFTER_FAILURE", "hold")]);
+    assert_good(&[("PROCESSOR_AFTER_FAILURE", "run")]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::given::Given;
 use super::pass::{Pass, Wrong};
 use super::property::Role;
 use super::raw::Raw;
-use super::{Config, Http, LogFormat, OffsetReset, OnFailure, Order, Partitioning, Retry};
+use super::{AfterFailure, Config, Http, LogFormat, OffsetReset, OnFailure, Order, Partitioning, Retry};
 use super::{parse, security, servers, topics};
 
 /// What came of the pass. The configuration is of use only if nothing was at fault.
@@ -28,7 +28,7 @@ pub(super) fn check(given: &Given, report: &mut Report) -> Passed {
     let mut pass = Pass { given, report, effective: BTreeMap::new() };
     let strict = pass.switch("PROCESSOR_STRICT_CONFIG", &raw.processor_strict_config);
     let config = pass.config(&raw);
-    pass.across(&config);
+    pass.across(&raw, &config);
     Passed { config, effective: pass.effective, strict }
 }
 
@@ -54,6 +54,7 @@ impl Pass<'_> {
             order: self.order(raw),
             retry: self.retry(raw),
             on_failure: self.on_failure(raw, dead_letter_topic.is_some()),
+            after_failure: self.after_failure(raw),
             max_in_flight: whole(max_in_flight),
             max_in_flight_bytes: whole(
                 self.size("PROCESSOR_MAX_IN_FLIGHT_BYTES", &raw.processor_max_in_flight_bytes),
@@ -61,6 +62,7 @@ impl Pass<'_> {
             commit_interval: self.duration("PROCESSOR_COMMIT_INTERVAL", &raw.processor_commit_interval),
             drain_timeout: self.duration("PROCESSOR_DRAIN_TIMEOUT", &raw.processor_drain_timeout),
             partitioning: self.partitioning(raw),
+            source_header: self.switch("PROCESSOR_SOURCE_HEADER", &raw.processor_source_header),
             http: self.http(raw),
             log_filter: self.log_filter(raw),
             log_format: self.log_format(raw),
@@ -72,7 +74,8 @@ impl Pass<'_> {
     }
 
     /// What only several settings together can tell.
-    fn across(&mut self, config: &Config) {
+    fn across(&mut self, raw: &Raw, config: &Config) {
+        self.failure_policies(raw, config);
         for (name, rule) in topics::loops(config) {
             let finding = self.about(name, "PC009", rule, "Name another topic.");
             self.report.fault(finding);
@@ -160,6 +163,31 @@ impl Pass<'_> {
             }
             Some(chosen) => chosen,
         }
+    }
+
+    fn after_failure(&mut self, raw: &Raw) -> AfterFailure {
+        use AfterFailure::{Continue, Hold, Run};
+        let words = [("continue", Continue), ("hold", Hold), ("run", Run)];
+        self.choice("PROCESSOR_AFTER_FAILURE", &raw.processor_after_failure, &words).unwrap_or(Continue)
+    }
+
+    /// A record cannot be given up and held, nor followed to a topic that it does not go to.
+    fn failure_policies(&mut self, raw: &Raw, config: &Config) {
+        let name = "PROCESSOR_AFTER_FAILURE";
+        let asked = raw.processor_on_failure.is_some();
+        let (rule, fix) = match (config.after_failure, config.on_failure) {
+            (AfterFailure::Hold, OnFailure::Skip | OnFailure::Stop) if asked => (
+                "contradicts PROCESSOR_ON_FAILURE: what is held is neither skipped nor does it stop the program",
+                "Set it to continue, or remove PROCESSOR_ON_FAILURE.",
+            ),
+            (AfterFailure::Run, OnFailure::Skip | OnFailure::Stop) => (
+                "needs the dead-letter topic: that is where the rest of a key follows its failed record to",
+                "Name a KAFKA_DLQ_TOPIC and set PROCESSOR_ON_FAILURE to dlq, or set this to continue.",
+            ),
+            _ => return,
+        };
+        let finding = self.about(name, "PC023", rule, fix);
+        self.report.fault(finding);
     }
 
     fn offset_reset(&mut self, raw: &Raw) -> OffsetReset {

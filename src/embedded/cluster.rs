@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
 use super::Options;
 use super::codes;
 use super::group::{Group, Place};
@@ -11,7 +13,6 @@ use super::log::Batch;
 use super::topics::{Settings, Topics};
 use super::transactions::{Claim, Ending, Transactions};
 use crate::clock::{Clock, SystemClock};
-use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// How far ahead of our clock a record's timestamp may be, as Kafka's default has it.
 const FUTURE_MS: i64 = 3_600_000;

@@ -3,8 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use super::codes;
-use crate::sync::Mutex;
 
 /// The kinds of request, as Kafka's protocol names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

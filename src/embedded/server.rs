@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex};
+
 use super::api::Api;
 use super::cluster::Cluster;
 use super::faults::{Fault, Faults, Request};
 use super::handlers::{Call, handle};
 use super::wire::{Malformed, Reader, Writer};
-use crate::sync::{Condvar, Mutex};
 
 /// The largest request, bytes: Kafka's own default of `socket.request.max.bytes`.
 const LARGEST: usize = 100 << 20;

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel as Level;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
@@ -55,6 +55,8 @@ impl Context {
             "FAIL" | "ERROR" | "MAXPOLL" if !text.contains("Application maximum poll interval") => {
                 tracing::debug!("librdkafka {facility}: {text}");
             }
+            // We set it on purpose, at every start: no news for anybody.
+            "CONFWARN" if text.contains("enable.gapless.guarantee") => tracing::debug!("librdkafka: {text}"),
             _ => self.say(level, facility, text),
         }
     }
@@ -119,17 +121,34 @@ pub struct Member {
     told: Mutex<Vec<Told>>,
     /// The consumer is being closed: the group is answered at once, as nobody asks any more.
     closing: AtomicBool,
+    /// And has been answered.
+    answered: AtomicBool,
 }
 
 impl Member {
     /// For one consumer.
     pub fn new(shared: Context) -> Self {
-        Self { shared, told: Mutex::default(), closing: AtomicBool::new(false) }
+        Self {
+            shared,
+            told: Mutex::default(),
+            closing: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
+        }
     }
 
-    /// From now on every rebalance is answered by giving up everything.
+    /// From now on a rebalance is answered by giving up everything.
     pub fn close(&self) {
         self.closing.store(true, Ordering::Relaxed);
+    }
+
+    /// Gives up everything, once. librdkafka may have a word of its own in the queue behind one that nobody had answered; it
+    /// closes after one answer to both, and from then on leaves calls without an answer: a second one would block for ever.
+    pub fn give_up_everything(&self, consumer: &BaseConsumer<Self>) {
+        if !self.answered.swap(true, Ordering::Relaxed)
+            && let Err(error) = consumer.unassign()
+        {
+            tracing::debug!("leaving the group: {error}");
+        }
     }
 
     /// What was told since the last time.
@@ -157,15 +176,7 @@ impl ConsumerContext for Member {
         partitions: &mut TopicPartitionList,
     ) {
         if self.closing.load(Ordering::Relaxed) {
-            let answer = match (consumer.rebalance_protocol(), code) {
-                (RebalanceProtocol::Cooperative, RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) => {
-                    consumer.incremental_unassign(partitions)
-                }
-                _ => consumer.unassign(),
-            };
-            if let Err(error) = answer {
-                tracing::debug!("leaving the group: {error}");
-            }
+            self.give_up_everything(consumer);
             return;
         }
         let list =

@@ -26,6 +26,7 @@ pub fn delivery(code: Code) -> Delivery {
             Delivery::Refused("produce_rejected")
         }
         Code::Fatal
+        | Code::GaplessGuarantee
         | Code::OutOfOrderSequenceNumber
         | Code::DuplicateSequenceNumber
         | Code::InvalidProducerEpoch

@@ -25,6 +25,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka_sys as rd;
 use rdkafka_sys::rd_kafka_resp_err_t as Code;
 
+use crate::planted::{Bug, planted};
 use crate::record::{Headers, Parts};
 
 /// All fetched records of one consumer.
@@ -271,10 +272,11 @@ impl Commits {
         if code == Code::RD_KAFKA_RESP_ERR_NO_ERROR { Ok(()) } else { Err(code.into()) }
     }
 
-    /// The answer to an earlier commit, if one has come: as a whole, or the first partition's error.
-    pub fn answer(&self) -> Option<Result<(), RDKafkaErrorCode>> {
+    /// The answer to an earlier commit, if one has come or comes within `wait`: as a whole, or the first partition's error.
+    pub fn answer(&self, wait: Duration) -> Option<Result<(), RDKafkaErrorCode>> {
+        let wait_ms = c_int::try_from(wait.as_millis()).unwrap_or(c_int::MAX);
         // SAFETY: the queue is alive.
-        let event = unsafe { rd::rd_kafka_queue_poll(self.answers, 0) };
+        let event = unsafe { rd::rd_kafka_queue_poll(self.answers, wait_ms) };
         if event.is_null() {
             return None;
         }
@@ -299,6 +301,23 @@ impl Drop for Commits {
         // SAFETY: ours; the consumer is still alive (`_consumer` is dropped after this).
         unsafe { rd::rd_kafka_queue_destroy(self.answers) }
     }
+}
+
+/// The metadata of each element of `list`, in order. It is whatever somebody once committed, and the safe crate's way to it
+/// panics on what is not UTF-8; here each part of it that is not becomes U+FFFD.
+pub fn metadata(list: &TopicPartitionList) -> Vec<String> {
+    let list = list.ptr();
+    // SAFETY: the list is alive as long as the reference to it, and has `cnt` elements.
+    (0..unsafe { (*list).cnt } as usize)
+        .map(|index| {
+            // SAFETY: as above; an element's metadata is its own, and is copied.
+            let metadata = unsafe {
+                let element = &*(*list).elems.add(index);
+                bytes(element.metadata, element.metadata_size)
+            };
+            String::from_utf8_lossy(metadata.unwrap_or_default()).into_owned()
+        })
+        .collect()
 }
 
 /// Ends a consumer without telling its group, for when the group's coordinator is unknown: leaving the group then may
@@ -453,7 +472,9 @@ impl<P: Send + Sync, C: ClientContext> Writer<P, C> {
                 let (code, text) = unsafe {
                     (rd::rd_kafka_event_error(event), text(rd::rd_kafka_event_error_string(event)))
                 };
-                see(Report::Error(code.into(), text));
+                // librdkafka may name the cause, and not say with it that the client is broken.
+                let broken = self.client.fatal_error().is_some();
+                see(Report::Error(if broken { RDKafkaErrorCode::Fatal } else { code.into() }, text));
             }
             rd::RD_KAFKA_EVENT_LOG => {
                 let (mut facility, mut line, mut level) = (ptr::null(), ptr::null(), 0);
@@ -491,15 +512,12 @@ impl<P: Send + Sync, C: ClientContext> Writer<P, C> {
         }
     }
 
-    /// Makes librdkafka give up everything that is not acknowledged; the reports still come.
-    pub fn purge(&self) {
+    /// Makes librdkafka give up what it has not sent, and with `in_flight` what it has sent and is not answered too; the reports
+    /// still come.
+    pub fn purge(&self, in_flight: bool) {
+        let sent = if in_flight { rd::RD_KAFKA_PURGE_F_INFLIGHT } else { 0 };
         // SAFETY: the client is alive.
-        unsafe {
-            rd::rd_kafka_purge(
-                self.client.native_ptr(),
-                rd::RD_KAFKA_PURGE_F_QUEUE | rd::RD_KAFKA_PURGE_F_INFLIGHT,
-            )
-        };
+        unsafe { rd::rd_kafka_purge(self.client.native_ptr(), rd::RD_KAFKA_PURGE_F_QUEUE | sent) };
     }
 }
 
@@ -508,7 +526,9 @@ impl<P: Send + Sync, C: ClientContext> Writer<P, C> {
 /// producer: the batch before may have been refused, as when the topic was made, or its replicas came back, in between.
 fn delivered(code: Code, offset: i64) -> Result<(), RDKafkaErrorCode> {
     match (code, offset) {
-        (Code::RD_KAFKA_RESP_ERR_NO_ERROR, NO_OFFSET) => Err(RDKafkaErrorCode::Inconsistent),
+        (Code::RD_KAFKA_RESP_ERR_NO_ERROR, NO_OFFSET) if !planted(Bug::DeliveryWithoutOffset) => {
+            Err(RDKafkaErrorCode::Inconsistent)
+        }
         (Code::RD_KAFKA_RESP_ERR_NO_ERROR, _) => Ok(()),
         _ => Err(code.into()),
     }
@@ -564,4 +584,21 @@ unsafe fn text(line: *const c_char) -> String {
     }
     // SAFETY: what the caller promises.
     unsafe { CStr::from_ptr(line) }.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_may_be_missing_empty_or_no_text_at_all() {
+        let mut list = TopicPartitionList::new();
+        list.add_partition("t", 0).set_metadata("größe");
+        list.add_partition("t", 1);
+        list.add_partition("t", 2).set_metadata("");
+        list.add_partition("t", 3).set_metadata("xyz");
+        // SAFETY: the list is alive and has four elements, the last one with three bytes of metadata.
+        unsafe { *(*(*list.ptr()).elems.add(3)).metadata.cast::<u8>() = 0xff }
+        assert_eq!(metadata(&list), ["größe", "", "", "\u{fffd}yz"]);
+    }
 }

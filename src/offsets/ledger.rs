@@ -10,7 +10,9 @@
 
 use std::sync::Arc;
 
-use super::tracker::{Times, Tracker};
+use super::map::OffsetMap;
+use super::tracker::{Delivery, Times, Tracker};
+use crate::planted::{Bug, planted};
 
 /// A partition's place in the ledger, for one assignment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,6 +40,15 @@ impl Ticket {
     }
 }
 
+/// Why a delivered record gets no ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoTicket {
+    /// It was delivered before, or its assignment is gone.
+    Repeated,
+    /// It was finished in an earlier assignment.
+    Finished,
+}
+
 /// How much may be in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
@@ -57,8 +68,9 @@ pub struct Assigned {
     owner: usize,
     tracker: Tracker,
     in_flight: Budget,
-    /// The last offset that the broker confirmed, if any.
-    committed: Option<i64>,
+    /// What the broker confirmed last, if anything: the offset, and the tracker's count of changes then.
+    committed: Option<(i64, u64)>,
+    counts: Counts,
     /// Where the partition ends, as last seen.
     end: Option<i64>,
     /// The partition is being given up: nothing more is admitted.
@@ -85,6 +97,63 @@ impl Assigned {
     pub fn owner(&self) -> usize {
         self.owner
     }
+
+    /// What became of its records.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Consumed, less all that a record can become, less what is in flight: 0, or a record went astray.
+    pub fn balance(&self) -> i64 {
+        let Counts { consumed, produced, filtered, dead_lettered, skipped, given_back } = self.counts;
+        let ended =
+            produced + filtered + dead_lettered + skipped + given_back + self.in_flight.records as u64;
+        i64::try_from(i128::from(consumed) - i128::from(ended)).unwrap_or(i64::MAX)
+    }
+
+    /// Whether the broker does not have the watermark, or what is finished beyond it.
+    pub fn is_uncommitted(&self) -> bool {
+        self.committed != Some((self.tracker.watermark(), self.tracker.changes()))
+    }
+}
+
+/// A partition as it is taken in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beginning {
+    /// The next record is here or above.
+    pub start: i64,
+    /// What the broker has, if anything; a start that differs is committed with the next commit.
+    pub committed: Option<i64>,
+    /// What of the records above is finished already: these are skipped.
+    pub finished: OffsetMap,
+}
+
+/// What became of a partition's records in this assignment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Taken from the source, repeated deliveries left out.
+    pub consumed: u64,
+    /// Results acknowledged.
+    pub produced: u64,
+    /// Deliberately without a result: filtered, or given up where failed records are skipped.
+    pub filtered: u64,
+    /// Dead letters acknowledged.
+    pub dead_lettered: u64,
+    /// Finished in an earlier assignment, as the offset map said.
+    pub skipped: u64,
+    /// Dropped unfinished, to be read again by whoever gets the partition.
+    pub given_back: u64,
+}
+
+/// How a record ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Its results are acknowledged.
+    Produced,
+    /// It has none.
+    Filtered,
+    /// Its dead letter is acknowledged.
+    DeadLettered,
 }
 
 /// A watermark to commit.
@@ -98,6 +167,10 @@ pub struct Watermark {
     pub partition: i32,
     /// The next offset to read.
     pub offset: i64,
+    /// What is finished beyond it.
+    pub finished: OffsetMap,
+    /// The tracker's count of changes.
+    pub changes: u64,
 }
 
 /// See the module.
@@ -116,20 +189,13 @@ impl Ledger {
         Self { slots: Vec::new(), next_epoch: 0, limit, in_flight: none, resolved: 0 }
     }
 
-    /// Takes a partition in for consumer `owner`, whose next record is at `start` or above. `committed` is what the broker
-    /// has, if anything; a start that differs is committed with the next commit.
-    pub fn assign(
-        &mut self,
-        owner: usize,
-        topic: Arc<str>,
-        partition: i32,
-        start: i64,
-        committed: Option<i64>,
-    ) -> Slot {
+    /// Takes a partition in for consumer `owner`.
+    pub fn assign(&mut self, owner: usize, topic: Arc<str>, partition: i32, beginning: Beginning) -> Slot {
         let epoch = self.next_epoch;
         self.next_epoch += 1;
         let none = Budget { records: 0, bytes: 0 };
-        let tracker = Tracker::new(start);
+        let finished = if planted(Bug::MapIgnored) { OffsetMap::default() } else { beginning.finished };
+        let tracker = Tracker::new(beginning.start, finished);
         let assigned = Assigned {
             topic,
             partition,
@@ -137,7 +203,8 @@ impl Ledger {
             owner,
             tracker,
             in_flight: none,
-            committed,
+            committed: beginning.committed.map(|offset| (offset, 0)),
+            counts: Counts::default(),
             end: None,
             leaving: false,
         };
@@ -179,10 +246,23 @@ impl Ledger {
         // Half of the difference, because each record admitted makes `all` larger and `own` too.
         let share =
             |limit: usize, all: usize, own: usize| limit.saturating_sub(all).saturating_sub(own).div_ceil(2);
+        if planted(Bug::RoomForAll) {
+            return usize::MAX;
+        }
         let records = share(self.limit.records, self.in_flight.records, assigned.in_flight.records);
         let bytes_left = share(self.limit.bytes, self.in_flight.bytes, assigned.in_flight.bytes);
         let alone = usize::from(self.in_flight.records == 0);
         records.min(bytes_left / bytes.max(1)).max(alone)
+    }
+
+    /// Whether the slot could take as much again as it has.
+    pub fn has_room(&self, slot: Slot) -> bool {
+        let Some(assigned) = self.get(slot).filter(|assigned| !assigned.leaving) else { return false };
+        let (all, own) = (self.in_flight, assigned.in_flight);
+        let fits = |limit: usize, all: usize, own: usize| 2 * own <= limit.saturating_sub(all);
+        !self.is_full()
+            && fits(self.limit.records, all.records, own.records)
+            && fits(self.limit.bytes, all.bytes, own.bytes)
     }
 
     /// Whether anything at all may be admitted.
@@ -191,16 +271,31 @@ impl Ledger {
             && (self.in_flight.records >= self.limit.records || self.in_flight.bytes >= self.limit.bytes)
     }
 
-    /// Admits a record, `None` if the slot is gone or the record was delivered before. `charge` is what it takes of the
-    /// byte budget. The caller has asked for [`Ledger::room`].
-    pub fn deliver(&mut self, slot: Slot, offset: i64, times: Times, charge: usize) -> Option<Ticket> {
-        let assigned = self.get_mut(slot)?;
-        let sequence = assigned.tracker.deliver(offset, times)?;
+    /// Admits a record, unless there is nothing to do for it. `charge` is what it takes of the byte budget. The caller has
+    /// asked for [`Ledger::room`].
+    pub fn deliver(
+        &mut self,
+        slot: Slot,
+        offset: i64,
+        times: Times,
+        charge: usize,
+    ) -> Result<Ticket, NoTicket> {
+        let assigned = self.get_mut(slot).ok_or(NoTicket::Repeated)?;
+        let sequence = match assigned.tracker.deliver(offset, times) {
+            Delivery::New(sequence) => sequence,
+            Delivery::Repeated => return Err(NoTicket::Repeated),
+            Delivery::Finished => {
+                assigned.counts.consumed += 1;
+                assigned.counts.skipped += 1;
+                return Err(NoTicket::Finished);
+            }
+        };
+        assigned.counts.consumed += 1;
         assigned.in_flight.records += 1;
         assigned.in_flight.bytes += charge;
         self.in_flight.records += 1;
         self.in_flight.bytes += charge;
-        Some(Ticket { slot, sequence, charge })
+        Ok(Ticket { slot, sequence, charge })
     }
 
     /// A record in flight has grown by its results: takes `more` bytes of the budget until it is finished.
@@ -213,12 +308,19 @@ impl Ledger {
     }
 
     /// A record is finished. Returns `false` if its assignment is gone: it is stale and moves no offset.
-    pub fn finish(&mut self, ticket: &Ticket) -> bool {
-        self.release(ticket);
+    pub fn finish(&mut self, ticket: &Ticket, end: End) -> bool {
+        if !planted(Bug::StaleKeepsBudget) || self.get(ticket.slot).is_some() {
+            self.release(ticket);
+        }
         let Some(assigned) = self.get_mut(ticket.slot) else { return false };
         assigned.tracker.finish(ticket.sequence);
         assigned.in_flight.records -= 1;
         assigned.in_flight.bytes -= ticket.charge;
+        match end {
+            End::Produced => assigned.counts.produced += 1,
+            End::Filtered => assigned.counts.filtered += 1,
+            End::DeadLettered => assigned.counts.dead_lettered += 1,
+        }
         self.resolved += 1;
         true
     }
@@ -229,19 +331,22 @@ impl Ledger {
         if let Some(assigned) = self.get_mut(ticket.slot) {
             assigned.in_flight.records -= 1;
             assigned.in_flight.bytes -= ticket.charge;
+            assigned.counts.given_back += 1;
         }
     }
 
     /// The watermarks of a consumer's partitions that the broker does not have yet.
+    /// What is finished beyond is said anew with them.
     pub fn uncommitted(&self, owner: usize) -> Vec<Watermark> {
         self.iter()
-            .filter(|(_, assigned)| assigned.owner == owner)
-            .filter(|(_, assigned)| assigned.committed != Some(assigned.tracker.watermark()))
+            .filter(|(_, assigned)| assigned.owner == owner && assigned.is_uncommitted())
             .map(|(slot, assigned)| Watermark {
                 slot,
                 topic: assigned.topic.clone(),
                 partition: assigned.partition,
                 offset: assigned.tracker.watermark(),
+                finished: assigned.tracker.finished(),
+                changes: assigned.tracker.changes(),
             })
             .collect()
     }
@@ -249,7 +354,7 @@ impl Ledger {
     /// The broker has this watermark.
     pub fn committed(&mut self, watermark: &Watermark) {
         if let Some(assigned) = self.get_mut(watermark.slot) {
-            assigned.committed = Some(watermark.offset);
+            assigned.committed = Some((watermark.offset, watermark.changes));
         }
     }
 
@@ -276,7 +381,8 @@ impl Ledger {
     }
 
     fn get_mut(&mut self, slot: Slot) -> Option<&mut Assigned> {
-        self.slots.get_mut(slot.index as usize)?.as_mut().filter(|assigned| assigned.epoch == slot.epoch)
+        let ours = |epoch: u32| epoch == slot.epoch || planted(Bug::EpochUnchecked);
+        self.slots.get_mut(slot.index as usize)?.as_mut().filter(|assigned| ours(assigned.epoch))
     }
 
     fn release(&mut self, ticket: &Ticket) {

@@ -2,6 +2,8 @@
 //! that decides which offset may be committed and how much may be in flight. Pure: no thread, no Kafka.
 
 pub mod ledger;
+pub mod map;
 pub mod tracker;
 
-pub use ledger::{Budget, Ledger, Slot, Ticket};
+pub use ledger::{Beginning, Budget, End, Ledger, NoTicket, Slot, Ticket};
+pub use map::OffsetMap;

@@ -1,12 +1,20 @@
 //! One partition's watermark, for one assignment: what was delivered to us, what of it is finished. Pure, single writer.
 //!
 //! Counted over the records delivered, never by adding one: offsets have holes (transaction markers, compaction).
+//!
+//! # Memory
+//! A record that is stuck for an hour has an hour's finished records behind it. They are forgotten as records and kept as what
+//! they are, the gaps between the open ones: the window never has more than four entries for each open record, and a few.
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
-/// One delivered record: its offset, or `!offset` (negative) once it is finished, and its timestamp.
+use super::map::OffsetMap;
+use crate::planted::{Bug, planted};
+
+/// One delivered record: its offset, or `!offset` (negative) once it is finished, and its times.
 struct Entry {
+    sequence: u64,
     offset: i64,
     times: Times,
 }
@@ -20,53 +28,134 @@ pub struct Times {
     pub admitted: Instant,
 }
 
+/// What a delivered record is to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// New: to be worked on, under this sequence number.
+    New(u64),
+    /// Delivered before in this assignment: the client may go back after a resume or a re-assignment. Dropped.
+    Repeated,
+    /// Finished in an earlier assignment, as the commit's offset map says. Skipped.
+    Finished,
+}
+
+/// The window is not looked through for entries to forget while it is shorter.
+const SHORT: usize = 64;
+
 /// See the module.
 pub struct Tracker {
-    /// Delivered records in arrival order; the first one is not finished.
+    /// Delivered records in arrival order, the first one open; finished ones may be missing.
     window: VecDeque<Entry>,
-    /// Sequence number of the first of `window`. Sequence numbers count deliveries from 0.
-    front: u64,
-    /// **Invariant:** only grows. Every delivered record below is finished.
-    watermark: i64,
+    /// From this sequence number on, none is missing in the window.
+    dense_from: u64,
+    /// How many were delivered to be worked on: the sequence number of the next one.
+    deliveries: u64,
+    open: usize,
     /// **Invariant:** only grows; every record of `window` is below.
     next: i64,
+    /// What an earlier assignment finished, from `next` on.
+    finished_before: OffsetMap,
+    /// Counts what changes a commit: records finished or skipped.
+    changes: u64,
 }
 
 impl Tracker {
-    /// Starts where reading starts: `start` is the offset of the first record that may come.
-    pub fn new(start: i64) -> Self {
-        Self { window: VecDeque::new(), front: 0, watermark: start, next: start }
+    /// Starts where reading starts: `start` is the offset of the first record that may come. What of `finished` comes is
+    /// skipped.
+    pub fn new(start: i64, mut finished: OffsetMap) -> Self {
+        finished.forget_below(start);
+        Self {
+            window: VecDeque::new(),
+            dense_from: 0,
+            deliveries: 0,
+            open: 0,
+            next: start,
+            finished_before: finished,
+            changes: 0,
+        }
     }
 
-    /// Notes a delivered record and returns its sequence number, or `None` if it was delivered before (the client may
-    /// go back after a resume or a re-assignment: what was delivered twice is dropped, not processed twice).
-    pub fn deliver(&mut self, offset: i64, times: Times) -> Option<u64> {
-        if offset < self.next {
-            return None;
+    /// Notes a delivered record.
+    pub fn deliver(&mut self, offset: i64, times: Times) -> Delivery {
+        if offset < self.next && !planted(Bug::RepeatAccepted) {
+            return Delivery::Repeated;
         }
-        self.next = offset + 1;
-        self.window.push_back(Entry { offset, times });
-        Some(self.front + self.window.len() as u64 - 1)
+        self.next = if planted(Bug::WatermarkByCounting) { self.next } else { offset } + 1;
+        if !self.finished_before.is_empty() {
+            self.finished_before.forget_below(offset);
+            let finished = self.finished_before.first().is_some_and(|range| range.contains(&offset));
+            self.finished_before.forget_below(self.next);
+            if finished {
+                self.changes += 1;
+                return Delivery::Finished;
+            }
+        }
+        let sequence = self.deliveries;
+        self.window.push_back(Entry { sequence, offset, times });
+        self.deliveries += 1;
+        self.open += 1;
+        Delivery::New(sequence)
     }
 
     /// Notes that a delivered record is finished. Each sequence number once.
     pub fn finish(&mut self, sequence: u64) {
-        let index = sequence.checked_sub(self.front).expect("a record is finished once") as usize;
-        let entry = self.window.get_mut(index).expect("only a delivered record can be finished");
+        let before = self.watermark();
+        let index = self.place(sequence).expect("a record is finished once, and only if it was delivered");
+        let index = if planted(Bug::FinishMovesTheFirst) { 0 } else { index };
+        let entry = &mut self.window[index];
         assert!(entry.offset >= 0, "offset {} is finished twice", !entry.offset);
         entry.offset = !entry.offset;
-        while let Some(first) = self.window.front().filter(|first| first.offset < 0) {
-            let watermark = !first.offset + 1;
-            assert!(watermark > self.watermark, "the watermark went back: {} to {watermark}", self.watermark);
-            self.watermark = watermark;
+        self.open -= 1;
+        self.changes += 1;
+        while self.window.front().is_some_and(|first| first.offset < 0) {
             self.window.pop_front();
-            self.front += 1;
+        }
+        let watermark = self.watermark();
+        assert!(watermark >= before, "the watermark went back: {before} to {watermark}");
+        if self.window.len() > SHORT + 4 * self.open {
+            self.window.retain(|entry| entry.offset >= 0);
+            self.dense_from = self.deliveries;
         }
     }
 
-    /// The next offset to store: every delivered record below it is finished.
+    /// Where in the window the record is: counted from the end, where none is missing, or searched.
+    fn place(&self, sequence: u64) -> Option<usize> {
+        if sequence >= self.dense_from {
+            let behind = usize::try_from(self.deliveries.checked_sub(sequence)?).ok()?;
+            return self.window.len().checked_sub(behind);
+        }
+        self.window.binary_search_by_key(&sequence, |entry| entry.sequence).ok()
+    }
+
+    /// The next offset to store: the first record that is open; every delivered one below it is finished.
     pub fn watermark(&self) -> i64 {
-        self.watermark
+        self.window
+            .front()
+            .map_or(self.next, |entry| entry.offset + i64::from(planted(Bug::WatermarkPassesOpen)))
+    }
+
+    /// What is finished at or above the watermark, earlier assignments included.
+    pub fn finished(&self) -> OffsetMap {
+        self.finished_but(self.window.iter().filter(|entry| entry.offset >= 0).map(|entry| entry.offset))
+    }
+
+    /// What would be finished if these records, ascending and all of them delivered, were the open ones.
+    pub fn finished_but(&self, open: impl IntoIterator<Item = i64>) -> OffsetMap {
+        let mut map = OffsetMap::default();
+        let mut open = open.into_iter();
+        let mut from = open.next().map_or(self.next, |offset| offset + 1);
+        for offset in open {
+            map.push(from..offset + i64::from(planted(Bug::MapNamesOpen)));
+            from = offset + 1;
+        }
+        map.push(from..self.next);
+        self.finished_before.ranges().iter().for_each(|range| map.push(range.clone()));
+        map
+    }
+
+    /// Grows with everything that a commit could tell.
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// The offset after the last delivered one.
@@ -74,90 +163,22 @@ impl Tracker {
         self.next
     }
 
-    /// How many records were delivered: the sequence number of the next one.
+    /// How many records were delivered to be worked on: the sequence number of the next one.
     pub fn deliveries(&self) -> u64 {
-        self.front + self.window.len() as u64
+        self.deliveries
     }
 
     /// The first record that is not finished: its offset and its times.
     pub fn oldest(&self) -> Option<(i64, Times)> {
         self.window.front().map(|entry| (entry.offset, entry.times))
     }
+
+    /// What the window remembers: entries, and open records.
+    #[cfg(test)]
+    fn remembered(&self) -> (usize, usize) {
+        (self.window.len(), self.open)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn now() -> Times {
-        Times { timestamp: 0, admitted: Instant::now() }
-    }
-
-    /// The same in the plainest words: a list of offsets and a set of what is finished.
-    #[derive(Default)]
-    struct Model {
-        start: i64,
-        delivered: Vec<i64>,
-        finished: std::collections::BTreeSet<u64>,
-    }
-
-    impl Model {
-        fn watermark(&self) -> i64 {
-            let done = (0..).take_while(|sequence| self.finished.contains(sequence)).count();
-            if done == 0 { self.start } else { self.delivered[done - 1] + 1 }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn the_watermark_is_the_end_of_the_finished_prefix(
-            start in 0i64..1000,
-            steps in prop::collection::vec((0i64..4, any::<prop::sample::Index>(), any::<bool>()), 1..200),
-        ) {
-            let mut tracker = Tracker::new(start);
-            let mut model = Model { start, ..Model::default() };
-            let mut open: Vec<u64> = Vec::new();
-            let mut offset = start;
-            for (gap, which, deliver) in steps {
-                if deliver || open.is_empty() {
-                    offset += gap;
-                    let sequence = tracker.deliver(offset, now());
-                    prop_assert_eq!(sequence, Some(model.delivered.len() as u64));
-                    model.delivered.push(offset);
-                    open.extend(sequence);
-                    prop_assert_eq!(tracker.deliver(offset, now()), None, "a repeated delivery is dropped");
-                    offset += 1;
-                } else {
-                    let sequence = open.swap_remove(which.index(open.len()));
-                    tracker.finish(sequence);
-                    model.finished.insert(sequence);
-                }
-                prop_assert_eq!(tracker.watermark(), model.watermark());
-                let oldest = (0..).find(|sequence| !model.finished.contains(sequence))
-                    .and_then(|sequence| model.delivered.get(sequence as usize).copied());
-                prop_assert_eq!(tracker.oldest().map(|(offset, _)| offset), oldest);
-            }
-        }
-    }
-
-    #[test]
-    fn a_later_success_does_not_pass_an_earlier_record_that_is_open() {
-        let mut tracker = Tracker::new(10);
-        let (first, second) = (tracker.deliver(10, now()), tracker.deliver(15, now()));
-        tracker.finish(second.expect("new"));
-        assert_eq!(tracker.watermark(), 10);
-        tracker.finish(first.expect("new"));
-        assert_eq!(tracker.watermark(), 16);
-    }
-
-    #[test]
-    #[should_panic(expected = "finished once")]
-    fn finishing_twice_is_our_bug() {
-        let mut tracker = Tracker::new(0);
-        let sequence = tracker.deliver(0, now()).expect("new");
-        tracker.finish(sequence);
-        tracker.finish(sequence);
-    }
-}
+mod tests;

@@ -5,22 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Job, OVERHEAD, Pipeline};
-use crate::offsets::ledger::Watermark;
+use crate::offsets::ledger::{Assigned, Watermark};
 use crate::offsets::tracker::Times;
-use crate::offsets::{Slot, Ticket};
+use crate::offsets::{Beginning, NoTicket, Slot, Ticket};
 use crate::record::Record;
 use crate::source::Intake;
 
 impl Intake for Pipeline {
-    fn assign(
-        &self,
-        owner: usize,
-        topic: Arc<str>,
-        partition: i32,
-        start: i64,
-        committed: Option<i64>,
-    ) -> Slot {
-        self.ledger.lock().assign(owner, topic, partition, start, committed)
+    fn assign(&self, owner: usize, topic: Arc<str>, partition: i32, beginning: Beginning) -> Slot {
+        self.ledger.lock().assign(owner, topic, partition, beginning)
     }
 
     fn admit(&self, slot: Slot, records: &mut VecDeque<Record>) -> usize {
@@ -30,8 +23,9 @@ impl Intake for Pipeline {
         let mut jobs = Vec::with_capacity(taken);
         for (record, ticket) in records.drain(..taken).zip(tickets) {
             match ticket {
-                Some(ticket) => jobs.push(self.job(record, ticket, admitted)),
-                None => self.metrics.redelivered(record.topic(), 1),
+                Ok(ticket) => jobs.push(self.job(record, ticket, admitted)),
+                Err(NoTicket::Repeated) => self.metrics.redelivered(record.topic(), 1),
+                Err(NoTicket::Finished) => self.metrics.skipped(record.topic(), 1),
             }
         }
         let bytes = jobs.iter().map(|(_, job)| job.record().size() as u64).sum();
@@ -46,6 +40,10 @@ impl Intake for Pipeline {
         self.ledger.lock().note_end(slot, end);
     }
 
+    fn has_room(&self, slot: Slot) -> bool {
+        self.ledger.lock().has_room(slot)
+    }
+
     fn is_full(&self) -> bool {
         self.ledger.lock().is_full()
     }
@@ -57,18 +55,12 @@ impl Intake for Pipeline {
         }
     }
 
-    /// Also gives back what can be given back without anything being repeated: the records behind the last one that is
-    /// finished or that a worker or a producer has. One that waits for its retry has written nothing and is given back too.
+    /// Also gives back what no worker has, as far as nothing is repeated by that.
     fn leave(&self, slots: &[Slot]) {
         let mut ledger = self.ledger.lock();
         slots.iter().for_each(|slot| ledger.leave(*slot));
-        let next: Vec<u64> =
-            slots.iter().map(|slot| ledger.get(*slot).map_or(0, |one| one.tracker().deliveries())).collect();
         drop(ledger);
-        for (slot, next) in slots.iter().zip(next) {
-            let sequence = |job: &Arc<Job>| (job.ticket().slot == *slot).then(|| job.ticket().sequence());
-            self.abandon(self.scheduler.remove_unbegun(sequence, next));
-        }
+        slots.iter().for_each(|slot| self.give_back(*slot));
     }
 
     fn in_flight_of(&self, slots: &[Slot]) -> usize {
@@ -81,14 +73,17 @@ impl Intake for Pipeline {
         let mut ledger = self.ledger.lock();
         let left = slots.iter().map(|slot| ledger.revoke(*slot)).sum();
         drop(ledger);
-        let of_slots = |job: &Arc<Job>| slots.contains(&job.ticket().slot);
-        let (jobs, results) = self.scheduler.remove_if(of_slots, of_slots);
-        self.abandon(jobs.into_iter().chain(results));
+        self.drop_all_of(slots);
         left
     }
 
     fn uncommitted(&self, owner: usize) -> Vec<Watermark> {
         self.ledger.lock().uncommitted(owner)
+    }
+
+    fn is_committed(&self, slots: &[Slot]) -> bool {
+        let ledger = self.ledger.lock();
+        !slots.iter().filter_map(|slot| ledger.get(*slot)).any(Assigned::is_uncommitted)
     }
 
     fn committed(&self, watermarks: &[Watermark]) {
@@ -98,9 +93,14 @@ impl Intake for Pipeline {
 }
 
 impl Pipeline {
-    /// Tickets for as many records as there is room for, in order; `None` for one that was delivered before. Nothing else is
-    /// done under the lock: every thread of the pipeline needs it.
-    fn tickets(&self, slot: Slot, records: &VecDeque<Record>, admitted: Instant) -> Vec<Option<Ticket>> {
+    /// Tickets for as many records as there is room for, in order, where there is something to do. Nothing else is done under
+    /// the lock: every thread of the pipeline needs it.
+    fn tickets(
+        &self,
+        slot: Slot,
+        records: &VecDeque<Record>,
+        admitted: Instant,
+    ) -> Vec<Result<Ticket, NoTicket>> {
         let mut tickets = Vec::with_capacity(records.len());
         let mut ledger = self.ledger.lock();
         for record in records {
@@ -112,6 +112,34 @@ impl Pipeline {
             tickets.push(ledger.deliver(slot, record.offset(), times, charge));
         }
         tickets
+    }
+
+    /// Drops what neither a worker nor a producer has of these.
+    pub(super) fn drop_all_of(&self, slots: &[Slot]) {
+        let of_slots = |job: &Arc<Job>| slots.contains(&job.ticket().slot);
+        let (jobs, results) = self.scheduler.remove_if(of_slots, of_slots);
+        self.abandon(jobs.into_iter().chain(results));
+    }
+
+    /// Gives back the records that no worker has; one that waits for its retry has written nothing and is given back too. What
+    /// is finished among them goes into the offset map. Where that would not fit, only the records behind the last one that
+    /// is finished or at work are given back, and the others are waited for.
+    fn give_back(&self, slot: Slot) {
+        let of_slot = |job: &Arc<Job>| job.ticket().slot == slot;
+        let mut waiting = self.scheduler.waiting(|job| of_slot(job).then(|| job.record().offset()));
+        waiting.sort_unstable();
+        let Some(first) = waiting.first().copied() else { return };
+        let ledger = self.ledger.lock();
+        let Some(tracker) = ledger.get(slot).map(Assigned::tracker) else { return };
+        let (finished, deliveries) = (tracker.finished_but(waiting), tracker.deliveries());
+        drop(ledger);
+        let jobs = if finished.fits(first) {
+            self.scheduler.remove_if(of_slot, |_| false).0
+        } else {
+            let sequence = |job: &Arc<Job>| of_slot(job).then(|| job.ticket().sequence());
+            self.scheduler.remove_unbegun(sequence, deliveries)
+        };
+        self.abandon(jobs);
     }
 
     /// Drops records that are not finished: whoever gets their partition reads them again.

@@ -1,11 +1,15 @@
 //! A record in flight: what it was, what is to be written for it, and what it holds of the ledger.
 
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
+use super::failure::Hold;
 use crate::offsets::Ticket;
+use crate::planted::{Bug, planted};
 use crate::record::Record;
-use crate::sink::{Leg, Parcel, Target};
+use crate::sink::{Leg, Parcel, Target, origin};
 use crate::transform::{Field, Output};
 
 /// What is to be written for a record.
@@ -17,8 +21,19 @@ pub(super) enum Results {
     One(Output),
     /// Several, in this order.
     Many(Vec<Output>),
-    /// It failed for good. `shortened`: without its value, because the topic refused it as too large.
-    DeadLetter { letter: Output, code: Cow<'static, str>, shortened: bool },
+    /// It failed for good.
+    DeadLetter { letter: Output, code: Cow<'static, str>, shape: Shape },
+}
+
+/// What is left of a dead letter, because the topic refused it when it was larger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// All of the record.
+    Whole,
+    /// All but its value.
+    WithoutValue,
+    /// Only what says where the record is, and why it failed.
+    Bare,
 }
 
 /// See the module.
@@ -36,6 +51,8 @@ pub struct Job {
     /// Times that the broker did not take its dead letter.
     pub(super) put_off: u32,
     results: Results,
+    /// While it is held: failed for good, and not given up.
+    hold: Option<Hold>,
 }
 
 impl Job {
@@ -50,6 +67,7 @@ impl Job {
             first_failed_ms: None,
             put_off: 0,
             results: Results::None,
+            hold: None,
         }
     }
 
@@ -86,6 +104,25 @@ impl Job {
         self.first_failed_ms.get_or_insert(now_ms);
     }
 
+    /// From now on it is held, if it was not. Returns how often it has failed since then, this time included.
+    pub(super) fn hold(&mut self, count: &Arc<AtomicUsize>) -> u32 {
+        let hold = self.hold.get_or_insert_with(|| Hold::new(count));
+        hold.tries += 1;
+        hold.tries
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.hold.is_some()
+    }
+
+    /// It is not held any more.
+    pub(super) fn release(&mut self) {
+        if self.hold.take().is_some() {
+            let (record, attempts) = (&self.record, self.attempts);
+            tracing::info!(?record, attempts, "held no longer: what is behind it goes on");
+        }
+    }
+
     pub(super) fn results(&self) -> &Results {
         &self.results
     }
@@ -94,8 +131,42 @@ impl Job {
         self.results = results;
     }
 
+    /// Results say which record they were made of. A dead letter does so anyway.
+    pub(super) fn name_source(&mut self) {
+        let record = &self.record;
+        let name = |output: &mut Output, part| {
+            let own = match &output.headers {
+                Field::Same => record.headers(),
+                Field::New(headers) => headers,
+            };
+            output.headers = Field::New(origin::marked(own, record, part));
+        };
+        match &mut self.results {
+            Results::One(output) => name(output, None),
+            Results::Many(outputs) => {
+                let count = outputs.len() as u32;
+                for (index, output) in (1..).zip(outputs) {
+                    name(output, (count > 1).then_some((index, count)));
+                }
+            }
+            Results::None | Results::DeadLetter { .. } => {}
+        }
+    }
+
     pub(super) fn take_results(&mut self) -> Results {
         std::mem::replace(&mut self.results, Results::None)
+    }
+
+    /// Only where a bug is planted: when its results were made, and not when the broker has them.
+    pub(super) fn is_finished_early(&self) -> bool {
+        match self.results {
+            Results::DeadLetter { .. } => planted(Bug::DeadLetterAtEnqueue),
+            _ => planted(Bug::FinishedAtHandOver),
+        }
+    }
+
+    pub(super) fn largest_leg(&self) -> usize {
+        (0..self.legs()).map(|index| self.leg(index).size()).max().unwrap_or(0)
     }
 
     pub(super) fn results_size(&self) -> usize {
@@ -108,6 +179,7 @@ impl Parcel for Job {
         match &self.results {
             Results::None => 0,
             Results::One(_) | Results::DeadLetter { .. } => 1,
+            Results::Many(_) if planted(Bug::OneLegIsEnough) => 1,
             Results::Many(outputs) => outputs.len(),
         }
     }

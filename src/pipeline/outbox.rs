@@ -4,11 +4,13 @@ use std::borrow::Borrow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::job::Results;
+use super::failure::Fatal;
+use super::job::{Results, Shape};
 use super::{Batch, Job, Pipeline, sole};
-use crate::sink::dead_letter::{Stage, without_value};
+use crate::offsets::End;
+use crate::planted::{Bug, planted};
+use crate::sink::dead_letter::{Stage, bare, without_value};
 use crate::sink::{Outbox, Parcel, Refusal};
-use crate::telemetry::metrics::Processed;
 use crate::transform::Failure;
 
 /// How long a dead letter that could not be written waits: doubled each time.
@@ -32,35 +34,49 @@ impl Outbox for Pipeline {
     }
 
     fn delivered(&self, parcels: &mut Vec<Job>) {
-        for job in parcels.iter() {
-            if let Results::DeadLetter { code, .. } = job.results() {
-                self.metrics.dead_lettered(job.record().topic(), code);
-            }
+        let mut ended = Vec::with_capacity(parcels.len());
+        for job in parcels.iter().filter(|job| !job.is_finished_early()) {
+            let end = match job.results() {
+                Results::DeadLetter { code, .. } => {
+                    self.metrics.dead_lettered(job.record().topic(), code);
+                    End::DeadLettered
+                }
+                _ => End::Produced,
+            };
+            ended.push((job.ticket(), end));
         }
-        let tickets: Vec<_> = parcels.iter().map(Job::ticket).collect();
         self.observe(parcels);
-        self.finish(tickets.iter());
+        self.finish(ended.iter().map(|(ticket, end)| (ticket, *end)));
         parcels.clear();
     }
 
-    /// What the output topic refuses becomes a dead letter; a dead letter that is refused loses its value, and one that is
-    /// refused even so is offered again and again: its record stays unfinished.
+    /// What the output topic refuses becomes a dead letter; a dead letter that is refused loses its value, then its
+    /// record's headers and a long key; one that is refused even so is offered again and again: its record stays unfinished.
     fn refused(&self, mut parcel: Job, refusal: &Refusal) {
         match parcel.take_results() {
-            Results::DeadLetter { letter, code, shortened } => {
+            Results::DeadLetter { letter, code, shape } => {
                 self.metrics.dead_letter_failed();
-                let value = parcel.record().value();
-                let letter = if shortened { letter } else { without_value(letter, value) };
-                parcel.set_results(Results::DeadLetter { letter, code, shortened: true });
-                self.put_off(parcel);
+                let record = parcel.record();
+                let (letter, smaller) = match shape {
+                    Shape::Whole => (without_value(letter, record.value()), Shape::WithoutValue),
+                    Shape::WithoutValue => (bare(letter, record.key()), Shape::Bare),
+                    Shape::Bare => (letter, Shape::Bare),
+                };
+                parcel.set_results(Results::DeadLetter { letter, code, shape: smaller });
+                if smaller == shape {
+                    self.put_off(parcel);
+                } else {
+                    // Another letter: there is nothing to wait for.
+                    self.put_back(vec![Arc::new(parcel)]);
+                }
             }
             _ => {
-                self.metrics.processed(Processed::Failed, 1);
                 let failure = Failure::new(refusal.code, refusal.message.clone());
                 let mut batch = Batch { now_ms: self.clock.unix_ms(), ..Batch::default() };
-                self.give_up(Arc::new(parcel), &failure, Stage::Produce, false, &mut batch);
+                let fatal = Fatal { failure: &failure, stage: Stage::Produce, retryable: false };
+                self.give_up(Arc::new(parcel), fatal, &mut batch);
                 self.scheduler.push_ready(&mut batch.ready);
-                self.finish(batch.finished.iter());
+                self.finish(batch.finished.iter().map(|ticket| (ticket, End::Filtered)));
             }
         }
     }
@@ -98,7 +114,7 @@ impl Pipeline {
         let mut ledger = self.ledger.lock();
         parcels.retain(|parcel| {
             let ticket = parcel.borrow().ticket();
-            let stale = ledger.get(ticket.slot).is_none();
+            let stale = ledger.get(ticket.slot).is_none() && !planted(Bug::StaleIsWritten);
             if stale {
                 ledger.drop_unfinished(&ticket);
             }

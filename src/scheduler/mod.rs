@@ -11,18 +11,24 @@
 //!    wakes the next. Nobody is woken while all workers are busy: they come by themselves.
 //! 2. A retry is a time, not a thread: one idle worker, the one with the alarm, sleeps until the earliest; the others sleep
 //!    without an end. Whoever leaves with work and sees that the alarm is missing or late wakes one to set it.
-//! 3. A push to the ready list wakes the producer of that shard if it sleeps.
+//! 3. While the *gate* is shut nobody takes anything but a probe, one task at a time; the worker with the alarm sleeps until
+//!    it is due.
+//! 4. A push to the ready list wakes the producer of that shard if it sleeps.
 
 pub mod list;
 pub mod pending;
 pub mod ready;
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use crate::planted::{Bug, planted};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use pending::{Held, Lane, Pending, Task, Verdict};
 use ready::Ready;
+
+/// How long the next probe waits for the end of one.
+const PROBE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// See the module. `T` is a job, `R` its result.
 pub struct Scheduler<T, R> {
@@ -36,6 +42,7 @@ pub struct Scheduler<T, R> {
 
 struct PendingSide<T> {
     list: Pending<T>,
+    gate: Gate,
     /// Workers that sleep on `work`.
     idle: usize,
     /// When the one worker that watches the clock will wake up, if one does: the others sleep without an end.
@@ -45,9 +52,41 @@ struct PendingSide<T> {
 }
 
 impl<T> PendingSide<T> {
-    /// Whether a retry falls due before any sleeper looks at the clock.
+    /// Whether something falls due before any sleeper looks at the clock.
     fn alarm_is_late(&self) -> bool {
-        self.list.next_due().is_some_and(|due| self.alarm.is_none_or(|alarm| alarm > due))
+        self.next_due().is_some_and(|due| self.alarm.is_none_or(|alarm| alarm > due))
+    }
+
+    /// When time alone brings work: a retry, or the next probe while the gate is shut and there is something to probe with.
+    fn next_due(&self) -> Option<Instant> {
+        match self.gate.probe_at {
+            None => self.list.next_due(),
+            Some(at) if self.list.runnable() > 0 => Some(at),
+            Some(at) => self.list.next_due().map(|due| due.max(at)),
+        }
+    }
+
+    /// How many workers find work now that need not wait for the clock.
+    fn takers(&self) -> usize {
+        if self.gate.probe_at.is_none() { self.list.runnable() } else { 0 }
+    }
+
+    fn take(&mut self, now: Instant, workers: usize, max: usize, out: &mut Vec<Task<T>>) -> bool {
+        match self.gate.probe_at {
+            None => {
+                let share = self.list.runnable().div_ceil(workers).max(1);
+                self.list.take(now, share, max, out)
+            }
+            Some(at) if now < at => false,
+            Some(_) => {
+                let any = self.list.take_probe(now, out);
+                if any {
+                    // Until it is known how this one ends; one that hangs does not keep the gate shut.
+                    self.gate.probe_at = Some(now + PROBE_PATIENCE);
+                }
+                any
+            }
+        }
     }
 }
 
@@ -56,6 +95,15 @@ struct ReadySide<R> {
     /// Which producers sleep.
     idle: Vec<bool>,
     closed: bool,
+}
+
+/// When work may be taken. A later version replaces an earlier one, whichever comes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gate {
+    /// Counts the changes.
+    pub version: u64,
+    /// `None`: as usual. Else one task, not before this instant.
+    pub probe_at: Option<Instant>,
 }
 
 /// How full the lists are.
@@ -76,6 +124,7 @@ impl<T, R> Scheduler<T, R> {
         Self {
             pending: Mutex::new(PendingSide {
                 list: Pending::default(),
+                gate: Gate::default(),
                 idle: 0,
                 alarm: None,
                 closed: false,
@@ -97,10 +146,30 @@ impl<T, R> Scheduler<T, R> {
         for (lane, job) in jobs {
             side.list.push(lane, job);
         }
-        let wake = side.idle.min(side.list.runnable());
+        self.wake_one(side);
+    }
+
+    /// Says when work may be taken; what an older version says is ignored.
+    pub fn set_gate(&self, gate: Gate) {
+        let mut side = self.pending.lock();
+        if gate.version > side.gate.version {
+            side.gate = gate;
+            self.wake_one(side);
+        }
+    }
+
+    /// Gives back for a worker what it does not get around to (see [`Pending::finish`]).
+    pub fn give_back(&self, results: &mut Vec<(Held, Verdict<T>)>) {
+        let mut side = self.pending.lock();
+        side.list.finish(results);
+        self.wake_one(side);
+    }
+
+    /// One is enough when it takes everything; it wakes the next if it does not.
+    fn wake_one(&self, side: MutexGuard<'_, PendingSide<T>>) {
+        let wake = side.idle > 0 && (side.takers() > 0 || side.alarm_is_late());
         drop(side);
-        // One is enough when it takes everything; it wakes the next if it does not.
-        if wake > 0 {
+        if wake {
             self.work.notify_one();
         }
     }
@@ -120,16 +189,12 @@ impl<T, R> Scheduler<T, R> {
             side.list.finish(results);
         }
         loop {
-            let share = side.list.runnable().div_ceil(self.workers).max(1);
-            if side.list.take(clock(), share, max, out) {
-                let wake = side.idle > 0 && (side.list.runnable() > 0 || side.alarm_is_late());
-                drop(side);
-                if wake {
-                    self.work.notify_one();
-                }
+            if side.take(clock(), self.workers, max, out) {
+                self.wake_one(side);
                 return true;
             }
-            if side.closed && side.list.waiting() == 0 {
+            // Behind a gate that is shut there may be work for ever.
+            if side.closed && (side.list.waiting() == 0 || side.gate.probe_at.is_some()) {
                 drop(side);
                 self.work.notify_all();
                 return false;
@@ -141,7 +206,7 @@ impl<T, R> Scheduler<T, R> {
     fn sleep(&self, side: &mut MutexGuard<'_, PendingSide<T>>) {
         side.idle += 1;
         if side.alarm_is_late() {
-            let due = side.list.next_due().expect("an alarm is late for something");
+            let due = side.next_due().expect("an alarm is late for something");
             side.alarm = Some(due);
             self.work.wait_until(side, due);
             if side.alarm == Some(due) {
@@ -173,7 +238,7 @@ impl<T, R> Scheduler<T, R> {
         for (shard, result) in results {
             side.list.push(shard, result);
         }
-        for shard in shards {
+        for shard in shards.into_iter().filter(|_| !planted(Bug::PutBackUnsorted)) {
             side.list.sort(shard, &key);
         }
         self.wake_producers(side);
@@ -227,8 +292,14 @@ impl<T, R> Scheduler<T, R> {
         (jobs, results)
     }
 
-    /// Takes out the jobs behind the last one that left the pending list; one that waits for its retry is still in it. `sequence` numbers the jobs in question without gaps, `None`
-    /// for others; `next` is the number that comes after the last of them, finished ones included.
+    /// What `look` says of the jobs that no worker has, in no particular order.
+    pub fn waiting<L>(&self, look: impl FnMut(&T) -> Option<L>) -> Vec<L> {
+        self.pending.lock().list.waiting_jobs().filter_map(look).collect()
+    }
+
+    /// Takes out the jobs behind the last one that left the pending list; one that waits for its retry is still in it.
+    /// `sequence` numbers the jobs in question without gaps, `None` for others; `next` is the number that comes after the
+    /// last of them, finished ones included.
     pub fn remove_unbegun(&self, sequence: impl Fn(&T) -> Option<u64>, next: u64) -> Vec<T> {
         let mut end = next;
         let mut side = self.pending.lock();
@@ -238,6 +309,7 @@ impl<T, R> Scheduler<T, R> {
             waiting.pop();
             end -= 1;
         }
+        end += u64::from(planted(Bug::UnbegunOffByOne));
         let removed = side.list.remove_if(|job| sequence(job).is_some_and(|sequence| sequence >= end));
         drop(side);
         self.work.notify_all();
@@ -267,7 +339,9 @@ impl<T, R> Scheduler<T, R> {
 
     fn wake_producers(&self, side: MutexGuard<'_, ReadySide<R>>) {
         let wake: Vec<usize> = (0..self.results.len())
-            .filter(|&shard| side.idle[shard] && side.list.waiting_in(shard) > 0)
+            .filter(|&shard| {
+                side.idle[shard] && side.list.waiting_in(shard) > 0 && !planted(Bug::WakeUpForgotten)
+            })
             .collect();
         drop(side);
         for shard in wake {
@@ -276,5 +350,9 @@ impl<T, R> Scheduler<T, R> {
     }
 }
 
+#[cfg(all(test, feature = "shuttle"))]
+mod schedules;
 #[cfg(test)]
+mod testing;
+#[cfg(all(test, not(feature = "shuttle")))]
 mod tests;

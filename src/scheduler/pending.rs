@@ -3,6 +3,9 @@
 //! A *lane* is what must stay in order. At most one task of a lane is runnable, delayed or at one worker; the others wait
 //! in the lane, in the order they came. A worker may take several tasks of one lane at once: it runs them one after
 //! another, so the order holds, and the lane is locked and unlocked once for all of them.
+//!
+//! A lane can be *marked*: whoever takes a task that waited behind the one that left the mark is told so. The mark goes
+//! when nothing of the lane waits any more.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -10,9 +13,13 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Instant;
 
 use super::list::{Id, List, Slab};
+use crate::planted::{Bug, planted};
 
 /// What must stay in order: tasks with equal lanes run one after another. `None` stands alone.
 pub type Lane = Option<u64>;
+
+/// What a lane is marked with: a number that says something to whoever marks and takes.
+pub type Mark = i64;
 
 /// A task in a worker's hands. Hand it back to [`Pending::finish`], whatever became of it.
 #[derive(Debug)]
@@ -21,6 +28,10 @@ pub struct Task<T> {
     lane: Lane,
     /// Which try this is, from 1.
     pub attempt: u32,
+    /// The mark of its lane, if it has one.
+    pub mark: Option<Mark>,
+    /// It was taken alone, to see how it goes: see [`Pending::take_probe`].
+    pub probe: bool,
     /// The job itself.
     pub job: T,
 }
@@ -44,14 +55,25 @@ pub struct Held {
     lane: Lane,
 }
 
+impl Held {
+    /// The lane that it holds.
+    pub fn lane(&self) -> Lane {
+        self.lane
+    }
+}
+
 /// What a worker says of a task that it hands back.
 #[derive(Debug)]
 pub enum Verdict<T> {
     /// Finished here: its lane may go on.
     Done,
+    /// As `Done`, and whatever waits behind it in its lane is to be told this.
+    DoneAndMark(Mark),
     /// Again, not before this instant; its lane stays blocked, no worker does.
     Later(Instant, T),
-    /// Not begun, because an earlier task of its lane has to run again: back to its place in the lane.
+    /// As `Later`, and this try is not counted.
+    NotCounted(Instant, T),
+    /// Not begun: back to its place in the lane.
     Untouched(T),
 }
 
@@ -60,6 +82,14 @@ enum Place {
     Waiting,
     Running,
     Delayed,
+}
+
+/// A lane that is not empty, or at a worker.
+#[derive(Default)]
+struct Waiting {
+    /// What waits behind the task that is runnable, delayed or running.
+    tasks: List,
+    mark: Option<Mark>,
 }
 
 struct Entry<T> {
@@ -74,11 +104,13 @@ struct Entry<T> {
 pub struct Pending<T> {
     slab: Slab<Entry<T>>,
     runnable: List,
-    /// A lane is in the map while a task of it is runnable, delayed or running; the list is what waits behind.
-    lanes: HashMap<u64, List, BuildHasherDefault<AlreadyHashed>>,
+    /// A lane is in the map while a task of it is runnable, delayed or running.
+    lanes: HashMap<u64, Waiting, BuildHasherDefault<AlreadyHashed>>,
     /// Retries by due time. May hold ids of tasks that were removed since.
     delayed: BinaryHeap<Reverse<(Instant, Id)>>,
     running: usize,
+    /// Lanes with a mark: while there is none, nobody looks for one.
+    marked: usize,
 }
 
 impl<T> Default for Pending<T> {
@@ -89,6 +121,7 @@ impl<T> Default for Pending<T> {
             lanes: HashMap::default(),
             delayed: BinaryHeap::new(),
             running: 0,
+            marked: 0,
         }
     }
 }
@@ -99,11 +132,11 @@ impl<T> Pending<T> {
         let id = self.slab.insert(Entry { lane, place: Place::Runnable, attempt: 0, job: Some(job) });
         match lane.map(|lane| self.lanes.entry(lane)) {
             Some(std::collections::hash_map::Entry::Occupied(mut busy)) => {
-                self.slab.push_back(busy.get_mut(), id);
+                self.slab.push_back(&mut busy.get_mut().tasks, id);
                 self.entry(id).place = Place::Waiting;
             }
             Some(std::collections::hash_map::Entry::Vacant(free)) => {
-                free.insert(List::default());
+                free.insert(Waiting::default());
                 self.slab.push_back(&mut self.runnable, id);
             }
             None => self.slab.push_back(&mut self.runnable, id),
@@ -129,39 +162,75 @@ impl<T> Pending<T> {
         out.len() > before
     }
 
+    /// Takes one task to see how it goes, into `out`. One that failed just now waits for its time and comes last: whatever
+    /// else there is may do better. Returns whether there was any.
+    pub fn take_probe(&mut self, now: Instant, out: &mut Vec<Task<T>>) -> bool {
+        if self.runnable.is_empty() {
+            self.wake_delayed(now);
+        }
+        let Some(id) = self.slab.pop_front(&mut self.runnable) else { return false };
+        self.start(id, out);
+        if let Some(task) = out.last_mut() {
+            task.probe = true;
+        }
+        true
+    }
+
     /// Takes back tasks from a worker; those of one lane as neighbours in the order they were taken. In a lane, nothing
-    /// but [`Verdict::Untouched`] may follow a [`Verdict::Later`]. Empties `results`.
+    /// but [`Verdict::Untouched`] may follow one that is not finished. Empties `results`.
     pub fn finish(&mut self, results: &mut Vec<(Held, Verdict<T>)>) {
-        let mut untouched: Vec<Id> = Vec::new();
+        let mut left = Left::default();
         let mut results = results.drain(..).peekable();
-        let mut blocked = false;
         while let Some((held, verdict)) = results.next() {
             let lane = held.lane;
             self.running -= 1;
-            match verdict {
-                Verdict::Done => {
-                    assert!(!blocked, "a task finished although an earlier one of its lane has to run again");
-                    self.slab.remove(held.id).expect("a running task is removed by nobody else");
-                }
-                Verdict::Later(due, job) => {
-                    let entry = self.entry(held.id);
-                    (entry.place, entry.job) = (Place::Delayed, Some(job));
-                    self.delayed.push(Reverse((due, held.id)));
-                    blocked = true;
-                }
-                Verdict::Untouched(job) => {
-                    let entry = self.entry(held.id);
-                    // The try that did not take place is not counted.
-                    (entry.place, entry.job, entry.attempt) = (Place::Waiting, Some(job), entry.attempt - 1);
-                    untouched.push(held.id);
-                }
-            }
+            self.take_back(held, verdict, &mut left);
             let last_of_lane = lane.is_none() || results.peek().is_none_or(|(next, _)| next.lane != lane);
             if last_of_lane {
-                self.release(lane, &mut untouched, blocked);
-                blocked = false;
+                self.release(lane, std::mem::take(&mut left));
             }
         }
+    }
+
+    fn take_back(&mut self, held: Held, verdict: Verdict<T>, left: &mut Left) {
+        let id = held.id;
+        match verdict {
+            Verdict::Done | Verdict::DoneAndMark(_) => {
+                assert!(
+                    !left.blocked,
+                    "a task finished although an earlier one of its lane has to run again"
+                );
+                assert!(
+                    left.untouched.is_empty(),
+                    "a task finished although an earlier one of its lane did not run"
+                );
+                self.slab.remove(id).expect("a running task is removed by nobody else");
+                if let Verdict::DoneAndMark(mark) = verdict {
+                    left.mark = Some(mark);
+                }
+            }
+            Verdict::Later(due, job) => {
+                self.delay(id, due, job);
+                left.blocked = !planted(Bug::RetryFreesItsLane);
+            }
+            Verdict::NotCounted(due, job) => {
+                self.delay(id, due, job);
+                self.entry(id).attempt -= 1;
+                left.blocked = true;
+            }
+            Verdict::Untouched(job) => {
+                let entry = self.entry(id);
+                // The try that did not take place is not counted.
+                (entry.place, entry.job, entry.attempt) = (Place::Waiting, Some(job), entry.attempt - 1);
+                left.untouched.push(id);
+            }
+        }
+    }
+
+    fn delay(&mut self, id: Id, due: Instant, job: T) {
+        let entry = self.entry(id);
+        (entry.place, entry.job) = (Place::Delayed, Some(job));
+        self.delayed.push(Reverse((due, id)));
     }
 
     /// Takes out every task that no worker has and that `matches`, and hands the jobs back.
@@ -215,27 +284,39 @@ impl<T> Pending<T> {
         entry.attempt += 1;
         let job = entry.job.take().expect("only a running task is without its job");
         let (lane, attempt) = (entry.lane, entry.attempt);
-        out.push(Task { id, lane, attempt, job });
+        let mark = lane.filter(|_| self.marked > 0).and_then(|lane| self.lanes.get(&lane)?.mark);
+        out.push(Task { id, lane, attempt, mark, probe: false, job });
         self.running += 1;
         lane
     }
 
     fn next_in(&mut self, lane: u64) -> Option<Id> {
-        self.lanes.get_mut(&lane).and_then(|waiting| self.slab.pop_front(waiting))
+        self.lanes.get_mut(&lane).and_then(|waiting| self.slab.pop_front(&mut waiting.tasks))
     }
 
     /// A worker is done with a lane: what it did not touch goes back to the lane's front, and unless a retry blocks the
     /// lane, its next task becomes runnable.
-    fn release(&mut self, lane: Lane, untouched: &mut Vec<Id>, blocked: bool) {
+    fn release(&mut self, lane: Lane, mut left: Left) {
         let Some(lane) = lane else {
-            assert!(untouched.is_empty(), "a task without a lane waits behind nothing");
+            // It stands alone: it waits for nobody but a worker.
+            if let Some(id) = left.untouched.pop() {
+                self.entry(id).place = Place::Runnable;
+                self.slab.push_front(&mut self.runnable, id);
+            }
             return;
         };
         let waiting = self.lanes.get_mut(&lane).expect("a lane stays known while a worker has it");
-        while let Some(id) = untouched.pop() {
-            self.slab.push_front(waiting, id);
+        while let Some(id) = left.untouched.pop() {
+            if planted(Bug::UntouchedToTheBack) {
+                self.slab.push_back(&mut waiting.tasks, id);
+                continue;
+            }
+            self.slab.push_front(&mut waiting.tasks, id);
         }
-        if !blocked {
+        if let Some(mark) = left.mark {
+            self.marked += usize::from(waiting.mark.replace(mark).is_none());
+        }
+        if !left.blocked {
             self.advance(lane);
         }
     }
@@ -248,7 +329,8 @@ impl<T> Pending<T> {
                 self.slab.push_back(&mut self.runnable, id);
             }
             None => {
-                self.lanes.remove(&lane);
+                let forgotten = self.lanes.remove(&lane);
+                self.marked -= usize::from(forgotten.is_some_and(|lane| lane.mark.is_some()));
             }
         }
     }
@@ -274,7 +356,7 @@ impl<T> Pending<T> {
             Place::Runnable => self.slab.unlink(&mut self.runnable, id),
             Place::Waiting => {
                 let waiting = lane.and_then(|lane| self.lanes.get_mut(&lane)).expect("it waits in its lane");
-                self.slab.unlink(waiting, id);
+                self.slab.unlink(&mut waiting.tasks, id);
                 return self.slab.remove(id)?.job;
             }
             Place::Delayed => {}
@@ -285,6 +367,15 @@ impl<T> Pending<T> {
         }
         job
     }
+}
+
+/// What a worker leaves of a lane that it gives back.
+#[derive(Default)]
+struct Left {
+    untouched: Vec<Id>,
+    /// One of them has to run again.
+    blocked: bool,
+    mark: Option<Mark>,
 }
 
 /// Lanes are hashes already; hashing them again would cost time and gain nothing.

@@ -11,6 +11,8 @@ use crate::transform::{Failure, Field, Output};
 pub const LIMIT: usize = 2048;
 const MESSAGE_LIMIT: usize = 1024;
 const VALUE_LIMIT: usize = 96;
+/// Bytes of a key that a [`bare`] letter keeps.
+const KEY_LIMIT: usize = 1024;
 
 /// Where in the pipeline a record failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +112,26 @@ pub fn without_value(mut letter: Output, value: Option<&[u8]>) -> Output {
     letter
 }
 
-fn is_ours(name: &[u8]) -> bool {
+/// The same dead letter with nothing of its record that has no bound of its own: for a topic that refuses it without its value
+/// too. What is left is below [`LIMIT`] and [`KEY_LIMIT`] and a few hundred bytes: every topic takes that, unless somebody
+/// made it to take nothing.
+pub fn bare(letter: Output, key: Option<&[u8]>) -> Output {
+    let mut headers = Headers::new();
+    if let Field::New(all) = &letter.headers {
+        all.iter().filter(|(name, _)| is_ours(name)).for_each(|(name, value)| headers.push(name, value));
+    }
+    headers.push(b"processor.dlq.headers.truncated", Some(b"true"));
+    let key = if key.is_some_and(|key| key.len() > KEY_LIMIT) {
+        headers.push(b"processor.dlq.key.truncated", Some(b"true"));
+        Field::New(None)
+    } else {
+        letter.key
+    };
+    Output { key, headers: Field::New(headers), ..letter }
+}
+
+/// Whether a header belongs to us: a dead letter takes none of these over from its record.
+pub fn is_ours(name: &[u8]) -> bool {
     name.starts_with(b"__dlq.")
         || (name.starts_with(b"processor.") && !name.starts_with(b"processor.replay."))
 }
@@ -166,6 +187,22 @@ mod tests {
             assert!(headers.size() <= LIMIT, "{} B", headers.size());
             assert!(std::str::from_utf8(headers.last("__dlq.errors.message").expect("there")).is_ok());
             failure.message = "short".into();
+        }
+    }
+
+    #[test]
+    fn a_bare_letter_has_a_bound_whatever_its_record_was() {
+        let mut original = Headers::new();
+        original.push(b"large", Some(&[b'x'; 100_000]));
+        let (record, failure) = (record(original), Failure::new("c", "m".repeat(5_000)));
+        let letter = || Output { headers: Field::New(letter(&record, &failure)), ..Output::default() };
+        for (key, kept) in [(vec![b'k'; 1024], true), (vec![b'k'; 1025], false)] {
+            let bare = bare(without_value(letter(), record.value()), Some(&key));
+            let Field::New(headers) = &bare.headers else { panic!("a dead letter has headers of its own") };
+            assert!(headers.size() <= LIMIT + 300, "{} B", headers.size());
+            assert_eq!(headers.last("__dlq.errors.offset"), Some(i64::MAX.to_string().as_bytes()));
+            assert_eq!(matches!(bare.key, Field::Same), kept);
+            assert_eq!(headers.last("processor.dlq.key.truncated").is_none(), kept);
         }
     }
 

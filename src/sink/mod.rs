@@ -1,7 +1,10 @@
 //! Where results go: the output topic, and the dead-letter topic for what failed.
 
+pub mod client;
 pub mod dead_letter;
 pub mod kafka;
+pub mod librdkafka;
+pub mod origin;
 
 use std::sync::Arc;
 

@@ -1,33 +1,31 @@
 //! Where records come in: the consumer group's members.
 
+pub mod client;
 pub mod kafka;
+pub mod librdkafka;
 pub mod start;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::offsets::Slot;
 use crate::offsets::ledger::Watermark;
+use crate::offsets::{Beginning, Slot};
 use crate::record::Record;
 
 /// Where a source puts records, and what it asks of those who work on them.
 pub trait Intake: Send + Sync + 'static {
-    /// A partition is ours: its next record is at `start` or above; `committed` is what the broker has.
-    fn assign(
-        &self,
-        owner: usize,
-        topic: Arc<str>,
-        partition: i32,
-        start: i64,
-        committed: Option<i64>,
-    ) -> Slot;
+    /// A partition is ours, from here on.
+    fn assign(&self, owner: usize, topic: Arc<str>, partition: i32, beginning: Beginning) -> Slot;
 
     /// Admits what there is room for from the front of `records`, in order; the rest stays. Returns how many were taken.
     fn admit(&self, slot: Slot, records: &mut VecDeque<Record>) -> usize;
 
     /// Where a partition ends now: the offset of the next record to be written to it.
     fn note_end(&self, slot: Slot, end: i64);
+
+    /// Whether half of its share is free.
+    fn has_room(&self, slot: Slot) -> bool;
 
     /// Whether nothing can be admitted, for any partition.
     fn is_full(&self) -> bool;
@@ -44,7 +42,10 @@ pub trait Intake: Send + Sync + 'static {
     /// These are given up; what is still in flight is stale. Returns how many records that are.
     fn revoke(&self, slots: &[Slot]) -> usize;
 
-    /// The watermarks of a consumer's partitions that the broker does not have yet.
+    /// Whether the broker has all there is to say of these.
+    fn is_committed(&self, slots: &[Slot]) -> bool;
+
+    /// The watermarks of a consumer's partitions that the broker does not have yet, and what is finished beyond them.
     fn uncommitted(&self, owner: usize) -> Vec<Watermark>;
 
     /// The broker has these.

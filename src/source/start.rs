@@ -7,21 +7,19 @@
 //!
 //! The start is an offset, not "earliest": it is committed at once, so that the group has an offset for every partition
 //! and rule 2 can tell a new partition from a quiet one.
+//!
+//! What is finished beyond a committed offset stands in the commit's metadata, the offset map. One that is not ours, or that
+//! names records which are not there, is left out of account with a warning: that costs repeats, and nothing else.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaResult;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use super::client::{Client, Committed, TopicPartition};
 use crate::config::OffsetReset;
-use crate::kafka::context::TopicPartition;
-
-/// How long one question to the cluster may take. It is asked on the polling thread, so it must stay far below
-/// `max.poll.interval.ms`; a question without an answer is asked again.
-const PATIENCE: Duration = Duration::from_secs(5);
+use crate::offsets::map::{Stamp, Unusable};
+use crate::offsets::{Beginning, OffsetMap};
 
 /// What was known of an input topic when the process started.
 #[derive(Clone, Copy, Debug)]
@@ -37,10 +35,8 @@ pub struct Known {
 pub struct Start {
     /// The partition.
     pub partition: TopicPartition,
-    /// The first offset to read.
-    pub offset: i64,
-    /// What the group has committed.
-    pub committed: Option<i64>,
+    /// The first offset to read, what the group has committed, and what is finished beyond that.
+    pub beginning: Beginning,
 }
 
 /// Why there is no start.
@@ -58,31 +54,92 @@ pub enum StartError {
     Undecided(Arc<str>, i32),
 }
 
+/// The group that starts, and what was said and seen of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Group<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What was known of its topics when the process started.
+    pub known: &'a HashMap<Arc<str>, Known>,
+    /// Where a new group begins.
+    pub reset: OffsetReset,
+}
+
 /// Finds the start of each of `partitions`.
-pub fn starts<C: ConsumerContext>(
-    consumer: &BaseConsumer<C>,
+pub fn starts(
+    client: &mut impl Client,
     partitions: &[TopicPartition],
-    known: &HashMap<Arc<str>, Known>,
-    reset: OffsetReset,
+    group: Group<'_>,
 ) -> Result<Vec<Start>, StartError> {
-    let committed = committed(consumer, partitions)?;
-    let mut ask: HashMap<i64, Vec<TopicPartition>> = HashMap::new();
+    let committed = client.committed(partitions)?;
+    // Before anything else is asked: the user may have to choose.
+    let mut ends = HashMap::new();
     for partition in partitions.iter().filter(|partition| !committed.contains_key(*partition)) {
-        let end = rule(partition, known, reset)?;
-        ask.entry(end).or_default().push(partition.clone());
+        ends.insert(partition, rule(partition, group.known, group.reset)?);
     }
-    let mut found = HashMap::new();
-    for (end, partitions) in ask {
-        found.extend(resolve(consumer, &partitions, end)?);
+    let mut starts = Vec::with_capacity(partitions.len());
+    for partition in partitions {
+        let beginning = match committed.get(partition) {
+            Some(committed) => Beginning {
+                start: committed.offset,
+                committed: Some(committed.offset),
+                finished: finished_beyond(client, group.name, partition, committed)?,
+            },
+            None => {
+                let (low, high) = client.bounds(partition)?;
+                let start = if ends.get(partition) == Some(&END) { high } else { low };
+                Beginning { start, ..Beginning::default() }
+            }
+        };
+        starts.push(Start { partition: partition.clone(), beginning });
     }
-    Ok(partitions
-        .iter()
-        .filter_map(|partition| {
-            let committed = committed.get(partition).copied();
-            let offset = committed.or_else(|| found.get(partition).copied())?;
-            Some(Start { partition: partition.clone(), offset, committed })
-        })
-        .collect())
+    Ok(starts)
+}
+
+/// What the offset map of a commit says, as far as it is to be believed.
+fn finished_beyond(
+    client: &mut impl Client,
+    group: &str,
+    partition: &TopicPartition,
+    committed: &Committed,
+) -> KafkaResult<OffsetMap> {
+    let (topic, number) = (&*partition.0, partition.1);
+    let read = read_map(group, partition, committed);
+    let checked = match read {
+        Ok(map) if map.is_empty() => return Ok(map),
+        Ok(map) => map.within(client.bounds(partition)?.1),
+        Err(unusable) => Err(unusable),
+    };
+    Ok(checked.unwrap_or_else(|unusable| {
+        tracing::warn!(
+            "the metadata of the committed offset of {topic}/{number} is not used: {unusable}. What was finished beyond offset {} \
+             may be repeated",
+            committed.offset
+        );
+        OffsetMap::default()
+    }))
+}
+
+/// The offset map in the metadata of a commit of a partition that ends there.
+///
+/// # Errors
+/// When an instance would leave it out of account.
+pub fn usable_map(
+    group: &str,
+    partition: &TopicPartition,
+    committed: &Committed,
+    end: i64,
+) -> Result<OffsetMap, Unusable> {
+    read_map(group, partition, committed)?.within(end)
+}
+
+pub(crate) fn read_map(
+    group: &str,
+    (topic, partition): &TopicPartition,
+    committed: &Committed,
+) -> Result<OffsetMap, Unusable> {
+    let stamp = Stamp { group, topic, partition: *partition, watermark: committed.offset };
+    OffsetMap::decode(committed.metadata.as_bytes(), &stamp)
 }
 
 const BEGINNING: i64 = -2;
@@ -101,48 +158,6 @@ fn rule(
         OffsetReset::Latest => Ok(END),
         OffsetReset::Error => Err(StartError::Undecided(partition.0.clone(), partition.1)),
     }
-}
-
-/// The first or the next offset of each partition, as numbers.
-fn resolve<C: ConsumerContext>(
-    consumer: &BaseConsumer<C>,
-    partitions: &[TopicPartition],
-    end: i64,
-) -> KafkaResult<HashMap<TopicPartition, i64>> {
-    partitions
-        .iter()
-        .map(|partition| {
-            let (low, high) = consumer.fetch_watermarks(&partition.0, partition.1, PATIENCE)?;
-            Ok((partition.clone(), if end == END { high } else { low }))
-        })
-        .collect()
-}
-
-/// The group's committed offsets, where it has one.
-pub fn committed<C: ConsumerContext>(
-    consumer: &BaseConsumer<C>,
-    partitions: &[TopicPartition],
-) -> KafkaResult<HashMap<TopicPartition, i64>> {
-    Ok(offsets(consumer.committed_offsets(list(partitions, Offset::Invalid), PATIENCE)?))
-}
-
-/// A list for librdkafka.
-pub fn list(partitions: &[TopicPartition], offset: Offset) -> TopicPartitionList {
-    let mut list = TopicPartitionList::with_capacity(partitions.len());
-    for (topic, partition) in partitions {
-        list.add_partition_offset(topic, *partition, offset).expect("every offset we use can be represented");
-    }
-    list
-}
-
-fn offsets(list: TopicPartitionList) -> HashMap<TopicPartition, i64> {
-    list.elements()
-        .iter()
-        .filter_map(|one| match one.offset() {
-            Offset::Offset(offset) => Some(((Arc::from(one.topic()), one.partition()), offset)),
-            _ => None,
-        })
-        .collect()
 }
 
 #[cfg(test)]

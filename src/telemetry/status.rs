@@ -37,6 +37,12 @@ pub struct Snapshot {
     pub workers: u64,
     /// Threads of the pool that run a transform.
     pub workers_busy: u64,
+    /// Why nothing is begun, while the transform fails for many keys together.
+    pub outage: Option<String>,
+    /// Records whose transform does not return: which, where, and for how long.
+    pub stuck: Vec<String>,
+    /// Records that failed for good and are held; each holds its lane.
+    pub held_lanes: u64,
     /// The partitions assigned to this process, and no others.
     pub partitions: Vec<PartitionStatus>,
     /// When offsets were last committed.
@@ -90,6 +96,10 @@ pub struct PartitionStatus {
     pub lag_seconds: Option<f64>,
     /// Records of it in flight.
     pub in_flight: u64,
+    /// What became of its records since the assignment, as name and number.
+    pub ends: Vec<(&'static str, u64)>,
+    /// Records consumed less all that became of them: 0, or a record went astray.
+    pub balance: i64,
     /// Why nothing more is taken from it, if so.
     pub blocked: Option<String>,
 }

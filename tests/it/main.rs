@@ -4,5 +4,6 @@ mod cli;
 mod conformance;
 mod guarantees;
 mod hazards;
+mod oracle;
 mod pipeline;
 mod support;

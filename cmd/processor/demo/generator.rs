@@ -5,29 +5,24 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use fastrand::Rng;
-use processor::clock::{Clock, SystemClock};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use processor::oracle::stamp::SIZE;
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{Producer, ProducerContext};
 use rdkafka::{ClientConfig, ClientContext};
 
-use super::order::{self, BREAKS, CUSTOMERS, Order};
-use super::pace::Pace;
-use super::reader::NUMBER;
 use super::topics::{INPUT, RECONNECT_MS};
+use crate::pace::Pace;
+use crate::pen::{PAUSE, Pen, Style};
 
 /// Records that may be written and not yet read back with their result. It bounds what the broker has to keep for the
 /// judge: see [`super::RETENTION`].
 pub const AHEAD: u64 = 30_000;
 /// Records between two looks at the clock and at the broker's answers.
 const CHUNK: u64 = 100;
-/// How long to wait where there is nothing to do.
-const PAUSE: Duration = Duration::from_millis(1);
 /// How long the broker may take for the last answers.
 const FLUSH: Duration = Duration::from_secs(60);
-/// The share of broken records is a part of so many.
-const MILLION: u32 = 1_000_000;
+/// How many customers there are, and so how many keys.
+const CUSTOMERS: u32 = 1000;
 
 /// What the generator counts, and what it is told.
 #[derive(Debug, Default)]
@@ -117,15 +112,9 @@ impl Generator {
             .set("reconnect.backoff.max.ms", RECONNECT_MS)
             .create_with_context(Answers(counts.clone()))
             .map_err(|error| format!("the generator's producer: {error}"))?;
-        let mut pen = Pen {
-            producer,
-            counts: counts.clone(),
-            chance: Rng::with_seed(seed),
-            bad,
-            order: Order::new(),
-            customer: *b"c-0000",
-        };
-        let life = move || pen.write(Pace::new(rate));
+        let style = Style { topic: INPUT.to_owned(), bad, customers: CUSTOMERS, size: SIZE, seed };
+        let mut writer = Writer { pen: Pen::new(producer, style), counts: counts.clone() };
+        let life = move || writer.write(Pace::new(rate));
         let thread = std::thread::Builder::new().name("generator".to_owned()).spawn(life);
         Ok(Self { counts, thread: thread.map_err(|error| format!("no thread for the generator: {error}"))? })
     }
@@ -150,16 +139,12 @@ impl Generator {
 }
 
 /// What the thread works with.
-struct Pen {
-    producer: BaseProducer<Answers>,
+struct Writer {
+    pen: Pen<Answers>,
     counts: Arc<Counts>,
-    chance: Rng,
-    bad: u32,
-    order: Order,
-    customer: [u8; 6],
 }
 
-impl Pen {
+impl Writer {
     fn write(&mut self, mut pace: Pace) -> Result<(), String> {
         while !self.counts.stop.load(Ordering::Relaxed) {
             let room = self.counts.room();
@@ -173,14 +158,15 @@ impl Pen {
                 self.pause();
                 continue;
             }
-            self.order.set_time(SystemClock.unix_ms());
+            self.pen.look_at_the_clock();
             for _ in 0..due {
-                self.write_one()?;
+                self.pen.write(self.counts.given.fetch_add(1, Ordering::Release))?;
             }
             pace.went(due);
             self.take_answers();
         }
-        self.producer
+        self.pen
+            .producer
             .flush(FLUSH)
             .map_err(|error| format!("the broker did not take all that was generated: {error}"))
     }
@@ -190,7 +176,7 @@ impl Pen {
         let answers = || self.counts.acknowledged() + self.counts.refused();
         loop {
             let before = answers();
-            self.producer.poll(Duration::ZERO);
+            self.pen.producer.poll(Duration::ZERO);
             if answers() == before {
                 return;
             }
@@ -210,64 +196,11 @@ impl Pen {
         let waited = u64::try_from(started.elapsed().as_micros()).unwrap_or(0);
         self.counts.waited_us.fetch_add(waited, Ordering::Relaxed);
     }
-
-    fn write_one(&mut self) -> Result<(), String> {
-        let number = self.counts.given.fetch_add(1, Ordering::Release);
-        // Of two, the lower one: the first customers come about twice as often as the average one.
-        let customer = self.chance.u32(..CUSTOMERS).min(self.chance.u32(..CUSTOMERS));
-        order::decimal(&mut self.customer[2..], u64::from(customer));
-        let good = self.order.fill(number, customer);
-        // The first one is to show that the way is free.
-        if number == 0 || self.chance.u32(..MILLION) >= self.bad {
-            return send(&self.producer, &self.customer, Some(good), None);
-        }
-        let broken = BREAKS[self.chance.usize(..BREAKS.len())].apply(good);
-        let mut digits = [0; 20];
-        let number = shortest(&mut digits, number);
-        send(&self.producer, &self.customer, broken.as_deref(), Some(number))
-    }
-}
-
-/// A number in decimal digits.
-fn shortest(room: &mut [u8; 20], number: u64) -> &[u8] {
-    let length = number.checked_ilog10().unwrap_or(0) as usize + 1;
-    order::decimal(&mut room[..length], number);
-    &room[..length]
-}
-
-/// Sends a record; with a header for its number, where that cannot be found in the value.
-fn send(
-    producer: &BaseProducer<Answers>,
-    key: &[u8],
-    value: Option<&[u8]>,
-    number: Option<&[u8]>,
-) -> Result<(), String> {
-    let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(INPUT).key(key);
-    record.payload = value;
-    record.headers = number.map(|number| {
-        let header = Header { key: NUMBER.to_str().unwrap_or_default(), value: Some(number) };
-        OwnedHeaders::new_with_capacity(1).insert(header)
-    });
-    while let Err((error, refused)) = producer.send(record) {
-        if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
-            return Err(format!("the generator cannot write to {INPUT}: {error}"));
-        }
-        producer.poll(PAUSE);
-        record = refused;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_number_has_no_more_digits_than_it_needs() {
-        for number in [0, 9, 10, 1_234_567, u64::MAX] {
-            assert_eq!(shortest(&mut [0; 20], number), number.to_string().as_bytes());
-        }
-    }
 
     #[test]
     fn the_first_record_goes_alone_and_then_no_more_than_the_judge_can_follow() {

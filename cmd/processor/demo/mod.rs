@@ -6,8 +6,7 @@
 //!     └── room ── judge ◀── a plain consumer ◀───┘        all topics in the embedded broker
 //! ```
 //!
-//! * [`generator`] writes [`order`]s, some of them broken, at a [`pace`]; each has a number, in its value, or in a header if
-//!   that is broken.
+//! * [`generator`] writes [`processor::oracle::stamp`]ed orders, some of them broken, at a [`crate::pace`].
 //! * [`engine`] is the processor as `run` runs it.
 //! * [`reader`] reads the three topics while they grow and shows them to the [`judge`], who counts by number: what is lost,
 //!   repeated, out of order. None of the processor's own counters is looked at.
@@ -21,10 +20,7 @@ mod engine;
 mod generator;
 mod judge;
 mod latency;
-mod memory;
 mod options;
-mod order;
-mod pace;
 mod progress;
 mod reader;
 mod screen;
@@ -50,7 +46,7 @@ use screen::Screen;
 use show::Show;
 use topics::TOPICS;
 
-/// Bytes that a partition keeps. [`generator::AHEAD`] records may be under way. In the output they are of [`order::SIZE`], 10 MiB
+/// Bytes that a partition keeps. [`generator::AHEAD`] records may be under way. In the output they are of [`processor::oracle::stamp::SIZE`], 10 MiB
 /// together, which fit even if all have one partition; as dead letters of 1.4 KiB, and their three partitions share them.
 const RETENTION: u64 = 16 << 20;
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use processor::config;
+use processor::oracle::stamp::BREAKS;
 
-use super::order::BREAKS;
+use crate::arguments::{duration, percent};
 
 const ABOUT: &str = "Shows the whole job on this machine alone, and proves that nothing is lost";
 const HELP: &str = "\
@@ -114,24 +114,6 @@ impl Options {
     }
 }
 
-/// `2`, `2%` or `0.5%`, in millionths.
-fn percent(text: &str) -> Result<u32, &'static str> {
-    let number = text.strip_suffix('%').unwrap_or(text).trim();
-    match number.parse::<f64>() {
-        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok((percent * 10_000.0).round() as u32),
-        _ => Err("not a percentage: 0 to 100, such as 2 or 0.5%"),
-    }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let duration = config::duration(text).map_err(|why| format!("{why}: write it such as 30s or 1h30m"))?;
-    if duration.is_zero() {
-        Err("no time at all: write it such as 30s or 1h30m".to_owned())
-    } else {
-        Ok(duration)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,18 +121,6 @@ mod tests {
     fn read(arguments: &[&str]) -> Result<Options, clap::Error> {
         let all = [&["demo"][..], arguments].concat();
         super::arguments().try_get_matches_from(all).map(|matches| Options::read(&matches))
-    }
-
-    #[test]
-    fn a_percentage_is_written_with_or_without_its_sign() {
-        for (text, millionths) in
-            [("2", 20_000), ("2%", 20_000), ("0.5%", 5_000), ("0", 0), ("100 %", 1_000_000)]
-        {
-            assert_eq!(percent(text), Ok(millionths), "{text}");
-        }
-        for text in ["", "%", "-1", "101", "NaN", "inf", "two"] {
-            assert!(percent(text).is_err(), "{text}");
-        }
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The judge's eyes: a plain consumer without a group that reads all three topics from their beginning while they grow.
 
-use std::ffi::CStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -9,6 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use processor::clock::{Clock, SystemClock};
 use processor::kafka::ffi::{Message, RecordQueue};
+use processor::oracle::stamp;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -16,11 +16,8 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::generator::Counts;
 use super::judge::{Judge, Seen};
-use super::order;
 use super::topics::{End, RECONNECT_MS, TOPICS};
 
-/// The header with the generator's number, of a broken record.
-pub const NUMBER: &CStr = c"demo.n";
 /// Records taken at once.
 const BATCH: usize = 1000;
 /// How long to wait for one when there is none.
@@ -170,7 +167,8 @@ impl Bench {
             *position = message.offset() + 1;
         }
         let age_ms = message.timestamp().map_or(0, |timestamp| now_ms - timestamp);
-        let seen = Seen { number: number(message), key: message.key().unwrap_or_default(), age_ms };
+        let number = stamp::read(message.header(stamp::HEADER), message.value());
+        let seen = Seen { number, key: message.key().unwrap_or_default(), age_ms };
         self.judge.see(TOPICS[place].topic, seen);
     }
 
@@ -191,12 +189,4 @@ fn place(message: &Message<'_>, known: &mut Vec<(usize, usize)>) -> Option<usize
     let place = TOPICS.iter().position(|topic| topic.name == name)?;
     known.push((id, place));
     Some(place)
-}
-
-/// The generator's number: in the value, or, where that is broken, in a header.
-fn number(message: &Message<'_>) -> Option<u64> {
-    match message.header(NUMBER) {
-        None => order::number(message.value()?),
-        Some(digits) => std::str::from_utf8(digits).ok()?.parse().ok(),
-    }
 }

@@ -16,9 +16,9 @@ use super::screen::Screen;
 use super::teller::Teller;
 use super::topics::Asker;
 use super::verdict::Verdict;
-use super::{memory, words};
+use super::words;
 use crate::exit::Exit;
-use crate::output;
+use crate::{memory, output};
 
 /// How often it is looked whether something has come to its end.
 const TICK: Duration = Duration::from_millis(20);

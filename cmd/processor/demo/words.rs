@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
+use processor::oracle::stamp::SIZE;
+
 use super::RETENTION;
 use super::options::Options;
-use super::order::SIZE;
 use super::progress::grouped;
 use super::topics::{GROUP, INPUT, OUTPUT, TOPICS};
 

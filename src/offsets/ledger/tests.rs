@@ -16,15 +16,20 @@ struct Part {
     start: i64,
     /// Offset, and whether it is finished.
     records: Vec<(i64, bool)>,
-    committed: Option<i64>,
+    /// How many were finished when the broker was told last.
+    committed: Option<(i64, usize)>,
     leaving: bool,
     gone: bool,
 }
 
 impl Part {
+    fn finished(&self) -> usize {
+        self.records.iter().filter(|(_, finished)| *finished).count()
+    }
+
     fn watermark(&self) -> i64 {
-        let finished = self.records.iter().take_while(|(_, finished)| *finished).last();
-        finished.map_or(self.start, |(offset, _)| offset + 1)
+        let open = self.records.iter().find(|(_, finished)| !finished).map(|(offset, _)| *offset);
+        open.unwrap_or(self.records.last().map_or(self.start, |(last, _)| last + 1))
     }
 }
 
@@ -75,7 +80,8 @@ impl Run {
     fn step(&mut self, step: &Step) {
         match step {
             Step::Assign(owner) => {
-                let slot = self.ledger.assign(*owner, "t".into(), 0, 5, None);
+                let slot =
+                    self.ledger.assign(*owner, "t".into(), 0, Beginning { start: 5, ..Beginning::default() });
                 let part = Part {
                     owner: *owner,
                     start: 5,
@@ -98,7 +104,11 @@ impl Run {
                 let (_, part) = self.parts.get_mut(&ticket.slot.epoch).expect("assigned once");
                 part.records[ticket.sequence as usize].1 = true;
                 let stale = part.gone;
-                assert_eq!(self.ledger.finish(&ticket), !stale, "what is stale moves no offset");
+                assert_eq!(
+                    self.ledger.finish(&ticket, End::Produced),
+                    !stale,
+                    "what is stale moves no offset"
+                );
                 self.resolved += u64::from(!stale);
             }
             Step::Drop(flight) => {
@@ -121,8 +131,8 @@ impl Run {
             Step::Commit(owner) => {
                 for watermark in self.ledger.uncommitted(*owner) {
                     self.ledger.committed(&watermark);
-                    self.parts.get_mut(&watermark.slot.epoch).expect("assigned once").1.committed =
-                        Some(watermark.offset);
+                    let part = &mut self.parts.get_mut(&watermark.slot.epoch).expect("assigned once").1;
+                    part.committed = Some((watermark.offset, part.finished()));
                 }
             }
         }
@@ -144,10 +154,7 @@ impl Run {
         }
         let before = self.ledger.in_flight();
         let ticket = self.ledger.deliver(slot, offset, times(), bytes).expect("new");
-        assert!(
-            self.ledger.deliver(slot, offset, times(), bytes).is_none(),
-            "a repeated delivery is dropped"
-        );
+        assert!(self.ledger.deliver(slot, offset, times(), bytes).is_err(), "a repeated delivery is dropped");
         let (_, part) = self.parts.get_mut(&slot.epoch).expect("assigned once");
         assert_eq!(ticket.sequence(), part.records.len() as u64);
         part.records.push((offset, false));
@@ -177,13 +184,15 @@ impl Run {
             let Some(assigned) = assigned else { continue };
             assert_eq!(assigned.in_flight(), sum(Some(*slot)));
             assert_eq!(assigned.tracker().watermark(), part.watermark());
+            assert_eq!(assigned.balance(), 0, "{:?}", assigned.counts());
         }
         for owner in 0..2 {
             let mut uncommitted: Vec<(Slot, i64)> =
                 self.ledger.uncommitted(owner).iter().map(|one| (one.slot, one.offset)).collect();
             uncommitted.sort_by_key(|(slot, _)| slot.epoch);
             let expected = self.parts.values().filter(|(_, part)| part.owner == owner && !part.gone);
-            let expected = expected.filter(|(_, part)| part.committed != Some(part.watermark()));
+            let expected =
+                expected.filter(|(_, part)| part.committed != Some((part.watermark(), part.finished())));
             assert_eq!(
                 uncommitted,
                 expected.map(|(slot, part)| (*slot, part.watermark())).collect::<Vec<_>>()
@@ -222,7 +231,8 @@ fn fill(ledger: &mut Ledger, slot: Slot, flights: &mut Vec<Ticket>) -> usize {
 #[test]
 fn stuck_partitions_leave_room_for_those_that_flow() {
     let mut ledger = Ledger::new(Budget { records: 120, bytes: 1000 });
-    let slots: Vec<Slot> = (0..5).map(|part| ledger.assign(0, "t".into(), part, 0, None)).collect();
+    let slots: Vec<Slot> =
+        (0..5).map(|part| ledger.assign(0, "t".into(), part, Beginning::default())).collect();
     let mut stuck = Vec::new();
     assert_eq!(fill(&mut ledger, slots[0], &mut stuck), 60, "one gets half");
     for slot in &slots[1..4] {
@@ -232,21 +242,118 @@ fn stuck_partitions_leave_room_for_those_that_flow() {
     for _ in 0..100 {
         let mut flowing = Vec::new();
         assert!(fill(&mut ledger, slots[4], &mut flowing) > 0, "{:?} in flight", ledger.in_flight());
-        flowing.iter().for_each(|ticket| assert!(ledger.finish(ticket)));
+        flowing.iter().for_each(|ticket| assert!(ledger.finish(ticket, End::Produced)));
     }
     assert!(ledger.get(slots[4]).expect("assigned").tracker().oldest().is_none());
 }
 
 #[test]
+fn there_is_room_when_half_of_a_share_is_free() {
+    for limit in [Budget { records: 90, bytes: 1_000 }, Budget { records: 1_000, bytes: 90 }] {
+        let mut ledger = Ledger::new(limit);
+        let slot = ledger.assign(0, "t".into(), 0, Beginning::default());
+        let other = ledger.assign(0, "t".into(), 1, Beginning::default());
+        let mut tickets = Vec::new();
+        assert!(ledger.has_room(slot));
+        assert_eq!(fill(&mut ledger, slot, &mut tickets), 45);
+        assert!(ledger.has_room(other) && !ledger.has_room(slot));
+        for ticket in tickets.drain(..14) {
+            ledger.finish(&ticket, End::Produced);
+        }
+        assert!(!ledger.has_room(slot), "31 of 59 that could be had");
+        ledger.finish(&tickets[0], End::Produced);
+        assert!(ledger.has_room(slot), "30 of 60");
+        ledger.leave(slot);
+        assert!(!ledger.has_room(slot), "nothing more comes of it");
+    }
+}
+
+#[test]
 fn a_watermark_of_an_assignment_that_is_gone_marks_nothing_as_committed() {
     let mut ledger = Ledger::new(LIMIT);
-    let old = ledger.assign(0, "t".into(), 0, 0, None);
+    let old = ledger.assign(0, "t".into(), 0, Beginning::default());
     let late = ledger.uncommitted(0);
     ledger.revoke(old);
-    let new = ledger.assign(0, "t".into(), 0, 0, None);
+    let new = ledger.assign(0, "t".into(), 0, Beginning::default());
     assert_eq!((old.index, new.index), (0, 0), "the same place");
     late.iter().for_each(|watermark| ledger.committed(watermark));
     assert_eq!(ledger.uncommitted(0).len(), 1);
+}
+
+#[test]
+fn lag_is_what_is_not_finished_up_to_the_end() {
+    let mut ledger = Ledger::new(LIMIT);
+    let slot = ledger.assign(0, "t".into(), 0, Beginning { start: 5, ..Beginning::default() });
+    let lag = |ledger: &Ledger| ledger.get(slot).expect("assigned").lag();
+    assert_eq!(lag(&ledger), None, "the end is not known yet");
+    ledger.note_end(slot, 9);
+    let ticket = ledger.deliver(slot, 5, times(), 1).expect("new");
+    assert_eq!(lag(&ledger), Some(4));
+    assert!(ledger.finish(&ticket, End::Produced));
+    assert_eq!(lag(&ledger), Some(3));
+    ledger.note_end(slot, 2);
+    assert_eq!(lag(&ledger), Some(0), "a partition that became shorter has none");
+}
+
+#[test]
+fn every_record_is_counted_as_what_became_of_it() {
+    let mut ledger = Ledger::new(Budget { records: 100, bytes: 100 });
+    let mut finished = OffsetMap::default();
+    finished.push(0..3);
+    let slot = ledger.assign(7, "t".into(), 0, Beginning { finished, ..Beginning::default() });
+    let mut tickets = Vec::new();
+    for offset in 0..18 {
+        match ledger.deliver(slot, offset, times(), 1) {
+            Ok(ticket) => tickets.push(ticket),
+            Err(why) => assert_eq!((why, offset < 3), (NoTicket::Finished, true)),
+        }
+        assert_eq!(ledger.deliver(slot, offset, times(), 1).err(), Some(NoTicket::Repeated));
+    }
+    let mut tickets = tickets.into_iter();
+    for (end, count) in [(End::Produced, 2), (End::Filtered, 3), (End::DeadLettered, 4)] {
+        tickets.by_ref().take(count).for_each(|ticket| assert!(ledger.finish(&ticket, end)));
+    }
+    tickets.by_ref().take(5).for_each(|ticket| ledger.drop_unfinished(&ticket));
+    let assigned = ledger.get(slot).expect("assigned");
+    assert_eq!((assigned.owner(), assigned.in_flight().records, assigned.balance()), (7, 1, 0));
+    let counts =
+        Counts { consumed: 18, produced: 2, filtered: 3, dead_lettered: 4, skipped: 3, given_back: 5 };
+    assert_eq!(assigned.counts(), counts);
+}
+
+#[test]
+fn a_record_that_went_astray_shows_in_the_balance() {
+    let mut ledger = Ledger::new(LIMIT);
+    let slot = ledger.assign(0, "t".into(), 0, Beginning::default());
+    for (counts, balance) in [
+        (Counts { consumed: 1, ..Counts::default() }, 1),
+        (Counts { produced: 1, ..Counts::default() }, -1),
+        (Counts { filtered: 1, ..Counts::default() }, -1),
+        (Counts { dead_lettered: 1, ..Counts::default() }, -1),
+        (Counts { skipped: 1, ..Counts::default() }, -1),
+        (Counts { given_back: 1, ..Counts::default() }, -1),
+    ] {
+        let assigned = ledger.get_mut(slot).expect("assigned");
+        assigned.counts = counts;
+        assert_eq!(assigned.balance(), balance, "{counts:?}");
+    }
+}
+
+#[test]
+fn it_is_full_at_either_limit_and_never_while_empty() {
+    let mut ledger = Ledger::new(Budget { records: 2, bytes: 10 });
+    let slot = ledger.assign(0, "t".into(), 0, Beginning::default());
+    let admit =
+        |ledger: &mut Ledger, offset, bytes| ledger.deliver(slot, offset, times(), bytes).expect("new");
+    let first = admit(&mut ledger, 0, 9);
+    assert!(!ledger.is_full());
+    let second = admit(&mut ledger, 1, 0);
+    assert!(ledger.is_full(), "two records");
+    ledger.drop_unfinished(&second);
+    ledger.drop_unfinished(&first);
+    admit(&mut ledger, 2, 10);
+    assert!(ledger.is_full(), "ten bytes");
+    assert!(!Ledger::new(Budget { records: 0, bytes: 0 }).is_full(), "one record always fits");
 }
 
 fn times() -> Times {

@@ -21,9 +21,16 @@ struct Queue {
     jobs: VecDeque<u64>,
     out: usize,
     not_before: Option<Instant>,
+    mark: Option<Mark>,
 }
 
 impl Queue {
+    fn forget_if_empty(&mut self) {
+        if self.jobs.is_empty() {
+            self.mark = None;
+        }
+    }
+
     fn can_run(&self, now: Instant) -> bool {
         self.out == 0 && !self.jobs.is_empty() && self.not_before.is_none_or(|due| due <= now)
     }
@@ -58,6 +65,7 @@ impl Model {
             (queue.out, queue.not_before) = (jobs.len(), None);
             for task in group {
                 assert_eq!(task.attempt, self.tries.get(&task.job).unwrap_or(&0) + 1);
+                assert_eq!(task.mark, queue.mark);
             }
         }
     }
@@ -67,12 +75,18 @@ impl Model {
         queue.out -= 1;
         match verdict {
             Verdict::Done => queue.jobs.retain(|other| *other != job),
+            Verdict::DoneAndMark(mark) => {
+                queue.jobs.retain(|other| *other != job);
+                queue.mark = Some(*mark);
+            }
             Verdict::Later(due, _) => {
                 queue.not_before = Some(*due);
                 *self.tries.entry(job).or_default() += 1;
             }
+            Verdict::NotCounted(due, _) => queue.not_before = Some(*due),
             Verdict::Untouched(_) => {}
         }
+        queue.forget_if_empty();
     }
 
     fn remove(&mut self, matches: impl Fn(u64) -> bool) -> Vec<u64> {
@@ -89,6 +103,7 @@ impl Model {
             if queue.jobs.front().copied() != first {
                 queue.not_before = None;
             }
+            queue.forget_if_empty();
         }
         removed.sort_unstable();
         removed
@@ -102,8 +117,14 @@ enum Step {
         lanes: usize,
         max: usize,
     },
-    /// One worker hands back what it has; the n-th job succeeds if the n-th bit is set, or runs again after so many ms.
-    Finish(Index, u64, u64),
+    /// One worker hands back what it has, or all but its first lane; four bits of the number say what became of a job, and
+    /// some run again after so many ms.
+    Finish {
+        worker: Index,
+        all: bool,
+        became: u64,
+        ms: u64,
+    },
     /// Removes every n-th job.
     Remove(u64),
     Pass(u64),
@@ -113,7 +134,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         5 => prop::option::weighted(0.8, 0u64..4).prop_map(Step::Push),
         3 => (1usize..4, 1usize..6).prop_map(|(lanes, max)| Step::Take { lanes, max }),
-        3 => (any::<Index>(), any::<u64>(), 0u64..20).prop_map(|(worker, ok, ms)| Step::Finish(worker, ok, ms)),
+        3 => (any::<Index>(), prop::bool::weighted(0.8), any::<u64>(), 0u64..20)
+            .prop_map(|(worker, all, became, ms)| Step::Finish { worker, all, became, ms }),
         1 => (1u64..5).prop_map(Step::Remove),
         1 => (1u64..15).prop_map(Step::Pass),
     ]
@@ -136,11 +158,18 @@ impl Run {
                 self.next += 1;
             }
             Step::Take { lanes, max } => self.take(lanes, max),
-            Step::Finish(worker, ok, ms) if !self.workers.is_empty() => {
-                let tasks = self.workers.remove(worker.index(self.workers.len()));
-                self.finish(tasks, ok, self.now + Duration::from_millis(ms));
+            Step::Finish { worker, all, became, ms } if !self.workers.is_empty() => {
+                let mut tasks = self.workers.remove(worker.index(self.workers.len()));
+                if !all {
+                    let (first, job) = (tasks[0].lane, tasks[0].job);
+                    let kept = |task: &Task<u64>| task.job == job || (first.is_some() && task.lane == first);
+                    let (keeps, gives) = tasks.into_iter().partition(kept);
+                    self.workers.push(keeps);
+                    tasks = gives;
+                }
+                self.finish(tasks, became, self.now + Duration::from_millis(ms));
             }
-            Step::Finish(..) => {}
+            Step::Finish { .. } => {}
             Step::Remove(nth) => {
                 let mut removed = self.pending.remove_if(|job| job % nth == 0);
                 removed.sort_unstable();
@@ -180,19 +209,23 @@ impl Run {
         }
     }
 
-    fn finish(&mut self, tasks: Vec<Task<u64>>, ok: u64, due: Instant) {
+    fn finish(&mut self, tasks: Vec<Task<u64>>, became: u64, due: Instant) {
         let (mut results, mut blocked) = (Vec::new(), None);
         for (task, index) in tasks.into_iter().zip(0u32..) {
             let lane = task.lane();
             let (held, job) = task.split();
-            let verdict = if lane.is_some() && lane == blocked {
-                Verdict::Untouched(job)
-            } else if ok >> index & 1 == 1 {
-                Verdict::Done
-            } else {
-                blocked = lane;
-                Verdict::Later(due, job)
+            assert_eq!(held.lane(), lane);
+            let verdict = match became >> (4 * (index % 16)) & 15 {
+                _ if lane.is_some() && lane == blocked => Verdict::Untouched(job),
+                0..8 => Verdict::Done,
+                8 => Verdict::DoneAndMark(job as Mark),
+                9..12 => Verdict::Later(due, job),
+                12 => Verdict::NotCounted(due, job),
+                _ => Verdict::Untouched(job),
             };
+            if !matches!(verdict, Verdict::Done | Verdict::DoneAndMark(_)) {
+                blocked = lane;
+            }
             self.model.handed_back(lane, job, &verdict);
             results.push((held, verdict));
         }
@@ -215,10 +248,11 @@ proptest! {
             run.now += Duration::from_millis(20);
             run.take(usize::MAX, usize::MAX);
             for tasks in std::mem::take(&mut run.workers) {
-                run.finish(tasks, u64::MAX, run.now);
+                run.finish(tasks, 0, run.now);
             }
         }
         prop_assert!(run.pending.lanes.is_empty(), "a lane without tasks is forgotten");
+        prop_assert_eq!(run.pending.marked, 0);
     }
 }
 
@@ -232,4 +266,16 @@ fn a_worker_that_goes_on_after_a_failure_in_the_lane_is_our_bug() {
     let mut held = tasks.into_iter().map(Task::split);
     let (first, second) = (held.next().expect("two"), held.next().expect("two"));
     pending.finish(&mut vec![(first.0, Verdict::Later(now, first.1)), (second.0, Verdict::Done)]);
+}
+
+#[test]
+fn what_a_worker_has_already_does_not_count_against_what_it_asks_for() {
+    let mut pending = Pending::default();
+    (0..6).for_each(|job| pending.push(None, job));
+    let (now, mut tasks) = (Instant::now(), Vec::new());
+    for taken in [2, 4, 6] {
+        assert!(pending.take(now, 2, 2, &mut tasks));
+        assert_eq!(tasks.len(), taken);
+    }
+    assert!(!pending.take(now, 2, 2, &mut tasks), "that there are some from before is nothing new");
 }

@@ -83,3 +83,21 @@ fn removing_what_is_left_ends_the_workers_of_a_closed_scheduler() {
     assert_eq!(removed, [1, 2]);
     wait_for(&all_ended, 2);
 }
+
+#[test]
+fn what_nobody_has_is_looked_at_and_all_of_it_may_be_given_back() {
+    let scheduler = Scheduler::<u64, ()>::new(1, 1);
+    let (mut tasks, mut results) = (Vec::new(), Vec::new());
+    scheduler.push([(None, 9), (None, 0), (Some(1), 1), (Some(1), 2)]);
+    assert!(scheduler.exchange(&mut results, 1, &Instant::now, &mut tasks));
+    let mut waiting = scheduler.waiting(|&job| (job != 1).then_some(job));
+    waiting.sort_unstable();
+    assert_eq!(
+        (tasks[0].job, waiting),
+        (9, vec![0, 2]),
+        "not what is at a worker, and not what is not asked for"
+    );
+    let mut given_back = scheduler.remove_unbegun(|&job| (job < 9).then_some(job), 3);
+    given_back.sort_unstable();
+    assert_eq!(given_back, [0, 1, 2]);
+}

@@ -1,5 +1,6 @@
 //! The scheduler with real threads. Nothing here waits for time to pass but for something to happen, within a deadline.
 
+mod gate;
 mod given_back;
 mod results;
 mod retries;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 
+use super::testing::work_by;
 use super::*;
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -40,24 +42,7 @@ fn spawn(ended: &Sender<()>, life: impl FnOnce() + Send + 'static) {
     });
 }
 
-/// A worker: runs `job` on what it takes, until the scheduler is closed. `None` is done, else it runs again that much
-/// later.
-fn work<T, R>(scheduler: &Scheduler<T, R>, max: usize, mut job: impl FnMut(&T, u32) -> Option<Duration>) {
-    let (mut tasks, mut results) = (Vec::new(), Vec::new());
-    while scheduler.exchange(&mut results, max, &Instant::now, &mut tasks) {
-        let mut blocked = None;
-        for task in tasks.drain(..) {
-            let (lane, attempt) = (task.lane(), task.attempt);
-            let (held, value) = task.split();
-            let verdict = if lane.is_some() && lane == blocked {
-                Verdict::Untouched(value)
-            } else if let Some(delay) = job(&value, attempt) {
-                blocked = lane;
-                Verdict::Later(Instant::now() + delay, value)
-            } else {
-                Verdict::Done
-            };
-            results.push((held, verdict));
-        }
-    }
+/// A worker on the machine's own time.
+fn work<T, R>(scheduler: &Scheduler<T, R>, max: usize, job: impl FnMut(&T, u32) -> Option<Duration>) {
+    work_by(&Instant::now, scheduler, max, job);
 }

@@ -58,9 +58,8 @@ fn every_result_reaches_its_producer_once_and_in_order() {
     }
 }
 
-#[test]
-fn a_result_that_was_put_off_wakes_a_producer_that_sleeps_without_end() {
-    let scheduler = Arc::new(Scheduler::<(), u32>::new(1, 2));
+/// What a producer of each shard takes, with its shard, and their ends.
+fn two_producers(scheduler: &Arc<Scheduler<(), u32>>) -> (Receiver<(usize, u32)>, Receiver<()>) {
     let (ended, all_ended) = unbounded();
     let (got, all) = unbounded();
     for shard in 0..2 {
@@ -72,11 +71,33 @@ fn a_result_that_was_put_off_wakes_a_producer_that_sleeps_without_end() {
             }
         });
     }
+    (all, all_ended)
+}
+
+#[test]
+fn a_result_that_was_put_off_wakes_a_producer_that_sleeps_without_end() {
+    let scheduler = Arc::new(Scheduler::<(), u32>::new(1, 2));
+    let (all, all_ended) = two_producers(&scheduler);
     eventually("both sleep", || scheduler.ready.lock().idle == [true, true]);
     let due = Instant::now() + Duration::from_millis(20);
     scheduler.delay_ready(1, due, 7);
     assert_eq!(all.recv_timeout(DEADLINE), Ok((1, 7)));
     assert!(Instant::now() >= due, "not before its time");
+    scheduler.close_ready();
+    wait_for(&all_ended, 2);
+}
+
+#[test]
+fn a_result_wakes_the_producer_that_sleeps_for_it() {
+    let scheduler = Arc::new(Scheduler::<(), u32>::new(1, 2));
+    let (all, all_ended) = two_producers(&scheduler);
+    let both_sleep = || scheduler.ready.lock().idle == [true, true];
+    eventually("both sleep", both_sleep);
+    scheduler.push_ready(&mut vec![(1, 7)]);
+    assert_eq!(all.recv_timeout(DEADLINE), Ok((1, 7)));
+    eventually("both sleep again", both_sleep);
+    scheduler.return_ready(vec![(0, 8)], |number| *number);
+    assert_eq!(all.recv_timeout(DEADLINE), Ok((0, 8)));
     scheduler.close_ready();
     wait_for(&all_ended, 2);
 }
@@ -96,7 +117,8 @@ fn what_is_put_back_late_does_not_overtake_what_is_older() {
     let back = |numbers: Vec<u32>| {
         scheduler.return_ready(numbers.into_iter().map(|number| (0, number)).collect(), |number| *number);
     };
+    scheduler.push_ready(&mut vec![(0, 4)]);
     back(failed);
     back(held);
-    assert_eq!(take(4), [0, 1, 2, 3]);
+    assert_eq!(take(5), [0, 1, 2, 3, 4]);
 }

@@ -115,3 +115,29 @@ fn a_closed_scheduler_ends_workers_that_sleep_without_work() {
     scheduler.close();
     wait_for(&all_ended, 3);
 }
+
+#[test]
+fn what_a_worker_gives_back_another_takes() {
+    let scheduler = Arc::new(Scheduler::<u32, ()>::new(2, 1));
+    let (done, all_done) = unbounded();
+    let (ended, all_ended) = unbounded();
+    let (mut tasks, mut results) = (Vec::new(), Vec::new());
+    scheduler.push([(Some(1), 7)]);
+    assert!(scheduler.exchange(&mut results, 1, &Instant::now, &mut tasks));
+    let other = scheduler.clone();
+    spawn(&ended, move || {
+        work(&other, 1, |job, _| {
+            let _ = done.send(*job);
+            None
+        })
+    });
+    eventually("the other sleeps", || scheduler.pending.lock().idle == 1);
+    results.extend(tasks.drain(..).map(|task| {
+        let (held, job) = task.split();
+        (held, Verdict::Untouched(job))
+    }));
+    scheduler.give_back(&mut results);
+    assert_eq!(all_done.recv_timeout(DEADLINE), Ok(7));
+    scheduler.close();
+    wait_for(&all_ended, 1);
+}

@@ -1,65 +1,88 @@
 //! Commits: the watermarks that the broker does not have, one commit at a time, sent again until it has them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::error::RDKafkaErrorCode as Code;
-use rdkafka::topic_partition_list::Offset;
 
 use super::KafkaSource;
 use crate::kafka::errors;
-use crate::source::{Intake, start};
+use crate::offsets::ledger::Watermark;
+use crate::offsets::map::{LIMIT, Stamp};
+use crate::planted::{Bug, planted};
+use crate::source::Intake;
+use crate::source::client::{Client, Committed};
 use crate::telemetry::metrics::Commit;
 
 /// How long after a commit that failed the next one may follow while something waits for it.
 const COMMIT_PAUSE: Duration = Duration::from_millis(100);
+/// Where a broker takes less metadata than this, it gets none.
+const SMALLEST_MAP: usize = 64;
 
-impl<I: Intake> KafkaSource<I> {
+impl<I: Intake, C: Client> KafkaSource<I, C> {
     pub(super) fn commit_if_due(&mut self) {
-        if Instant::now() >= self.next_commit {
-            self.next_commit = Instant::now() + self.settings.commit_interval;
+        let now = self.clock.now();
+        if now >= self.next_commit {
+            self.next_commit = now + self.settings.commit_interval;
             self.commit();
         }
     }
 
     /// Sends the watermarks that the broker does not have; one commit at a time.
     pub(super) fn commit(&mut self) {
-        if self.committing.is_some() || Instant::now() < self.commit_not_before {
+        if self.committing.is_some() || self.clock.now() < self.commit_not_before {
             return;
         }
         let watermarks = self.intake.uncommitted(self.settings.index);
         if watermarks.is_empty() {
             return;
         }
-        let mut list = start::list(&[], Offset::Invalid);
-        for watermark in &watermarks {
-            list.add_partition_offset(
-                &watermark.topic,
-                watermark.partition,
-                Offset::Offset(watermark.offset),
-            )
-            .expect("an offset that the broker gave can be represented");
-        }
-        match self.commits.send(&list) {
-            Ok(()) => self.committing = Some((watermarks, Instant::now())),
+        let offsets: Vec<_> = watermarks
+            .iter()
+            .map(|watermark| ((watermark.topic.clone(), watermark.partition), self.committed(watermark)))
+            .collect();
+        match self.client.commit(&offsets) {
+            Ok(()) => self.committing = Some((watermarks, self.clock.now())),
             Err(error) => tracing::debug!("consumer {}: commit: {error}", self.settings.index),
         }
     }
 
+    fn committed(&self, watermark: &Watermark) -> Committed {
+        let stamp = Stamp {
+            group: &self.settings.group,
+            topic: &watermark.topic,
+            partition: watermark.partition,
+            watermark: watermark.offset,
+        };
+        let metadata = watermark.finished.encode_within(&stamp, self.metadata_limit);
+        Committed { offset: watermark.offset, metadata }
+    }
+
     pub(super) fn commit_answered(&mut self, result: Result<(), Code>) {
         let Some((watermarks, since)) = self.committing.take() else { return };
-        match result {
+        let now = self.clock.now();
+        let time = now.saturating_duration_since(since);
+        match result.or_else(|code| if planted(Bug::RefusedCommitBelieved) { Ok(()) } else { Err(code) }) {
             Ok(()) => {
-                self.context.metrics.committed(Commit::Ok, since.elapsed());
+                self.context.metrics.committed(Commit::Ok, time);
                 self.context.link.answered();
                 self.intake.committed(&watermarks);
             }
             Err(code) => {
                 // Sent again with the next commit: the watermarks are still uncommitted. A rebalance in between makes
                 // this normal; the partitions that went away are not in the next one.
-                self.context.metrics.committed(Commit::Failed, since.elapsed());
-                self.commit_not_before = Instant::now() + COMMIT_PAUSE;
+                self.context.metrics.committed(Commit::Failed, time);
+                self.commit_not_before = now + COMMIT_PAUSE;
+                if code == Code::OffsetMetadataTooLarge && self.metadata_limit > 0 {
+                    self.metadata_limit =
+                        if self.metadata_limit > SMALLEST_MAP { self.metadata_limit / 2 } else { 0 };
+                    tracing::warn!(
+                        "the broker takes less metadata with an offset than its default of {LIMIT} bytes \
+                         (offset.metadata.max.bytes); offset maps are cut to {} from now on, so a restart may repeat more",
+                        self.metadata_limit
+                    );
+                }
                 if let Some(leaving) = self.leaving.as_mut().filter(|_| errors::is_out_of_the_group(code)) {
-                    leaving.until = Instant::now();
+                    leaving.until = now;
                 }
                 tracing::debug!("consumer {}: commit failed: {code}; trying again", self.settings.index);
             }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rdkafka::config::ClientConfig;
+use crossbeam_channel::Sender;
 
+use crate::clock::Clock;
 use crate::config::OffsetReset;
+use crate::kafka::context::Context;
 use crate::source::start::Known;
 
 /// What a member is told.
@@ -15,8 +17,8 @@ use crate::source::start::Known;
 pub struct Settings {
     /// Its number in this process.
     pub index: usize,
-    /// The client's properties.
-    pub properties: ClientConfig,
+    /// The group.
+    pub group: String,
     /// What to read.
     pub topics: Vec<String>,
     /// Where a new group begins.
@@ -27,6 +29,20 @@ pub struct Settings {
     pub commit_interval: Duration,
     /// How long revoked partitions may take to finish.
     pub revoke_timeout: Duration,
+}
+
+/// Whom a member works with.
+pub struct Neighbours<I> {
+    /// Where records go.
+    pub intake: Arc<I>,
+    /// Who is told about the cluster.
+    pub context: Context,
+    /// What the rest of the process sees of the member, and how it stops it.
+    pub control: Arc<Control>,
+    /// Who is told why the member cannot go on.
+    pub trouble: Sender<Trouble>,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// Why a member cannot go on.

@@ -3,21 +3,24 @@
 //! The group is answered when we are ready, not when it asks: partitions are accepted once their starts are known, and given
 //! up once their work is finished and committed, or when the time for that is over. Meanwhile the thread polls on.
 
-use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rdkafka::consumer::{Consumer, RebalanceProtocol};
-use rdkafka::topic_partition_list::Offset;
-
-use super::{KafkaSource, Leaving, Owned, Trouble};
-use crate::kafka::context::{Told, TopicPartition};
+use super::reading::{Owned, Way};
+use super::{KafkaSource, Leaving, Trouble};
 use crate::offsets::Slot;
+use crate::planted::{Bug, planted};
 use crate::source::Intake;
-use crate::source::start::{self, StartError};
+use crate::source::client::{Client, Told, TopicPartition};
+use crate::source::start::{self, Group, Start, StartError};
 use crate::telemetry::metrics::Rebalance;
 
-impl<I: Intake> KafkaSource<I> {
+/// How long after a question without an answer it is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// The same where only the user can answer: the process ends long before.
+const NEVER: Duration = Duration::from_secs(3600);
+
+impl<I: Intake, C: Client> KafkaSource<I, C> {
     /// Goes on with what the group asked for, one thing after the other and in its order.
     pub(super) fn go_on_with_the_group(&mut self) {
         if !self.assigned.is_empty() {
@@ -45,72 +48,67 @@ impl<I: Intake> KafkaSource<I> {
             return;
         }
         self.assigned = partitions;
-        self.assigned_at = Instant::now();
-        self.retry_starts_at = Instant::now();
+        self.assigned_at = self.clock.now();
+        self.retry_starts_at = self.assigned_at;
         self.maybe_accept();
     }
 
     /// Finds out where to start, then accepts.
     fn maybe_accept(&mut self) {
-        if Instant::now() < self.retry_starts_at {
+        if self.clock.now() < self.retry_starts_at {
             return;
         }
         // What was revoked while the cluster did not answer is not accepted any more.
         let settings = &self.settings;
-        match start::starts(&self.consumer, &self.assigned, &settings.known, settings.reset) {
+        let group = Group { name: &settings.group, known: &settings.known, reset: settings.reset };
+        match start::starts(&mut self.client, &self.assigned, group) {
             Ok(starts) => {
                 self.assigned.clear();
-                self.accept(&starts);
+                self.accept(starts);
             }
             Err(StartError::Unanswered(error)) => {
                 tracing::debug!("consumer {}: {error}", self.settings.index);
-                self.retry_starts_at = Instant::now() + Duration::from_millis(500);
+                self.retry_starts_at = self.clock.now() + ASK_AGAIN;
             }
             Err(undecided @ StartError::Undecided(..)) => {
-                self.retry_starts_at = Instant::now() + Duration::from_secs(3600);
+                self.retry_starts_at = self.clock.now() + NEVER;
                 self.report(Trouble::Undecided(undecided.to_string()));
             }
         }
     }
 
-    fn accept(&mut self, starts: &[start::Start]) {
-        for start in starts {
-            let (topic, partition) = start.partition.clone();
-            self.queue.attach(&topic, partition);
-            let slot =
-                self.intake.assign(self.settings.index, topic, partition, start.offset, start.committed);
-            let owned = Owned { slot, held: VecDeque::new(), detached: false, leaving: false };
-            self.owned.insert(start.partition.clone(), owned);
+    fn accept(&mut self, starts: Vec<Start>) {
+        let now = self.clock.now();
+        let mut offsets = Vec::with_capacity(starts.len());
+        for Start { partition, beginning } in starts {
+            self.client.attach(&partition);
+            offsets.push((partition.clone(), beginning.start));
+            let (topic, number) = partition.clone();
+            let slot = self.intake.assign(self.settings.index, topic, number, beginning);
+            self.owned.insert(partition, Owned::new(slot, now));
         }
-        self.answer_assign(starts);
-        self.context.metrics.rebalanced(Rebalance::Assign, self.assigned_at.elapsed());
-        self.next_commit = Instant::now();
+        self.answer_assign(&offsets);
+        let now = self.clock.now();
+        let time = now.saturating_duration_since(self.assigned_at);
+        self.context.metrics.rebalanced(Rebalance::Assign, time);
+        self.next_commit = now;
     }
 
-    fn answer_assign(&self, starts: &[start::Start]) {
-        let mut list = start::list(&[], Offset::Invalid);
-        for start in starts {
-            list.add_partition_offset(&start.partition.0, start.partition.1, Offset::Offset(start.offset))
-                .expect("an offset that the broker gave can be represented");
-        }
-        let answer = match self.consumer.rebalance_protocol() {
-            RebalanceProtocol::Cooperative => self.consumer.incremental_assign(&list),
-            _ => self.consumer.assign(&list),
-        };
-        if let Err(error) = answer {
+    fn answer_assign(&mut self, starts: &[(TopicPartition, i64)]) {
+        if let Err(error) = self.client.accept(starts) {
             self.report(Trouble::Failed(format!("cannot accept partitions: {error}")));
         }
     }
 
     fn begin_revoke(&mut self, partitions: Vec<TopicPartition>) {
-        let lost = self.consumer.assignment_lost();
+        let lost = self.client.is_lost();
         let word = if lost { "lost" } else { "revoked" };
         tracing::info!(consumer = self.settings.index, "{word} {}", describe(&partitions));
         let slots: Vec<Slot> =
             partitions.iter().filter_map(|partition| Some(self.owned.get(partition)?.slot)).collect();
         self.hold_nothing(&partitions);
         self.intake.leave(&slots);
-        let now = Instant::now();
+        let now = self.clock.now();
         // What is lost belongs to somebody else already: nothing can be committed, so nothing is waited for.
         let until = if lost { now } else { now + self.settings.revoke_timeout };
         self.leaving = Some(Leaving { partitions, slots, until, lost, since: now });
@@ -121,8 +119,7 @@ impl<I: Intake> KafkaSource<I> {
     pub(super) fn hold_nothing(&mut self, partitions: &[TopicPartition]) {
         for partition in partitions {
             if let Some(owned) = self.owned.get_mut(partition) {
-                owned.held.clear();
-                owned.leaving = true;
+                owned.leave();
             }
         }
     }
@@ -130,12 +127,12 @@ impl<I: Intake> KafkaSource<I> {
     /// Gives revoked partitions up once their work is done and committed, or when their time is over.
     fn maybe_give_up(&mut self) {
         let Some(leaving) = &self.leaving else { return };
-        let now = Instant::now();
+        let now = self.clock.now();
         let in_time = now < leaving.until && !self.control.abort.load(Ordering::Relaxed);
         if in_time && self.intake.in_flight_of(&leaving.slots) > 0 {
             return;
         }
-        if in_time && self.is_uncommitted(&leaving.slots.clone()) {
+        if in_time && !self.intake.is_committed(&leaving.slots) && !planted(Bug::RevokeWithoutCommit) {
             self.commit();
             return;
         }
@@ -148,24 +145,18 @@ impl<I: Intake> KafkaSource<I> {
             );
         }
         for partition in &leaving.partitions {
-            self.owned.remove(partition);
-            self.queue.forget(&partition.0, partition.1);
-        }
-        let answer = match self.consumer.rebalance_protocol() {
-            RebalanceProtocol::Cooperative => {
-                self.consumer.incremental_unassign(&start::list(&leaving.partitions, Offset::Invalid))
+            if self.owned.remove(partition).is_some_and(|owned| owned.way == Way::Parked) {
+                // The client would remember it, should the partition come back.
+                self.client.unpark(partition);
             }
-            _ => self.consumer.unassign(),
-        };
-        if let Err(error) = answer {
+            self.client.forget(partition);
+        }
+        if let Err(error) = self.client.give_up(&leaving.partitions) {
             self.report(Trouble::Failed(format!("cannot give partitions up: {error}")));
         }
         let kind = if leaving.lost { Rebalance::Lost } else { Rebalance::Revoke };
-        self.context.metrics.rebalanced(kind, leaving.since.elapsed());
-    }
-
-    pub(super) fn is_uncommitted(&self, slots: &[Slot]) -> bool {
-        self.intake.uncommitted(self.settings.index).iter().any(|watermark| slots.contains(&watermark.slot))
+        let time = self.clock.now().saturating_duration_since(leaving.since);
+        self.context.metrics.rebalanced(kind, time);
     }
 }
 

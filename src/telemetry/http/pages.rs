@@ -31,6 +31,9 @@ pub(super) fn readyz(snapshot: &Snapshot) -> Value {
             "state": state(snapshot),
             "partitions": snapshot.partitions.len(),
             "broker_reachable": snapshot.broker_reachable,
+            "outage": snapshot.outage,
+            "stuck": snapshot.stuck,
+            "held": snapshot.held_lanes,
         }),
     }
 }
@@ -74,6 +77,17 @@ pub(super) fn words(snapshot: &Snapshot, about: &About) -> String {
     if let Some(age) = snapshot.oldest_in_flight {
         line(&mut page, "oldest", &format!("{:.1} s", age.as_secs_f64()));
     }
+    if let Some(outage) = &snapshot.outage {
+        line(&mut page, "waits for", outage);
+    }
+    snapshot.stuck.iter().for_each(|stuck| line(&mut page, "stuck", stuck));
+    if snapshot.held_lanes > 0 {
+        let held = format!(
+            "{} failed records, each with what is behind it in its key or partition",
+            snapshot.held_lanes
+        );
+        line(&mut page, "held", &held);
+    }
     line(&mut page, "partitions", &snapshot.partitions.len().to_string());
     snapshot.partitions.iter().for_each(|partition| partition_line(&mut page, partition));
     page.push_str("\nmore at /endpoints\n");
@@ -100,7 +114,8 @@ fn line(page: &mut String, name: &str, value: &str) {
 }
 
 fn partition_line(page: &mut String, partition: &PartitionStatus) {
-    let PartitionStatus { topic, partition, lag_records, lag_seconds, in_flight, blocked } = partition;
+    let PartitionStatus { topic, partition, lag_records, lag_seconds, in_flight, balance, blocked, .. } =
+        partition;
     let _ = write!(page, "  {topic}/{partition}: lag ");
     let _ = match lag_records {
         Some(records) => write!(page, "{records} records"),
@@ -110,6 +125,9 @@ fn partition_line(page: &mut String, partition: &PartitionStatus) {
         let _ = write!(page, ", {seconds:.1} s");
     }
     let _ = write!(page, ", {in_flight} in flight");
+    if *balance != 0 {
+        let _ = write!(page, "; {balance} records went astray: this is our bug");
+    }
     if let Some(reason) = blocked {
         let _ = write!(page, "; stopped: {reason}");
     }

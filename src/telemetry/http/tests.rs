@@ -95,6 +95,8 @@ fn running() -> Snapshot {
         lag_records: Some(42),
         lag_seconds: Some(1.25),
         in_flight: 5,
+        ends: Vec::new(),
+        balance: 0,
         blocked: Some("dead letters cannot be written".to_owned()),
     };
     Snapshot {

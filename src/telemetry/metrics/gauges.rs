@@ -34,6 +34,13 @@ impl Gauges {
         };
         writer.many(names::CONSUMER_LAG_RECORDS, each(|p| p.lag_records.map(|n| n as f64)))?;
         writer.many(names::CONSUMER_LAG_SECONDS, each(|p| p.lag_seconds.filter(|s| s.is_finite())))?;
+        let ends = self.0.partitions.iter().flat_map(|p| {
+            let labels =
+                |end| [("topic", p.topic.to_string()), ("partition", p.partition.to_string()), ("end", end)];
+            p.ends.iter().map(move |(end, records)| (labels((*end).to_owned()), *records))
+        });
+        writer.many(names::PARTITION_RECORDS, ends)?;
+        writer.many(names::PARTITION_BALANCE, each(|p| Some(p.balance as f64)))?;
         let mut assigned = BTreeMap::<&str, u64>::new();
         for partition in &self.0.partitions {
             *assigned.entry(&partition.topic).or_default() += 1;
@@ -60,6 +67,9 @@ impl Gauges {
     fn process(&self, writer: &mut Writer<'_>) -> Result<(), Error> {
         writer.one(names::WORKERS, self.0.workers)?;
         writer.one(names::WORKERS_BUSY, self.0.workers_busy)?;
+        writer.one(names::BREAKER_OPEN, u32::from(self.0.outage.is_some()))?;
+        writer.one(names::STUCK_RECORDS, self.0.stuck.len())?;
+        writer.one(names::HELD_LANES, self.0.held_lanes)?;
         writer.one(names::READY, u32::from(self.0.is_ready()))?;
         writer.one(names::DRAINING, u32::from(self.0.phase == Phase::Draining))?;
         writer.one(names::BROKER_REACHABLE, u32::from(self.0.broker_reachable))?;

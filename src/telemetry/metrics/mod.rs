@@ -65,7 +65,9 @@ pub struct Metrics {
     retries: Family<Two, Counter>,
     dlq_records: Family<Two, Counter>,
     dlq_write_errors: Counter,
+    breaker_openings: Counter,
     records_redelivered: Family<One, Counter>,
+    records_skipped: Family<One, Counter>,
     commits: Family<One, Counter>,
     rebalances: Family<One, Counter>,
     kafka_errors: Family<One, Counter>,
@@ -96,7 +98,9 @@ impl Metrics {
             retries: register(r, names::RETRIES, Family::default()),
             dlq_records: register(r, names::DLQ_RECORDS, Family::default()),
             dlq_write_errors: register(r, names::DLQ_WRITE_ERRORS, Counter::default()),
+            breaker_openings: register(r, names::BREAKER_OPENINGS, Counter::default()),
             records_redelivered: register(r, names::RECORDS_REDELIVERED, Family::default()),
+            records_skipped: register(r, names::RECORDS_SKIPPED, Family::default()),
             commits: register(r, names::COMMITS, Family::default()),
             rebalances: register(r, names::REBALANCES, Family::default()),
             kafka_errors: register(r, names::KAFKA_ERRORS, Family::default()),
@@ -168,9 +172,19 @@ impl Metrics {
         self.dlq_write_errors.inc();
     }
 
+    /// The transform failed for many keys together.
+    pub fn breaker_opened(&self) {
+        self.breaker_openings.inc();
+    }
+
     /// Records of this topic were read that had been read before.
     pub fn redelivered(&self, topic: &str, records: u64) {
         self.records_redelivered.get_or_create(&[("topic", topic.to_owned())]).inc_by(records);
+    }
+
+    /// Records of this topic were read that an earlier assignment had finished.
+    pub fn skipped(&self, topic: &str, records: u64) {
+        self.records_skipped.get_or_create(&[("topic", topic.to_owned())]).inc_by(records);
     }
 
     /// One commit ended.

@@ -32,7 +32,9 @@ names! {
     RETRIES = "retries", "Attempts that failed and will be repeated, by stage and reason";
     DLQ_RECORDS = "dlq_records", "Records acknowledged by the dead-letter topic, by input topic and reason";
     DLQ_WRITE_ERRORS = "dlq_write_errors", "Dead letters that could not be written; their records stay unfinished";
+    BREAKER_OPENINGS = "breaker_openings", "Times that the transform failed for many keys together";
     RECORDS_REDELIVERED = "records_redelivered", "Records read again after an assignment though they had been read before";
+    RECORDS_SKIPPED = "records_skipped", "Records read again and skipped: an earlier assignment had finished them, as its commit's offset map says";
     COMMITS = "commits", "Offset commits, by outcome: ok or failed";
     REBALANCES = "rebalances", "Changes of the assignment, by kind: assign, revoke or lost";
     KAFKA_ERRORS = "kafka_errors", "Errors reported by the Kafka client, by code";
@@ -50,6 +52,8 @@ names! {
     // Gauges, read when somebody asks
     CONSUMER_LAG_RECORDS = "consumer_lag_records", "Records between the watermark and the end of an assigned partition";
     CONSUMER_LAG_SECONDS = "consumer_lag_seconds", "How much younger the end of an assigned partition is than its watermark";
+    PARTITION_RECORDS = "partition_records", "Records of an assigned partition since its assignment, by what became of them: produced, filtered, dead_lettered, skipped, given_back or in_flight";
+    PARTITION_BALANCE = "partition_balance", "Records consumed of an assigned partition less all those in processor_partition_records: 0, or a record went astray";
     ASSIGNED_PARTITIONS = "assigned_partitions", "Partitions assigned to this process";
     PAUSED_PARTITIONS = "paused_partitions", "Assigned partitions from which nothing more is taken for now";
     IN_FLIGHT_RECORDS = "in_flight_records", "Records read and not yet resolved, by stage: pending, working (or waiting for a retry), ready, producing";
@@ -57,6 +61,9 @@ names! {
     OLDEST_IN_FLIGHT = "oldest_in_flight_seconds", "Age of the oldest record in flight";
     WORKERS = "workers", "Threads of the worker pool";
     WORKERS_BUSY = "workers_busy", "Threads of the worker pool that run a transform";
+    BREAKER_OPEN = "breaker_open", "1 while the transform fails for many keys together and nothing is given up or begun, else 0";
+    STUCK_RECORDS = "stuck_records", "Records whose transform has not returned for 10 seconds or longer";
+    HELD_LANES = "held_lanes", "Keys or partitions that wait for a record that failed for good and is held";
     READY = "ready", "1 when reading or an idle spare, else 0";
     DRAINING = "draining", "1 while finishing what is in flight before the end, else 0";
     BROKER_REACHABLE = "broker_reachable", "1 while a broker answers, else 0";

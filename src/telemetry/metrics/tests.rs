@@ -11,7 +11,16 @@ fn partition(
     lag_records: Option<u64>,
     lag_seconds: Option<f64>,
 ) -> PartitionStatus {
-    PartitionStatus { topic: topic.into(), partition, lag_records, lag_seconds, in_flight: 0, blocked: None }
+    PartitionStatus {
+        topic: topic.into(),
+        partition,
+        lag_records,
+        lag_seconds,
+        in_flight: 0,
+        ends: vec![("produced", 4)],
+        balance: 2,
+        blocked: None,
+    }
 }
 
 #[track_caller]
@@ -29,7 +38,9 @@ fn count(metrics: &Metrics) {
     metrics.retried("transform", "busy");
     metrics.dead_lettered("in", "too_old");
     metrics.dead_letter_failed();
+    metrics.breaker_opened();
     metrics.redelivered("in", 7);
+    metrics.skipped("in", 6);
     metrics.committed(Commit::Ok, Duration::from_millis(3));
     metrics.rebalanced(Rebalance::Lost, Duration::from_millis(3));
     metrics.kafka_error("_TRANSPORT");
@@ -52,7 +63,9 @@ fn counters_add_up_by_label() {
         r#"processor_retries_total{stage="transform",reason="busy"} 1"#,
         r#"processor_dlq_records_total{topic="in",reason="too_old"} 1"#,
         "processor_dlq_write_errors_total 1",
+        "processor_breaker_openings_total 1",
         r#"processor_records_redelivered_total{topic="in"} 7"#,
+        r#"processor_records_skipped_total{topic="in"} 6"#,
         r#"processor_commits_total{outcome="ok"} 1"#,
         r#"processor_commits_total{outcome="failed"} 0"#,
         "processor_commit_duration_seconds_count 1",
@@ -111,6 +124,9 @@ fn gauges_show_the_snapshot_and_nothing_that_is_not_known() {
         oldest_in_flight: Some(Duration::from_millis(1500)),
         workers: 6,
         workers_busy: 3,
+        held_lanes: 2,
+        stuck: vec!["in/0/7".to_owned()],
+        outage: Some("the transform fails".to_owned()),
         partitions: vec![
             partition("in", 0, Some(12), Some(0.25)),
             blocked,
@@ -125,6 +141,8 @@ fn gauges_show_the_snapshot_and_nothing_that_is_not_known() {
         r#"processor_consumer_lag_records{topic="in",partition="0"} 12.0"#,
         r#"processor_consumer_lag_seconds{topic="in",partition="0"} 0.25"#,
         r#"processor_consumer_lag_records{topic="two",partition="0"} 0.0"#,
+        r#"processor_partition_records{topic="two",partition="0",end="produced"} 4"#,
+        r#"processor_partition_balance{topic="two",partition="0"} 2.0"#,
         r#"processor_assigned_partitions{topic="in"} 2"#,
         r#"processor_assigned_partitions{topic="two"} 1"#,
         "processor_paused_partitions 1",
@@ -136,6 +154,9 @@ fn gauges_show_the_snapshot_and_nothing_that_is_not_known() {
         "processor_oldest_in_flight_seconds 1.5",
         "processor_workers 6",
         "processor_workers_busy 3",
+        "processor_held_lanes 2",
+        "processor_stuck_records 1",
+        "processor_breaker_open 1",
         "processor_ready 1",
         "processor_draining 0",
         "processor_broker_reachable 1",

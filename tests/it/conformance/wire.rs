@@ -70,7 +70,9 @@ impl Api {
 
 /// What a real broker says while it is not ready, and a client waits out: the coordinator loads, is not known yet, has
 /// moved, or still writes the last transaction's markers.
-const NOT_YET: [i16; 4] = [14, 15, 16, 51];
+const NOT_YET: [i16; 4] = [LOADING, 15, 16, 51];
+/// The coordinator still reads its log.
+const LOADING: i16 = 14;
 
 /// Asks again while the broker is not ready; gives the first answer that is one.
 pub fn patiently(mut ask: impl FnMut() -> i16) -> i16 {
@@ -98,7 +100,11 @@ impl Wire {
     pub fn to_group(kafka: &Kafka, group: &str) -> Self {
         let mut wire = Self::to_coordinator(kafka, 0, group);
         let nobody = Me { group, ..Me::default() };
-        patiently(|| wire.heartbeat(&nobody));
+        // A coordinator that still reads its log tells a heartbeat, and only that, that all is well.
+        patiently(|| match wire.heartbeat(&nobody) {
+            0 => LOADING,
+            code => code,
+        });
         wire
     }
 

@@ -43,7 +43,8 @@ fn retries_that_run_out_become_dead_letters() {
     let kafka = Kafka::for_test();
     let setup = setup().probe().set("PROCESSOR_RETRY_ATTEMPTS", 4).set("PROCESSOR_RETRY_BACKOFF", "40ms");
     let mut s = setup.on(&kafka);
-    let exhausted: Vec<_> = (0..30).map(|n| keyed(&s, n).retried(4).dead("probe_retry")).collect();
+    // Of fewer keys than make an outage.
+    let exhausted: Vec<_> = (0..30).map(|n| keyed(&s, n % 7).retried(4).dead("probe_retry")).collect();
     s.send(exhausted);
     let last_chance: Vec<_> = (0..30).map(|n| keyed(&s, n).retried(3)).collect();
     s.send(last_chance);
@@ -121,13 +122,14 @@ fn a_split_record_that_the_output_refuses_is_one_dead_letter() {
     let mut s = setup().probe().output("max.message.bytes", "20000").on(&kafka);
     let good: Vec<_> = (0..100).map(|n| keyed(&s, n).split(2)).collect();
     s.send(good);
-    let large = keyed(&s, 1).split(3).dead("too_large");
-    let text = String::from_utf8(large.value.clone().unwrap_or_default()).expect("JSON is text");
-    // Random, so that no compression saves it.
-    let data: String = (0..100_000).map(|_| fastrand::alphanumeric()).collect();
-    let value = text.replace("more than ten characters", &data).into_bytes();
-    s.send([Input { value: Some(value), ..large }]);
+    let large = keyed(&s, 1).split(3).large().dead("too_large");
+    s.send([large]);
     let good: Vec<_> = (0..100).map(|n| keyed(&s, n).split(2)).collect();
     s.send(good);
-    s.finish(s.start());
+    let mut instance = s.start();
+    s.wait_until_committed();
+    instance.stop_cleanly();
+    // The client breaks where others were sent behind what is refused; of a record that was split one result may have arrived
+    // then, and it is written again as a whole.
+    s.judge(200);
 }

@@ -93,12 +93,28 @@ fn a_record_larger_than_the_output_allows() {
     let kafka = Kafka::for_test();
     let mut s = setup().output("max.message.bytes", "20000").on(&kafka);
     s.send_load(200);
-    let input = Input::valid(&s.id()).key("key-1");
-    let text = String::from_utf8(input.value.clone().unwrap_or_default()).expect("JSON is text");
-    // Random, so that no compression saves it.
-    let data: String = (0..100_000).map(|_| fastrand::alphanumeric()).collect();
-    let large = text.replace("more than ten characters", &data).into_bytes();
-    s.send([Input { value: Some(large), ..input }.dead("too_large")]);
+    let large = too_large(&s);
+    s.send([large]);
     s.send_load(200);
+    s.finish(s.start());
+}
+
+fn too_large(s: &Scenario) -> Input {
+    Input::valid(&s.id()).key("key-1").large().dead("too_large")
+}
+
+/// The client breaks at each that has others behind it, and empties its queue by itself. What a producer thread hands over in
+/// that moment comes into a queue that nobody works on any more.
+#[test]
+fn records_that_the_output_refuses_break_the_producer_and_nothing_waits_for_ever() {
+    let kafka = Kafka::for_test();
+    let setup = setup().output("max.message.bytes", "20000").set("KAFKA_PRODUCER_LINGER_MS", 0);
+    let mut s = setup.on(&kafka);
+    for _ in 0..10 {
+        s.send_load(2_000);
+        let large = too_large(&s);
+        s.send([large]);
+    }
+    s.send_load(2_000);
     s.finish(s.start());
 }

@@ -6,6 +6,10 @@ use std::time::Duration;
 use processor::embedded::Fault::{Cut, Delay, LoseAnswer, Refuse, Throttle};
 use processor::embedded::{Fault, Faults, Mix, Request};
 
+use crate::support::codes::{
+    COORDINATOR_LOADING, COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR, NOT_ENOUGH_REPLICAS, NOT_LEADER,
+    REBALANCE_IN_PROGRESS, REQUEST_TIMED_OUT, UNKNOWN_TOPIC_OR_PARTITION,
+};
 use crate::support::guarantees::{AtLeastOnce, Guarantee, PerKeyOrder, repeats};
 use crate::support::kafka::Kafka;
 use crate::support::process::Instance;
@@ -16,20 +20,11 @@ use crate::support::setup::{Mode, Setup, in_every_mode, setup};
 use crate::support::{eventually, say, seconds};
 
 /// Records in a batch of the program's.
-const BATCH: usize = 20;
-
-const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
-const NOT_LEADER: i16 = 6;
-const REQUEST_TIMED_OUT: i16 = 7;
-const COORDINATOR_LOADING: i16 = 14;
-const COORDINATOR_NOT_AVAILABLE: i16 = 15;
-const NOT_COORDINATOR: i16 = 16;
-const NOT_ENOUGH_REPLICAS: i16 = 19;
-const REBALANCE_IN_PROGRESS: i16 = 27;
+pub(super) const BATCH: usize = 20;
 
 /// Small batches, so that there are requests enough. Connections that are cut this often are to come back soon: by itself a
 /// client waits for up to ten seconds. Nobody dies here, so nobody need be thought dead: the session is as long as it ships.
-fn sensitive(mode: Mode) -> Setup {
+pub(super) fn sensitive(mode: Mode) -> Setup {
     let setup = setup().mode(mode).set("KAFKA_PRODUCER_BATCH_NUM_MESSAGES", BATCH);
     let setup = setup.set("KAFKA_RECONNECT_BACKOFF_MS", 20).set("KAFKA_RECONNECT_BACKOFF_MAX_MS", 200);
     setup.set("KAFKA_CONSUMER_SESSION_TIMEOUT_MS", 45_000)
@@ -37,7 +32,7 @@ fn sensitive(mode: Mode) -> Setup {
 
 /// Starts the program, and returns when it has written to all partitions: from then on the broker knows its producer. Why that
 /// matters: [`the_very_first_batch_is_refused_and_the_next_is_taken`].
-fn start_known(s: &mut Scenario) -> Instance {
+pub(super) fn start_known(s: &mut Scenario) -> Instance {
     let instance = s.start();
     s.send_load(500);
     s.wait_until_committed();
@@ -45,7 +40,7 @@ fn start_known(s: &mut Scenario) -> Instance {
 }
 
 /// Sends a load while the program stands still, so that the test's own producer meets none of the faults that begin then.
-fn send_before(s: &mut Scenario, instance: &Instance, count: usize, begin: impl FnOnce(&Faults)) {
+pub(super) fn send_before(s: &mut Scenario, instance: &Instance, count: usize, begin: impl FnOnce(&Faults)) {
     instance.signal("STOP");
     s.send_load(count);
     begin(s.kafka.faults());
@@ -53,7 +48,7 @@ fn send_before(s: &mut Scenario, instance: &Instance, count: usize, begin: impl 
 }
 
 /// The program meets these faults, one in three requests of the kind, and in the end everything is there once and in order.
-fn nothing_is_lost_or_repeated_by(mode: Mode, request: Request, faults: &[Fault]) {
+pub(super) fn nothing_is_lost_or_repeated_by(mode: Mode, request: Request, faults: &[Fault]) {
     let mut s = sensitive(mode).on(&Kafka::embedded());
     let mut instance = start_known(&mut s);
     send_before(&mut s, &instance, 3_000, |script| {

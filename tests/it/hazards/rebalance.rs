@@ -2,7 +2,7 @@
 
 use crate::support::kafka::Kafka;
 use crate::support::record::Input;
-use crate::support::setup::{Mode, in_every_mode, setup};
+use crate::support::setup::{Mode, Setup, in_every_mode, setup};
 use crate::support::{admin, eventually, seconds};
 
 in_every_mode!(two_then_three_then_one_instance, acknowledgements_outstanding, partitions_lost);
@@ -26,10 +26,14 @@ fn two_then_three_then_one_instance(mode: Mode) {
     s.finish(last);
 }
 
-/// Outputs wait half a second in the producer, so every revocation finds some that are not acknowledged.
 fn acknowledgements_outstanding(mode: Mode) {
+    with_acknowledgements_outstanding(setup().mode(mode));
+}
+
+/// Outputs wait half a second in the producer, so every revocation finds some that are not acknowledged.
+pub(super) fn with_acknowledgements_outstanding(setup: Setup) {
     let kafka = Kafka::for_test();
-    let mut s = setup().mode(mode).set("KAFKA_PRODUCER_LINGER_MS", 500).on(&kafka);
+    let mut s = setup.set("KAFKA_PRODUCER_LINGER_MS", 500).on(&kafka);
     let first = s.while_sending(|s| {
         let first = s.start();
         s.wait_until_written(300);
@@ -45,12 +49,16 @@ fn acknowledgements_outstanding(mode: Mode) {
     s.finish(first);
 }
 
-/// One instance stands still for longer than its session; when it wakes, its partitions are another's.
 fn partitions_lost(mode: Mode) {
+    with_partitions_lost(setup().mode(mode));
+}
+
+/// One instance stands still for longer than its session; when it wakes, its partitions are another's.
+pub(super) fn with_partitions_lost(setup: Setup) {
     let kafka = Kafka::for_test();
     // At most 500 in flight, each of which waits in the producer: so no machine writes more between two commits than the bound
     // has room for, however much came before the instances were there.
-    let setup = setup().mode(mode).set("PROCESSOR_MAX_IN_FLIGHT", 500).set("KAFKA_PRODUCER_LINGER_MS", 100);
+    let setup = setup.set("PROCESSOR_MAX_IN_FLIGHT", 500).set("KAFKA_PRODUCER_LINGER_MS", 100);
     let mut s = setup.set("PROCESSOR_COMMIT_INTERVAL", "50ms").on(&kafka);
     let (mut sleeper, mut other) = s.while_sending(|s| {
         let (sleeper, other) = (s.start(), s.start());

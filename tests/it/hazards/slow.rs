@@ -2,7 +2,7 @@
 
 use crate::support::kafka::Kafka;
 use crate::support::record::Input;
-use crate::support::setup::{Mode, in_every_mode, setup};
+use crate::support::setup::{Mode, Setup, in_every_mode, setup};
 use crate::support::{eventually, seconds};
 
 in_every_mode!(
@@ -11,10 +11,15 @@ in_every_mode!(
     parts_that_were_not_acknowledged_at_a_crash,
 );
 
-/// Some are slow and most are not: behind every slow one there are finished ones that nobody must do again.
 fn a_rebalance_while_slow_transforms_run(mode: Mode) {
+    while_slow_transforms_run(setup().mode(mode));
+}
+
+/// Some are slow and most are not: behind every slow one there are finished ones that nobody must do again.
+pub(super) fn while_slow_transforms_run(setup: Setup) {
     let kafka = Kafka::for_test();
-    let mut s = setup().mode(mode).probe().set("WORKER_POOL", 6).on(&kafka);
+    // One member in each instance: a second one may still be joining, and the other instance's come with it.
+    let mut s = setup.probe().set("WORKER_POOL", 6).set("CONSUMERS_COUNT", 1).on(&kafka);
     let input = |n: i32| Input::valid(&s.id()).key(format!("key-{}", n % 30)).to(n % 4);
     let inputs: Vec<_> = (0..240).map(|n| input(n).slow(if n % 9 == 4 { 2_000 } else { 60 })).collect();
     s.send(inputs);
@@ -25,18 +30,22 @@ fn a_rebalance_while_slow_transforms_run(mode: Mode) {
     let second = s.start();
     eventually(seconds(30), "partitions are revoked", || revocations() > before);
     assert!(s.written() < 230, "the transforms were through when the partitions were revoked");
-    s.wait_for_members(4);
+    s.wait_for_members(2);
     s.wait_until_written(s.written() + 8);
     first.stop_cleanly();
     assert!(s.written() < 240, "the transforms were through when the first instance was stopped");
     s.finish(second);
 }
 
+fn a_transform_that_outlives_its_assignment_writes_nothing(mode: Mode) {
+    when_transforms_outlive_their_assignment(setup().mode(mode));
+}
+
 /// One slow record in each partition, slower than a revocation may take: the new owner runs it again, and only the new
 /// owner's result is written.
-fn a_transform_that_outlives_its_assignment_writes_nothing(mode: Mode) {
+pub(super) fn when_transforms_outlive_their_assignment(setup: Setup) {
     let kafka = Kafka::for_test();
-    let mut s = setup().mode(mode).probe().set("PROCESSOR_DRAIN_TIMEOUT", "1s").on(&kafka);
+    let mut s = setup.probe().set("PROCESSOR_DRAIN_TIMEOUT", "1s").on(&kafka);
     let mut first = s.start();
     s.wait_for_members(2);
     let quick: Vec<_> = (0..40).map(|n| Input::valid(&s.id()).key("key").to(n % 4)).collect();

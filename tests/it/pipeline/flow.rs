@@ -11,6 +11,7 @@ use processor::pipeline::Policy;
 use processor::record::Record;
 use processor::sink::{Parcel, Target};
 use processor::source::Intake;
+use processor::telemetry::Snapshot;
 use processor::transform::{Context, Field, Outcome, Output};
 
 use super::rig::{Answer, Rig, With, eventually, policy, record};
@@ -260,5 +261,29 @@ fn a_parcel_has_legs_as_many_as_outputs() {
     rig.feed(slot, 0, &["a"; 10]);
     rig.wait_until_idle();
     assert!(rig.by_key(Target::DeadLetter).is_empty());
+    rig.end();
+}
+
+/// librdkafka may give an offset twice after an incremental assignment: while the first is open, and when it is done.
+#[test]
+fn an_offset_that_comes_again_is_dropped_and_counted() {
+    let rig = Rig::new(policy(), With(|_: &Record, _: &Context| Outcome::Emit(Output::default())));
+    let slot = rig.assign(0);
+    let offer = |offsets: std::ops::Range<i64>| {
+        let mut records = offsets.map(|offset| record(0, offset, "k")).collect();
+        rig.pipeline.admit(slot, &mut records);
+        assert!(records.is_empty(), "all are taken, whatever becomes of them");
+    };
+    rig.shut();
+    offer(0..10);
+    offer(4..14);
+    rig.open();
+    rig.wait_until_idle();
+    offer(0..14);
+    rig.wait_until_idle();
+    assert_eq!(rig.by_key(Target::Output)["k"], (0..14).collect::<Vec<_>>());
+    assert_eq!(rig.watermark(slot), 14);
+    let page = rig.metrics.render(Snapshot::default()).expect("text");
+    assert!(page.contains("processor_records_redelivered_total{topic=\"in\"} 20"), "{page}");
     rig.end();
 }

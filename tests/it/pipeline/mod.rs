@@ -1,6 +1,10 @@
 //! The stages together, without Kafka.
 
+mod after_failure;
 mod failures;
 mod flow;
+mod origin;
+mod outage;
 mod revoke;
 mod rig;
+mod stuck;

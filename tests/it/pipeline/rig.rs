@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
-use processor::clock::SystemClock;
-use processor::config::{OnFailure, Order, Retry};
-use processor::offsets::{Budget, Slot};
+use processor::clock::{Clock, SystemClock};
+use processor::config::{AfterFailure, OnFailure, Order, Retry};
+use processor::offsets::{Beginning, Budget, OffsetMap, Slot};
 use processor::pipeline::{Job, Pipeline, Policy};
 use processor::record::{Headers, Parts, Record};
 use processor::sink::dead_letter::Sender as LetterSender;
@@ -67,6 +67,7 @@ type Decide = dyn Fn(&Job) -> Answer + Send + Sync;
 
 pub struct Rig {
     pub pipeline: Arc<Pipeline>,
+    pub metrics: Arc<Metrics>,
     /// Reasons to stop the program.
     pub stop: Receiver<String>,
     written: Arc<Mutex<Vec<Written>>>,
@@ -76,6 +77,21 @@ pub struct Rig {
     ended: Receiver<()>,
     threads: usize,
     next: Mutex<HashMap<Slot, i64>>,
+    clock: Arc<Ahead>,
+}
+
+/// The machine's time, and as much more as a test has let pass.
+#[derive(Default)]
+struct Ahead(Mutex<Duration>);
+
+impl Clock for Ahead {
+    fn now(&self) -> Instant {
+        SystemClock.now() + *self.0.lock()
+    }
+
+    fn unix_ms(&self) -> i64 {
+        SystemClock.unix_ms()
+    }
 }
 
 pub fn policy() -> Policy {
@@ -87,10 +103,13 @@ pub fn policy() -> Policy {
             backoff_max: Duration::from_millis(8),
         },
         on_failure: OnFailure::DeadLetter,
+        after_failure: AfterFailure::Continue,
+        largest_record: 1_000_000,
         budget: Budget { records: 10_000, bytes: 64 << 20 },
         workers: 4,
         tasks_pick_up: Some(3),
         producers: 2,
+        source_header: false,
         sender: LetterSender { group: "group".into(), transform: "test".into(), instance: "host-1".into() },
     }
 }
@@ -109,8 +128,9 @@ impl Rig {
         let (sender, stop) = unbounded();
         let (workers, producers) = (policy.workers, policy.producers);
         let metrics = Arc::new(Metrics::new(About::default()));
+        let clock = Arc::new(Ahead::default());
         let pipeline =
-            Arc::new(Pipeline::new(policy, Arc::new(transform), Arc::new(SystemClock), metrics, sender));
+            Arc::new(Pipeline::new(policy, Arc::new(transform), clock.clone(), metrics.clone(), sender));
         let (done, ended) = unbounded();
         let (written, gate, held) = (Arc::default(), Arc::new(AtomicBool::new(true)), Arc::default());
         let decide: Arc<Decide> = Arc::new(decide);
@@ -129,7 +149,7 @@ impl Rig {
             spawn(&done, move || sink.run(&pipeline, shard));
         }
         let threads = workers + producers;
-        Self { pipeline, stop, written, gate, held, ended, threads, next: Mutex::default() }
+        Self { pipeline, metrics, stop, written, gate, held, ended, threads, next: Mutex::default(), clock }
     }
 
     pub fn assign(&self, partition: i32) -> Slot {
@@ -137,7 +157,13 @@ impl Rig {
     }
 
     pub fn assign_at(&self, partition: i32, start: i64) -> Slot {
-        let slot = self.pipeline.assign(0, "in".into(), partition, start, None);
+        self.assign_with(partition, start, OffsetMap::default())
+    }
+
+    /// From `start` on, and what of `finished` comes is skipped.
+    pub fn assign_with(&self, partition: i32, start: i64, finished: OffsetMap) -> Slot {
+        let beginning = Beginning { start, committed: None, finished };
+        let slot = self.pipeline.assign(0, "in".into(), partition, beginning);
         self.next.lock().insert(slot, start);
         slot
     }
@@ -171,6 +197,15 @@ impl Rig {
 
     pub fn in_flight(&self) -> Budget {
         self.pipeline.with_ledger(|ledger| ledger.in_flight())
+    }
+
+    pub fn in_flight_of(&self, slot: Slot) -> usize {
+        self.pipeline.in_flight_of(&[slot])
+    }
+
+    /// Lets time pass for the pipeline. Not while something waits for a time: threads sleep by the machine's.
+    pub fn pass(&self, time: Duration) {
+        *self.clock.0.lock() += time;
     }
 
     pub fn wait_until_idle(&self) {

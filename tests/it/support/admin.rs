@@ -10,6 +10,7 @@ use rdkafka::admin::{
 use rdkafka::client::{Client, ClientContext, DefaultClientContext};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::kafka::Kafka;
@@ -119,6 +120,12 @@ impl Committed {
 
     /// What is committed now; `None` when the cluster does not say.
     pub fn read(&self, topic: &str, partitions: i32) -> Option<Offsets> {
+        let all = self.with_metadata(topic, partitions)?;
+        Some(all.into_iter().map(|(partition, offset, _)| ((topic.to_owned(), partition), offset)).collect())
+    }
+
+    /// Partition, offset and metadata of each committed offset; `None` when the cluster does not say.
+    pub fn with_metadata(&self, topic: &str, partitions: i32) -> Option<Vec<(i32, i64, String)>> {
         let mut list = TopicPartitionList::new();
         list.add_partition_range(topic, 0, partitions - 1);
         let list = self.0.committed_offsets(list, seconds(5)).ok()?;
@@ -126,12 +133,19 @@ impl Committed {
             Offset::Offset(offset) => Some(offset),
             _ => None,
         };
-        Some(
-            list.elements()
-                .iter()
-                .filter_map(|e| Some(((topic.to_owned(), e.partition()), known(e.offset())?)))
-                .collect(),
-        )
+        let one = |e: &TopicPartitionListElem<'_>| {
+            Some((e.partition(), known(e.offset())?, e.metadata().to_owned()))
+        };
+        Some(list.elements().iter().filter_map(one).collect())
+    }
+
+    /// Commits for the group from outside; the group must be empty.
+    pub fn commit(&self, topic: &str, partition: i32, offset: i64, metadata: &str) {
+        let mut list = TopicPartitionList::new();
+        let mut element = list.add_partition(topic, partition);
+        element.set_offset(Offset::Offset(offset)).expect("a valid offset");
+        element.set_metadata(metadata);
+        self.0.commit(&list, CommitMode::Sync).expect("an empty group's offsets can be set");
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod client;
+pub mod codes;
 pub mod evidence;
 pub mod guarantees;
 pub mod kafka;

@@ -1,5 +1,7 @@
 //! What the tests ask of `examples/probe.rs`, and what it tells them: the headers of both.
 
+use std::path::{Path, PathBuf};
+
 use super::evidence::Span;
 use super::record::{Expect, Input, Seen, Sent};
 use super::setup::Mode;
@@ -8,6 +10,33 @@ use super::setup::Mode;
 const SPAN: &str = "probe.span";
 /// Bears the number of a part of a record that was split.
 const PART: &str = "probe.part";
+
+/// A file that tells the probe what to do for as long as it is there.
+pub struct Flag(PathBuf);
+
+impl Flag {
+    pub fn raise() -> Self {
+        let name = format!("{}.flag", super::setup::unique_name());
+        let file = std::env::temp_dir().join(name);
+        std::fs::write(&file, "").expect("the folder for temporary files can be written");
+        Self(file)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn lower(&self) {
+        // It may be lowered already.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Drop for Flag {
+    fn drop(&mut self) {
+        self.lower();
+    }
+}
 
 impl Input {
     /// The same, with its transform blocking a worker so long.
@@ -28,6 +57,11 @@ impl Input {
     /// The same, with a transform that panics.
     pub fn panicking(self) -> Self {
         self.ask("probe.panic", "").dead("transform_panic")
+    }
+
+    /// The same, with a transform that does not return while the file of `PROBE_HANG_WHILE` is there.
+    pub fn hanging(self) -> Self {
+        self.ask("probe.hang", "")
     }
 
     /// The same, filtered.

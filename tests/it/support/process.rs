@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::{eventually, holds_within, seconds};
@@ -24,10 +25,17 @@ pub fn example(name: &str) -> PathBuf {
     program
 }
 
+/// A bug that `scripts/mutants` has planted here is planted in the program too.
+fn planted_bug() -> Option<(&'static str, String)> {
+    let name = cfg!(feature = "planted-bugs").then(|| std::env::var("PLANTED_BUG").ok())??;
+    Some(("PLANTED_BUG", name))
+}
+
 /// A running instance. Killed when dropped; what it printed is shown when the test fails.
 pub struct Instance {
     child: Child,
     log: Arc<Mutex<String>>,
+    collectors: Vec<JoinHandle<()>>,
 }
 
 impl Instance {
@@ -37,15 +45,18 @@ impl Instance {
             .args(arguments)
             .env_clear()
             .envs(variables)
+            .envs(planted_bug())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary can be started");
         let log = Arc::new(Mutex::new(String::new()));
-        collect(child.stdout.take().expect("stdout is piped"), &log);
-        collect(child.stderr.take().expect("stderr is piped"), &log);
-        Self { child, log }
+        let collectors = vec![
+            collect(child.stdout.take().expect("stdout is piped"), &log),
+            collect(child.stderr.take().expect("stderr is piped"), &log),
+        ];
+        Self { child, log, collectors }
     }
 
     /// All it printed so far.
@@ -61,6 +72,14 @@ impl Instance {
     /// Whether the process is there.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("a child can be asked").is_none()
+    }
+
+    /// Bytes, as Linux counts them: `VmRSS` now, `VmHWM` at the most.
+    pub fn memory(&self, what: &str) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with(what)).expect("Linux tells");
+        let kib = line.split_whitespace().nth(1).and_then(|number| number.parse::<usize>().ok());
+        kib.expect("a number") * 1024
     }
 
     /// Sends a signal by name, such as `TERM`.
@@ -107,6 +126,8 @@ impl Drop for Instance {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
+            // Its last words, too.
+            self.collectors.drain(..).for_each(|collector| drop(collector.join()));
             let log = self.log();
             let from = log.char_indices().rev().nth(6_000).map_or(0, |(at, _)| at);
             eprintln!("---- end of what process {} printed ----\n{}", self.child.id(), &log[from..]);
@@ -114,7 +135,7 @@ impl Drop for Instance {
     }
 }
 
-fn collect(stream: impl Read + Send + 'static, log: &Arc<Mutex<String>>) {
+fn collect(stream: impl Read + Send + 'static, log: &Arc<Mutex<String>>) -> JoinHandle<()> {
     let log = Arc::clone(log);
     std::thread::spawn(move || {
         let mut lines = BufReader::new(stream);
@@ -123,5 +144,5 @@ fn collect(stream: impl Read + Send + 'static, log: &Arc<Mutex<String>>) {
             log.lock().expect("no reader panics").push_str(&String::from_utf8_lossy(&line));
             line.clear();
         }
-    });
+    })
 }

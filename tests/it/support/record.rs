@@ -88,6 +88,14 @@ impl Input {
         self
     }
 
+    /// Valid as before, and larger than 100,000 bytes. Random, so that no compression saves it.
+    pub fn large(self) -> Self {
+        let text = String::from_utf8(self.value.clone().unwrap_or_default()).expect("JSON is text");
+        let data: String = (0..100_000).map(|_| fastrand::alphanumeric()).collect();
+        let value = text.replace("more than ten characters", &data).into_bytes();
+        Self { value: Some(value), ..self }
+    }
+
     /// The same, expected in the dead-letter topic for this reason.
     pub fn dead(mut self, reason: &'static str) -> Self {
         self.expect = Expect::DeadLetter(reason);

@@ -83,6 +83,11 @@ impl Setup {
         self
     }
 
+    /// With the older kind of rebalance: everybody gives up everything, every time.
+    pub fn eager(self) -> Self {
+        self.set("KAFKA_CONSUMER_PARTITION_ASSIGNMENT_STRATEGY", "range")
+    }
+
     /// With the transform that does what the records ask for, instead of the built-in one: see [`super::probe`].
     pub fn probe(mut self) -> Self {
         self.program = process::example("probe");

@@ -1,0 +1,290 @@
+//! Counts. First the input is shown, then the results; then it is asked for its report.
+
+mod verdict;
+
+use std::collections::HashMap;
+
+use super::digest::{self, Digest};
+use super::inputs::{Entry, Found, Inputs, Ref};
+use super::order::Lanes;
+use super::report::{Aside, Example, Finding, Matched, Records};
+use super::rules::Rules;
+use super::stamp;
+use crate::config::Order;
+use crate::record::{Headers, Parts};
+use crate::sink::Target;
+use crate::sink::origin::{self, Origin};
+
+/// See the module.
+#[derive(Debug)]
+pub struct Judge {
+    rules: Rules,
+    inputs: Inputs,
+    lanes: Lanes,
+    /// Records with several results: how many, and which were seen.
+    several: HashMap<Ref, Several>,
+    records: Records,
+    matched: Matched,
+    aside: Aside,
+    faults: Faults,
+}
+
+#[derive(Debug)]
+struct Several {
+    count: u32,
+    seen: Vec<bool>,
+}
+
+impl Several {
+    fn is_complete(&self) -> bool {
+        self.seen.iter().all(|seen| *seen)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Faults {
+    repeated: Finding,
+    out_of_order: Finding,
+    split: Finding,
+    phantom: Finding,
+    corrupt: Finding,
+}
+
+/// Whose result it is.
+enum Whose {
+    Record(Ref, Option<(u32, u32)>),
+    NotJudged,
+    Nobody(&'static str),
+}
+
+/// Where a result was read.
+#[derive(Clone, Copy)]
+struct Place {
+    target: Target,
+    partition: i32,
+    offset: i64,
+}
+
+impl Judge {
+    /// Has seen nothing.
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            inputs: Inputs::default(),
+            lanes: Lanes::default(),
+            several: HashMap::new(),
+            records: Records::default(),
+            matched: Matched::default(),
+            aside: Aside::default(),
+            faults: Faults::default(),
+        }
+    }
+
+    /// There is this partition of an input topic, with the records from `first` to before `end`.
+    pub fn partition(&mut self, topic: &str, number: i32, first: i64, end: i64) {
+        self.inputs.declare(topic, number, first, end);
+    }
+
+    /// The group has committed this offset of a partition.
+    pub fn committed(&mut self, topic: &str, number: i32, offset: i64) {
+        if let Some(partition) = self.inputs.partition(topic, number) {
+            partition.committed = Some(offset);
+        }
+    }
+
+    /// The commit's metadata says that this record is finished, beyond the committed offset. After the input was shown.
+    pub fn claimed(&mut self, topic: &str, number: i32, offset: i64) {
+        if let Found::Record(one) = self.inputs.at(topic, number, offset) {
+            self.inputs.entry_mut(one).claimed = true;
+        }
+    }
+
+    /// A record of the input, a partition's in offset order. The partition was declared.
+    pub fn input(&mut self, topic: &str, number: i32, offset: i64, parts: &Parts<'_>) {
+        let Some(place) = self.inputs.place(topic, number) else { return };
+        self.records.input += 1;
+        let stamp = stamp::read(parts.headers.last(stamp::HEADER_NAME), parts.value);
+        self.inputs.add(place, Entry::new(offset, &Digest::of(parts)), stamp);
+    }
+
+    /// A record of the output or the dead-letter topic, a partition's in offset order. After all of the input.
+    pub fn result(&mut self, target: Target, partition: i32, offset: i64, parts: &Parts<'_>) {
+        match target {
+            Target::Output => self.records.output += 1,
+            Target::DeadLetter => self.records.dead_letters += 1,
+        }
+        let place = Place { target, partition, offset };
+        match self.whose(target, parts) {
+            Whose::Record(one, part) => self.belongs(place, one, part, parts),
+            Whose::NotJudged => {}
+            Whose::Nobody(why) => {
+                let (rules, phantom) = (&self.rules, &mut self.faults.phantom);
+                phantom.add(rules.examples, || rules.example(place, None, Some(why.to_owned())));
+            }
+        }
+    }
+
+    /// By what the program says of it, and else by its stamp.
+    fn whose(&mut self, target: Target, parts: &Parts<'_>) -> Whose {
+        let source = match target {
+            Target::Output => parts.headers.last(origin::NAME).and_then(Origin::parse),
+            Target::DeadLetter => died(&parts.headers),
+        };
+        let other_group = || {
+            let group = parts.headers.last("__dlq.errors.group").zip(self.rules.group.as_deref());
+            target == Target::DeadLetter && group.is_some_and(|(said, ours)| said != ours.as_bytes())
+        };
+        if let Some(source) = source {
+            return match self.inputs.at(source.topic, source.partition, source.offset) {
+                Found::Elsewhere => self.foreign(),
+                Found::Record(_) | Found::Removed if other_group() => self.foreign(),
+                Found::Record(one) => {
+                    match target {
+                        Target::Output => self.matched.source += 1,
+                        Target::DeadLetter => self.matched.dead_letter += 1,
+                    }
+                    Whose::Record(one, source.part)
+                }
+                Found::Removed => {
+                    self.aside.removed += 1;
+                    Whose::NotJudged
+                }
+                Found::Nothing => Whose::Nobody("there is no such record in the input"),
+            };
+        }
+        match stamp::read(parts.headers.last(stamp::HEADER_NAME), parts.value) {
+            None => Whose::Nobody("has neither processor.source nor a stamp"),
+            Some(stamp) => match self.inputs.stamped(stamp) {
+                None => Whose::Nobody("no record of the input has its stamp"),
+                Some(one) => {
+                    self.matched.stamp += 1;
+                    Whose::Record(one, None)
+                }
+            },
+        }
+    }
+
+    fn foreign(&mut self) -> Whose {
+        self.aside.foreign += 1;
+        Whose::NotJudged
+    }
+
+    fn belongs(&mut self, place: Place, one: Ref, part: Option<(u32, u32)>, parts: &Parts<'_>) {
+        let found = Digest::of(parts);
+        let entry = *self.inputs.entry(one);
+        let mut wrong = self.rules.differs(place.target, &entry, &found, &parts.headers);
+        let first_time = match part {
+            None => self.whole(one),
+            Some((index, count)) => self.one_of_several(one, index, count).unwrap_or_else(|| {
+                wrong = Some("says that its record has another number of results than one before it said");
+                true
+            }),
+        };
+        let (rules, inputs, faults) = (&self.rules, &self.inputs, &mut self.faults);
+        let of = || Some(inputs.name(one));
+        if let Some(wrong) = wrong {
+            faults.corrupt.add(rules.examples, || rules.example(place, of(), Some(wrong.to_owned())));
+        }
+        if !first_time {
+            faults.repeated.add(rules.examples, || rules.example(place, of(), None));
+        } else if place.target == Target::Output {
+            let step = (entry.offset, part.map_or(0, |(index, _)| index));
+            let later = rules
+                .lane(&entry)
+                .and_then(|lane| self.lanes.step(lane, one.partition, place.partition, step));
+            if let Some((later, _)) = later {
+                let why = format!("stands behind the result of offset {later}");
+                faults.out_of_order.add(rules.examples, || rules.example(place, of(), Some(why)));
+            }
+            let key = found.key;
+            let moved = rules.keys_stay && key != digest::NO_KEY;
+            if let Some(home) = moved.then(|| self.lanes.moved(key, place.partition)).flatten() {
+                let why = format!("others of its key are in partition {home}");
+                faults.split.add(rules.examples, || rules.example(place, of(), Some(why)));
+            }
+        }
+    }
+
+    /// A record's only result, or its dead letter. Whether it is the first.
+    fn whole(&mut self, one: Ref) -> bool {
+        let entry = self.inputs.entry_mut(one);
+        entry.results = entry.results.saturating_add(1);
+        entry.results == 1 && !self.several.get(&one).is_some_and(Several::is_complete)
+    }
+
+    /// One of a record's results. Whether it was not seen before; `None` if there cannot be one of such a number.
+    fn one_of_several(&mut self, one: Ref, index: u32, count: u32) -> Option<bool> {
+        /// Nobody makes more of one record, and a forged number must not cost memory.
+        const MOST: u32 = 1 << 16;
+        let count = if count > MOST { return None } else { count };
+        let empty = || Several { count, seen: vec![false; count as usize] };
+        let several = self.several.entry(one).or_insert_with(empty);
+        if several.count != count {
+            return None;
+        }
+        let seen = several.seen.get_mut(index as usize - 1)?;
+        Some(!std::mem::replace(seen, true))
+    }
+}
+
+/// Where a dead letter says that its record stood.
+fn died(headers: &Headers) -> Option<Origin<'_>> {
+    let text = |name| std::str::from_utf8(headers.last(name)?).ok();
+    Some(Origin {
+        topic: text("__dlq.errors.topic")?,
+        partition: text("__dlq.errors.partition")?.parse().ok()?,
+        offset: text("__dlq.errors.offset")?.parse().ok()?,
+        part: None,
+    })
+}
+
+impl Rules {
+    fn example(&self, place: Place, of: Option<String>, why: Option<String>) -> Example {
+        let topic = match place.target {
+            Target::Output => &self.output,
+            Target::DeadLetter => self.dead_letters.as_ref().unwrap_or(&self.output),
+        };
+        Example { at: Some(format!("{topic}/{}/{}", place.partition, place.offset)), of, why }
+    }
+
+    /// What has to stay in order with this record, within its partition.
+    fn lane(&self, entry: &Entry) -> Option<u64> {
+        match self.order {
+            Order::Key => (entry.key != digest::NO_KEY).then_some(entry.key),
+            Order::Partition => Some(digest::NO_KEY),
+            Order::Unordered => None,
+        }
+    }
+
+    /// What of a result is not as its record says it must be.
+    fn differs(
+        &self,
+        target: Target,
+        entry: &Entry,
+        found: &Digest,
+        headers: &Headers,
+    ) -> Option<&'static str> {
+        let dead = target == Target::DeadLetter;
+        if (dead || self.same.key) && found.key != entry.key {
+            return Some("has another key than its record");
+        }
+        if (dead || self.same.headers) && found.headers != entry.headers {
+            return Some("has other headers than its record");
+        }
+        if dead || self.same.value {
+            let left_out = dead && headers.last("processor.dlq.value.truncated").is_some();
+            let value = if left_out { hash_said(headers) } else { Some(found.value) };
+            // A dead letter without its value says the same of no value as of an empty one.
+            let same = value == Some(entry.value) || (left_out && entry.value == digest::value(None));
+            return (!same).then_some("has another value than its record");
+        }
+        let same = !self.same.stamped || !entry.is_stamped || found.stamped == Some(entry.stamped);
+        (!same).then_some("has another value than its record, also apart from the field status")
+    }
+}
+
+/// What a dead letter without its value says of the value.
+fn hash_said(headers: &Headers) -> Option<u32> {
+    let text = std::str::from_utf8(headers.last("processor.dlq.value.xxh3")?).ok()?;
+    u64::from_str_radix(text, 16).ok().map(|hash| hash as u32)
+}

@@ -1,0 +1,242 @@
+//! A consumer's client: what the source asks of it, on the simulated Kafka.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
+
+use super::group::{Fetch, Member, place};
+use super::transform;
+use super::world::{Bell, Due, Input, Sim, World};
+use crate::record::{Parts, Record};
+use crate::source::client::{Batch, Client, Committed, Event, TopicPartition};
+use crate::sync::model;
+
+/// How long a question without an answer takes.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// See the module.
+pub struct SimConsumer {
+    sim: Arc<Sim>,
+    id: usize,
+    bell: Arc<Bell>,
+}
+
+impl SimConsumer {
+    pub fn new(sim: &Arc<Sim>, instance: usize, fixed: Option<String>) -> Self {
+        let (id, bell) = sim.with(|world| {
+            let id = world.group.members.len();
+            let member = Member::new(instance, fixed);
+            let bell = member.bell.clone();
+            world.group.members.insert(id, member);
+            (id, bell)
+        });
+        Self { sim: sim.clone(), id, bell }
+    }
+
+    /// Does nothing for who is dead.
+    fn ask<R: Default>(&self, act: impl FnOnce(&mut World) -> R) -> R {
+        self.sim.with(|world| if world.is_closed(self.id) { R::default() } else { act(world) })
+    }
+
+    fn question<R>(&self, answer: impl FnOnce(&mut World) -> R) -> KafkaResult<R> {
+        let silent = self.sim.with(|world| world.is_silent() || world.is_closed(self.id));
+        if silent {
+            model::sleep(PATIENCE);
+            return Err(KafkaError::MetadataFetch(Code::OperationTimedOut));
+        }
+        Ok(self.sim.with(answer))
+    }
+}
+
+impl World {
+    fn is_closed(&self, id: usize) -> bool {
+        self.group.members[&id].closed
+    }
+
+    fn reading(&mut self, id: usize, partition: i32) -> Option<&mut Fetch> {
+        self.group.members.get_mut(&id)?.reads.get_mut(&partition)
+    }
+
+    /// What has come since the last time.
+    fn fetched(&mut self, id: usize) -> Vec<(TopicPartition, Vec<Record>)> {
+        if self.is_silent() {
+            return Vec::new();
+        }
+        let chances = self.chances();
+        let reads: Vec<i32> = self.group.members[&id].reads.keys().copied().collect();
+        let mut runs = Vec::new();
+        for partition in reads {
+            let many = self.random.usize(1..=10);
+            let back = self.happens(chances.went_back);
+            let how_far = self.random.i64(1..8);
+            let log = std::mem::take(&mut self.inputs[partition as usize]);
+            let records = self
+                .reading(id, partition)
+                .filter(|fetch| fetch.attached && !fetch.parked)
+                .map(|fetch| take(&log, fetch, many));
+            self.inputs[partition as usize] = log;
+            let Some(records) = records.filter(|records| !records.is_empty()) else { continue };
+            let fetch = self.reading(id, partition).expect("read just now");
+            if back && !fetch.went_back {
+                fetch.went_back = true;
+                fetch.position = (fetch.position - how_far).max(fetch.start);
+            }
+            for offset in records.iter().map(|input| input.offset) {
+                let fetch = self.reading(id, partition).expect("read just now");
+                if fetch.delivered.insert(offset) && fetch.doomed {
+                    self.oracle.may_repeat((partition, offset));
+                }
+            }
+            self.note(|| {
+                format!(
+                    "member {id} gets {partition}: {:?}",
+                    records.iter().map(|input| input.offset).collect::<Vec<_>>()
+                )
+            });
+            runs.push((place(partition), records.iter().map(|input| record(partition, input)).collect()));
+        }
+        runs
+    }
+}
+
+fn take(log: &[Input], fetch: &mut Fetch, many: usize) -> Vec<Input> {
+    let first = log.partition_point(|input| input.offset < fetch.position);
+    let records: Vec<Input> = log[first..].iter().take(many).copied().collect();
+    if let Some(last) = records.last() {
+        fetch.position = last.offset + 1;
+    }
+    records
+}
+
+fn record(partition: i32, input: &Input) -> Record {
+    let key = input.draft.key.map(|key| [key]);
+    let value = transform::value(partition, input.offset);
+    let parts = Parts {
+        key: key.as_ref().map(|key| &key[..]),
+        value: Some(value.as_bytes()),
+        timestamp: Some(1_700_000_000_000),
+        ..Parts::default()
+    };
+    Record::new("in".into(), partition, input.offset, parts)
+}
+
+impl Client for SimConsumer {
+    fn subscribe(&mut self, _: &[String]) -> KafkaResult<()> {
+        self.ask(|world| {
+            let time = world.latency();
+            world.after(time, Due::Join(self.id));
+        });
+        Ok(())
+    }
+
+    fn serve(&mut self, wait: Duration) -> Vec<Event> {
+        let events = || {
+            self.ask(|world| {
+                world.group.members.get_mut(&self.id).map(|member| std::mem::take(&mut member.events))
+            })
+        };
+        let mut told = events().unwrap_or_default();
+        if told.is_empty() && !wait.is_zero() {
+            self.bell.wait(wait);
+            told = events().unwrap_or_default();
+        }
+        told.into()
+    }
+
+    fn committed(
+        &mut self,
+        partitions: &[TopicPartition],
+    ) -> KafkaResult<HashMap<TopicPartition, Committed>> {
+        self.question(|world| {
+            let found = partitions.iter().filter_map(|partition| {
+                let (offset, metadata) = world.group.committed.get(&partition.1)?.clone();
+                Some((partition.clone(), Committed { offset, metadata }))
+            });
+            found.collect()
+        })
+    }
+
+    /// Draws no chance and lets nobody go first: in which order a map's entries are asked about is not for the seed to say.
+    fn bounds(&mut self, partition: &TopicPartition) -> KafkaResult<(i64, i64)> {
+        Ok(self.sim.with(|world| (0, world.end_of(partition.1))))
+    }
+
+    fn commit(&mut self, offsets: &[(TopicPartition, Committed)]) -> Result<(), Code> {
+        self.sim.with(|world| match world.is_closed(self.id) {
+            true => Err(Code::UnknownMemberId),
+            false => world.commit_sent(self.id, offsets),
+        })
+    }
+
+    fn take(&mut self, wait: Duration) -> Batch {
+        let mut runs = self.ask(|world| world.fetched(self.id));
+        if runs.is_empty() {
+            self.bell.wait(wait);
+            runs = self.ask(|world| world.fetched(self.id));
+        }
+        Batch { runs, errors: Vec::new() }
+    }
+
+    fn attach(&mut self, (_, partition): &TopicPartition) {
+        self.ask(|world| {
+            world.group.members.get_mut(&self.id).map(|member| member.attached.insert(*partition));
+            world.reading(self.id, *partition).map(|fetch| fetch.attached = true)
+        });
+    }
+
+    fn detach(&mut self, (_, partition): &TopicPartition) {
+        self.ask(|world| {
+            world.group.members.get_mut(&self.id).map(|member| member.attached.remove(partition));
+            world.reading(self.id, *partition).map(|fetch| fetch.attached = false)
+        });
+    }
+
+    fn park(&mut self, (_, partition): &TopicPartition, offset: i64) -> bool {
+        self.ask(|world| {
+            world.note(|| format!("member {} parks {partition} at {offset}", self.id));
+            world.group.members.get_mut(&self.id).map(|member| member.attached.insert(*partition));
+            world.reading(self.id, *partition).map(|fetch| {
+                (fetch.attached, fetch.parked, fetch.position) = (true, true, offset);
+            })
+        })
+        .is_some()
+    }
+
+    fn unpark(&mut self, (_, partition): &TopicPartition) {
+        self.ask(|world| world.reading(self.id, *partition).map(|fetch| fetch.parked = false));
+    }
+
+    fn forget(&mut self, (_, partition): &TopicPartition) {
+        self.ask(|world| {
+            world.group.members.get_mut(&self.id).map(|member| member.attached.remove(partition))
+        });
+    }
+
+    fn end(&mut self, partition: &TopicPartition) -> Option<i64> {
+        self.ask(|world| Some(world.end_of(partition.1)))
+    }
+
+    fn accept(&mut self, starts: &[(TopicPartition, i64)]) -> KafkaResult<()> {
+        self.ask(|world| world.accepted(self.id, starts));
+        Ok(())
+    }
+
+    fn give_up(&mut self, partitions: &[TopicPartition]) -> KafkaResult<()> {
+        self.ask(|world| world.given_up(self.id, partitions));
+        Ok(())
+    }
+
+    fn is_lost(&mut self) -> bool {
+        self.ask(|world| world.group.members[&self.id].lost)
+    }
+
+    fn leave(self, _: bool, _: Duration) {
+        self.ask(|world| world.left(self.id, true));
+    }
+
+    fn abandon(self) {
+        self.ask(|world| world.left(self.id, false));
+    }
+}

@@ -1,0 +1,213 @@
+//! One incarnation of the program: the engine's own threads, as [`crate::app`] starts and stops them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, unbounded};
+
+use super::commits::GROUP;
+use super::consuming::SimConsumer;
+use super::plan::{ATTEMPTS, Plan, Sabotage};
+use super::transform::Scripted;
+use super::world::Sim;
+use super::writers::SimConnect;
+use crate::config::{OffsetReset, OnFailure, Order, Retry};
+use crate::kafka::context::Context;
+use crate::kafka::link::Link;
+use crate::pipeline::{Pipeline, Policy};
+use crate::sink::kafka::{KafkaSink, Neighbours as SinkNeighbours, Settings as SinkSettings};
+use crate::sink::{Target, dead_letter};
+use crate::source::kafka::{Control, Farewell, KafkaSource, Neighbours, Settings, Trouble};
+use crate::source::start::Known;
+use crate::sync::model::{self, Board, Clock, JoinHandle, spawn};
+
+type Sink = KafkaSink<Pipeline, SimConnect>;
+
+/// How long those that were aborted have for their last words.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// See the module.
+pub struct Instance {
+    sim: Arc<Sim>,
+    pub id: usize,
+    drain: Duration,
+    pipeline: Arc<Pipeline>,
+    sink: Arc<Sink>,
+    controls: Vec<Arc<Control>>,
+    trouble: Receiver<Trouble>,
+    gone: Arc<Board<Vec<Farewell>>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+fn policy(plan: &Plan, id: usize) -> Policy {
+    let (backoff, backoff_max) = (Duration::from_millis(10), Duration::from_millis(40));
+    let order = if plan.sabotage == Some(Sabotage::NoOrder) { Order::Unordered } else { plan.order };
+    Policy {
+        order,
+        retry: Retry { attempts: ATTEMPTS, backoff, backoff_max },
+        on_failure: OnFailure::DeadLetter,
+        after_failure: plan.after_failure,
+        largest_record: 1 << 20,
+        budget: plan.budget,
+        workers: plan.workers,
+        tasks_pick_up: plan.pick_up,
+        producers: plan.producers,
+        sender: dead_letter::Sender {
+            group: GROUP.to_owned(),
+            transform: "scripted".to_owned(),
+            instance: format!("sim-{id}"),
+        },
+        source_header: false,
+    }
+}
+
+impl Instance {
+    /// Starts instance `number`, for the `id`-th time that any is started.
+    pub fn start(sim: &Arc<Sim>, plan: &Plan, number: usize, id: usize) -> Self {
+        sim.with(|world| world.note(|| format!("instance {id} starts (number {number})")));
+        let context = Context::new(Arc::<Link>::default(), super::METRICS.clone());
+        let clock = Arc::new(Clock);
+        let transform = Arc::new(Scripted { sim: sim.clone(), instance: id });
+        let (stop, _) = unbounded();
+        let pipeline = Arc::new(Pipeline::new(
+            policy(plan, id),
+            transform,
+            clock.clone(),
+            context.metrics.clone(),
+            stop,
+        ));
+        let neighbours =
+            SinkNeighbours { outbox: pipeline.clone(), context: context.clone(), clock: clock.clone() };
+        let settings = SinkSettings {
+            output: "out".to_owned(),
+            dead_letters: Some("dead".to_owned()),
+            partitioning: plan.partitioning,
+            dead_letters_in_order: false,
+        };
+        let connect = SimConnect { sim: sim.clone(), instance: id };
+        let sink = Arc::new(
+            KafkaSink::new(settings, connect, neighbours).expect("the simulated client can be made"),
+        );
+        for target in [Target::Output, Target::DeadLetter] {
+            sink.set_partitions(target, plan.outputs);
+        }
+        let mut threads = Vec::new();
+        for _ in 0..plan.workers {
+            let pipeline = pipeline.clone();
+            threads.push(spawn(move || pipeline.work()));
+        }
+        for shard in 0..plan.producers {
+            let sink = sink.clone();
+            threads.push(spawn(move || sink.produce(shard)));
+        }
+        let reporting = sink.clone();
+        threads.push(spawn(move || reporting.report()));
+        let (sender, trouble) = unbounded();
+        let gone = Arc::new(Board::<Vec<Farewell>>::default());
+        let mut controls = Vec::new();
+        for index in 0..plan.consumers {
+            let control = Arc::<Control>::default();
+            controls.push(control.clone());
+            let neighbours = Neighbours {
+                intake: pipeline.clone(),
+                context: context.clone(),
+                control,
+                trouble: sender.clone(),
+                clock: clock.clone(),
+            };
+            let fixed = plan.fixed_members.then(|| format!("{number}-{index}"));
+            let client = SimConsumer::new(sim, id, fixed);
+            let source = KafkaSource::new(source_settings(sim, plan, index), client, neighbours);
+            let gone = gone.clone();
+            threads.push(spawn(move || {
+                let farewell = source.run();
+                gone.change(|gone| gone.push(farewell));
+            }));
+        }
+        let (sim, drain) = (sim.clone(), plan.drain);
+        Self { sim, id, drain, pipeline, sink, controls, trouble, gone, threads }
+    }
+
+    /// What is in flight stays in the budget, and the books are in balance.
+    pub fn check(&self, plan: &Plan) {
+        let limit = if plan.sabotage == Some(Sabotage::ExceedsBudget) { 1 } else { plan.budget.records };
+        let (in_flight, off) = self.pipeline.with_ledger(|ledger| {
+            let off: Vec<i64> =
+                ledger.iter().map(|(_, assigned)| assigned.balance()).filter(|by| *by != 0).collect();
+            (ledger.in_flight().records, off)
+        });
+        self.sim.with(|world| {
+            if in_flight > limit {
+                world.oracle.wrong("budget", format!("{in_flight} in flight, and {limit} are allowed"));
+            }
+            if !off.is_empty() {
+                world.oracle.wrong("balance", format!("of partitions: {off:?}"));
+            }
+        });
+        self.check_trouble();
+    }
+
+    fn check_trouble(&self) {
+        while let Ok(trouble) = self.trouble.try_recv() {
+            self.sim
+                .with(|world| world.oracle.wrong("trouble", format!("instance {}: {trouble:?}", self.id)));
+        }
+    }
+
+    /// Drains, commits, leaves; gives up what takes longer than it may.
+    pub fn stop(self) {
+        self.sim.with(|world| world.note(|| format!("instance {} is to stop", self.id)));
+        self.controls.iter().for_each(|control| control.stop());
+        if !self.all_gone(self.drain) {
+            self.abort();
+        } else {
+            self.end();
+        }
+    }
+
+    /// Does not wait for what is not finished.
+    pub fn abort(self) {
+        self.sim.with(|world| world.abort(self.id));
+        self.controls.iter().for_each(|control| control.abort());
+        if !self.all_gone(LAST_WORDS) {
+            self.sim.with(|world| world.oracle.wrong("stuck", format!("instance {} does not stop", self.id)));
+        }
+        self.end();
+    }
+
+    fn all_gone(&self, time: Duration) -> bool {
+        let until = model::now() + time;
+        let mut pause = Duration::from_millis(1);
+        while self.gone.look(Vec::len) < self.controls.len() {
+            if model::now() >= until {
+                return false;
+            }
+            model::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(50));
+        }
+        true
+    }
+
+    fn end(self) {
+        self.pipeline.close();
+        self.pipeline.close_ready();
+        self.sink.stop();
+        self.check_trouble();
+        self.threads.into_iter().for_each(JoinHandle::join);
+        self.sim.with(|world| world.note(|| format!("instance {} has ended", self.id)));
+    }
+}
+
+fn source_settings(sim: &Sim, plan: &Plan, index: usize) -> Settings {
+    let has_offsets = sim.with(|world| !world.group.committed.is_empty());
+    Settings {
+        index,
+        group: GROUP.to_owned(),
+        topics: vec!["in".to_owned()],
+        reset: OffsetReset::Earliest,
+        known: HashMap::from([("in".into(), Known { partitions: plan.partitions, has_offsets })]),
+        commit_interval: plan.commit_interval,
+        revoke_timeout: plan.revoke,
+    }
+}

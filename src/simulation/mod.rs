@@ -1,0 +1,38 @@
+//! The whole pipeline, one to three instances of it, on a simulated Kafka, in model time, with faults: all of it from one
+//! seed. The engine's threads are those of the program; only the Kafka clients and the clock are ours.
+//!
+//! `SIMULATION_SEED=123` runs one seed and prints who did what, at which model time; `SIMULATION_SEEDS=2000` says how many
+//! are run, `SIMULATION_FIRST=1` where they begin. A seed that fails names itself.
+//!
+//! | file | |
+//! | --- | --- |
+//! | `plan` | what a seed stands for |
+//! | `world` | the simulated Kafka's state, and its one lock |
+//! | `group`, `answers`, `commits` | the coordinator, and each member's part in it |
+//! | `producing` | the topics that are written to |
+//! | `consuming`, `writers` | the clients that the engine is given |
+//! | `instance`, `transform` | the program |
+//! | `oracle` | what must hold |
+//! | `run` | one seed, from beginning to end |
+
+mod answers;
+mod commits;
+mod consuming;
+mod group;
+mod instance;
+mod oracle;
+mod plan;
+mod producing;
+mod run;
+mod tests;
+mod trace;
+mod transform;
+mod world;
+mod writers;
+
+use std::sync::{Arc, LazyLock};
+
+use crate::telemetry::metrics::{About, Metrics};
+
+/// Making them takes longer than a run.
+static METRICS: LazyLock<Arc<Metrics>> = LazyLock::new(|| Arc::new(Metrics::new(About::default())));

@@ -1,0 +1,331 @@
+//! Producers' clients and the topics they write to, with what librdkafka's idempotent producer promises: in order per
+//! partition, retried, several requests on their way; what fails takes with it what is queued behind it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::error::RDKafkaErrorCode as Code;
+
+use super::oracle::{Place, What};
+use super::plan::{Kind, Sabotage};
+use super::world::{Bell, Due, World};
+use crate::pipeline::Job;
+use crate::sink::client::Report;
+use crate::sync::model;
+
+/// How long a topic that has refused something goes on to do so: no topic comes back between two requests.
+const AT_LEAST: Duration = Duration::from_millis(100);
+
+/// A topic (0 the output, 1 for dead letters) and its partition.
+pub type Target = (usize, i32);
+
+/// What the broker says of a request.
+pub type Answers = Vec<(Message, Result<(), Code>)>;
+
+pub struct Message {
+    pub parcel: Arc<Job>,
+    pub place: Place,
+    pub what: What,
+    /// The dead letter carries its value.
+    pub whole: bool,
+}
+
+#[derive(Default)]
+pub struct Producer {
+    pub instance: usize,
+    pub bell: Arc<Bell>,
+    pub queues: BTreeMap<Target, VecDeque<Message>>,
+    /// Partitions for which a request is on its way.
+    pub busy: BTreeSet<Target>,
+    /// Answers on their way.
+    pub answers: BTreeMap<Target, VecDeque<Answers>>,
+    pub reports: VecDeque<Report<Job>>,
+    /// Partitions that have failed something which the application may not have seen yet: until it has, they fail all.
+    pub failing: BTreeMap<Target, Code>,
+    pub fatal: bool,
+    pub dead: bool,
+    pub outstanding: usize,
+}
+
+impl Producer {
+    pub fn next_report(&mut self) -> Option<Report<Job>> {
+        let report = self.reports.pop_front();
+        if report.is_none() && self.outstanding == 0 {
+            self.failing.clear();
+        }
+        self.outstanding -= usize::from(matches!(report, Some(Report::Delivery(..))));
+        report
+    }
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Producing {
+    pub producers: Vec<Producer>,
+    pub sick: [Option<(Instant, Code)>; 2],
+    /// What found no room just now, of which record, by instance.
+    no_room: BTreeMap<(usize, Place), What>,
+}
+
+impl Producing {
+    /// What is on its way arrives, the rest never leaves.
+    pub fn kill(&mut self, instance: usize) {
+        for producer in self.producers.iter_mut().filter(|producer| producer.instance == instance) {
+            producer.dead = true;
+            for queue in producer.queues.values_mut() {
+                queue.truncate(4);
+            }
+        }
+    }
+}
+
+impl World {
+    pub fn written(&mut self, id: usize, target: Target, message: Message) -> Result<(), (Arc<Job>, Code)> {
+        let chances = self.chances();
+        let full = self.happens(chances.queue_full);
+        let time = self.latency();
+        let of = (self.producing.producers[id].instance, message.place);
+        if self.producing.no_room.remove(&of).is_some_and(|before| before != message.what) {
+            // It begins anew, and not with what found no room: the flow was halted meanwhile, and the others of that record
+            // may have been written before.
+            self.may_be_torn(vec![message.place]);
+        }
+        let producer = &mut self.producing.producers[id];
+        if producer.dead {
+            // Nobody sees an answer any more; the parcel is kept, so that its end is not mistaken for one.
+            producer.queues.entry((9, 0)).or_default().push_back(message);
+            return Ok(());
+        }
+        if producer.fatal {
+            // Other parts of it may have been written before.
+            self.may_be_torn(vec![message.place]);
+            return Err((message.parcel, Code::Fatal));
+        }
+        if full && producer.outstanding > 0 {
+            self.producing.no_room.insert(of, message.what);
+            return Err((message.parcel, Code::QueueFull));
+        }
+        producer.outstanding += 1;
+        let (place, what) = (message.place, message.what);
+        producer.queues.entry(target).or_default().push_back(message);
+        if producer.busy.insert(target) {
+            self.after(time, Due::BatchArrives(id, target));
+        }
+        self.note(|| format!("producer {id} takes {place:?} {what:?} for {target:?}"));
+        Ok(())
+    }
+
+    /// A request reaches the broker: as many messages as have gathered by now.
+    pub fn batch_arrives(&mut self, id: usize, target: Target) {
+        let chances = self.chances();
+        let again = if self.is_silent() {
+            Some(self.silent_until - model::now())
+        } else {
+            // Not answered, or not taken: the client sends it again, and the broker knows what it has.
+            self.happens(chances.produce_retried).then(|| self.latency() * 5)
+        };
+        let producer = &mut self.producing.producers[id];
+        if producer.fatal {
+            return;
+        }
+        if let Some(time) = again {
+            self.after(time, Due::BatchArrives(id, target));
+            return;
+        }
+        producer.busy.remove(&target);
+        let queue = producer.queues.entry(target).or_default();
+        if let Some(code) = producer.failing.get(&target).copied() {
+            let all = std::mem::take(queue);
+            self.fail(id, target, all, code);
+            return;
+        }
+        if let Some((until, code)) = self.producing.sick[target.0] {
+            if model::now() < until {
+                let all = std::mem::take(queue);
+                self.fail(id, target, all, code);
+                return;
+            }
+            self.producing.sick[target.0] = None;
+        }
+        let many = self.random.usize(1..=8);
+        let queue = self.producing.producers[id].queues.entry(target).or_default();
+        let count = many.min(queue.len());
+        let batch: Vec<Message> = queue.drain(..count).collect();
+        let more = !queue.is_empty();
+        if self.happens(chances.ambiguous) {
+            let good: Vec<&Message> =
+                batch.iter().filter(|message| self.refusal(target.0, message).is_none()).collect();
+            self.append_all(good, target);
+            batch.iter().for_each(|message| self.oracle.may_repeat(message.place));
+            let rest = std::mem::take(self.producing.producers[id].queues.entry(target).or_default());
+            self.note(|| {
+                format!("{} records are written to {target:?}, and reported as failed", batch.len())
+            });
+            let all = batch.into_iter().chain(rest).collect();
+            self.fail(id, target, all, Code::MessageTimedOut);
+            return;
+        }
+        let taken: Vec<_> = batch.iter().map(|message| self.refusal(target.0, message)).collect();
+        let good: Vec<&Message> =
+            batch.iter().zip(&taken).filter(|(_, code)| code.is_none()).map(|(one, _)| one).collect();
+        self.append_all(good, target);
+        let answers =
+            batch.into_iter().zip(taken).map(|(message, code)| (message, code.map_or(Ok(()), Err))).collect();
+        self.answer(id, target, answers);
+        let producer = &mut self.producing.producers[id];
+        if more && producer.busy.insert(target) {
+            let time = self.latency();
+            self.after(time, Due::BatchArrives(id, target));
+        }
+    }
+
+    fn refusal(&self, topic: usize, message: &Message) -> Option<Code> {
+        let kind = self.kind_of(message.place)?;
+        let refused = match (topic, kind) {
+            (0, Kind::TooLarge | Kind::Huge) => true,
+            (1, Kind::Huge) => message.whole,
+            _ => false,
+        };
+        refused.then_some(Code::MessageSizeTooLarge)
+    }
+
+    pub fn kind_of(&self, (partition, offset): Place) -> Option<Kind> {
+        let log = self.inputs.get(partition as usize)?;
+        let index = log.binary_search_by_key(&offset, |input| input.offset).ok()?;
+        Some(log[index].draft.kind)
+    }
+
+    fn append_all<'a>(&mut self, messages: impl IntoIterator<Item = &'a Message>, target: Target) {
+        let mut writes: Vec<(Place, What)> =
+            messages.into_iter().map(|message| (message.place, message.what)).collect();
+        if writes.is_empty() {
+            return;
+        }
+        if self.sabotages(Sabotage::LosesRecord) {
+            writes.pop();
+        }
+        if self.sabotages(Sabotage::WritesTwice) {
+            writes.push(writes[0]);
+        }
+        if self.plan.sabotage == Some(Sabotage::SwapsRecords) {
+            writes.reverse();
+        }
+        if self.sabotages(Sabotage::InventsRecord) {
+            writes.push(((0, 1_000_000), What::Leg(0)));
+        }
+        for (place, what) in writes {
+            self.note(|| format!("written to {target:?}: {place:?} {what:?}"));
+            let draft = self.inputs.get(place.0 as usize).and_then(|log| {
+                let index = log.binary_search_by_key(&place.1, |input| input.offset).ok()?;
+                Some(log[index].draft)
+            });
+            self.oracle.written(place, what, target.1, draft);
+        }
+    }
+
+    fn fail(&mut self, id: usize, target: Target, messages: VecDeque<Message>, code: Code) {
+        if !self.plan.sharp {
+            self.producing.producers[id].failing.insert(target, code);
+        }
+        self.may_be_torn(messages.iter().map(|message| message.place).collect());
+        let until = model::now() + AT_LEAST;
+        let sick = &mut self.producing.sick[target.0];
+        *sick = Some(sick.map_or((until, code), |(before, code)| (before.max(until), code)));
+        self.note(|| format!("producer {id} fails {} records for {target:?}: {code:?}", messages.len()));
+        let answers = messages.into_iter().map(|message| (message, Err(code))).collect();
+        self.answer(id, target, answers);
+    }
+
+    /// A result of several records is written again as a whole when one of them has failed.
+    fn may_be_torn(&mut self, failed: Vec<Place>) {
+        for place in failed {
+            if matches!(self.kind_of(place), Some(Kind::Several(_))) {
+                self.oracle.may_repeat(place);
+            }
+        }
+    }
+
+    fn answer(&mut self, id: usize, target: Target, answers: Answers) {
+        if self.sabotages(Sabotage::NeverAnswers) {
+            self.producing.producers[id]
+                .queues
+                .entry((9, 0))
+                .or_default()
+                .extend(answers.into_iter().map(|(one, _)| one));
+            return;
+        }
+        let chances = self.chances();
+        let mut time = self.latency();
+        if self.happens(chances.produce_late) {
+            time *= 20;
+        }
+        self.producing.producers[id].answers.entry(target).or_default().push_back(answers);
+        self.after(time, Due::BatchAnswered(id, target));
+    }
+
+    /// In the order of the requests, whichever way took longer.
+    pub fn batch_answered(&mut self, id: usize, target: Target) {
+        let producer = &mut self.producing.producers[id];
+        let Some(answers) = producer.answers.get_mut(&target).and_then(VecDeque::pop_front) else { return };
+        let count = answers.len();
+        for (message, answer) in answers {
+            producer.reports.push_back(Report::Delivery(message.parcel, answer));
+        }
+        let bell = producer.bell.clone();
+        self.ring(bell);
+        self.note(|| format!("producer {id} reports {count} for {target:?}"));
+    }
+
+    /// One producer that is alive ends in a fatal error.
+    pub fn break_one(&mut self) {
+        let alive: Vec<usize> = (0..self.producing.producers.len())
+            .filter(|id| !self.producing.producers[*id].dead && !self.producing.producers[*id].fatal)
+            .collect();
+        let Some(id) = alive.last().copied() else { return };
+        self.note(|| format!("producer {id} is broken"));
+        let producer = &mut self.producing.producers[id];
+        producer.fatal = true;
+        producer.reports.push_back(Report::Error(Code::Fatal, "fenced".to_owned()));
+        let bell = producer.bell.clone();
+        self.ring(bell);
+    }
+
+    pub fn purge(&mut self, id: usize) {
+        let producer = &mut self.producing.producers[id];
+        let queues = std::mem::take(&mut producer.queues);
+        let answers = std::mem::take(&mut producer.answers);
+        // A partition that has failed something takes nothing that was behind it.
+        let failing: BTreeSet<Target> = producer.failing.keys().copied().collect();
+        self.note(|| format!("producer {id} is purged"));
+        let mut reports = Vec::new();
+        // What the broker had answered for, and the answer is not read any more.
+        for (message, answer) in answers.into_values().flatten().flatten() {
+            if answer.is_ok() {
+                self.oracle.may_repeat(message.place);
+            }
+            reports.push((message, Code::PurgeInflight));
+        }
+        for (target, queue) in queues {
+            let mut queue: Vec<Message> = queue.into();
+            let flying = self.random.usize(..=queue.len().min(4));
+            if self.random.bool() && target.0 == 0 && !failing.contains(&target) {
+                let good = queue[..flying]
+                    .iter()
+                    .take_while(|message| self.refusal(target.0, message).is_none())
+                    .count();
+                self.append_all(&queue[..good], target);
+                queue[..good].iter().for_each(|message| self.oracle.may_repeat(message.place));
+            }
+            let code = |index| if index < flying { Code::PurgeInflight } else { Code::PurgeQueue };
+            reports.extend(queue.drain(..).enumerate().map(|(index, message)| (message, code(index))));
+        }
+        self.may_be_torn(reports.iter().map(|(message, _)| message.place).collect());
+        let producer = &mut self.producing.producers[id];
+        producer
+            .reports
+            .extend(reports.into_iter().map(|(message, code)| Report::Delivery(message.parcel, Err(code))));
+        let bell = producer.bell.clone();
+        self.ring(bell);
+    }
+}

@@ -1,0 +1,131 @@
+//! Whether parcels flow: what is outstanding, what failed, and the halt while the output cannot be written.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use rdkafka::error::RDKafkaErrorCode as Code;
+
+use super::KafkaSink;
+use super::report::Next;
+use crate::sink::client::{Client, Connect};
+use crate::sink::{Outbox, Parcel};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LAST_PAUSE: Duration = Duration::from_secs(10);
+/// How long a broken client may take to hear what became of what it sent. After that nobody knows, and it is written again.
+const IN_DOUBT: Duration = Duration::from_secs(2);
+
+pub(super) struct Flow<P> {
+    /// Parcels handed over and not answered in full.
+    pub(super) outstanding: usize,
+    /// Why a parcel of several legs has failed, until its last leg is answered.
+    pub(super) failures: HashMap<(u32, u64), Code>,
+    /// What is to be written again.
+    pub(super) failed: Vec<P>,
+    pub(super) halt: Option<Halt>,
+    /// How many halts there were.
+    pub(super) halts: u64,
+    pub(super) pause: Duration,
+}
+
+impl<P> Default for Flow<P> {
+    fn default() -> Self {
+        let (failures, failed) = (HashMap::new(), Vec::new());
+        Self { outstanding: 0, failures, failed, halt: None, halts: 0, pause: FIRST_PAUSE }
+    }
+}
+
+pub(super) struct Halt {
+    resume_at: Instant,
+    /// Until when the answers of a broken client are waited for; `None` while it is not broken.
+    in_doubt_until: Option<Instant>,
+}
+
+impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
+    /// A leg of a parcel has failed. If the parcel will be written again the flow halts now, and not when the last leg is
+    /// answered: what is handed over in between would come before it.
+    pub(super) fn fail(&self, parcel: &O::Parcel, code: Code) {
+        let mut flow = self.flow.lock();
+        let first = *flow.failures.entry(parcel.order()).or_insert(code);
+        self.failing.store(flow.failures.len(), Ordering::Release);
+        drop(flow);
+        let next = self.next(parcel, first);
+        if matches!(next, Next::Again { .. }) && !self.halted.load(Ordering::Acquire) {
+            self.halt(next == Next::Again { rebuild: true });
+        }
+    }
+
+    pub(super) fn halt(&self, rebuild: bool) {
+        let mut flow = self.flow.lock();
+        let (pause, now) = (flow.pause, self.clock.now());
+        self.halted.store(true, Ordering::Release);
+        if flow.halt.is_none() {
+            flow.halts += 1;
+            flow.halt = Some(Halt { resume_at: now + pause, in_doubt_until: None });
+            flow.pause = (pause * 2).min(LAST_PAUSE);
+        }
+        let halt = flow.halt.as_mut().filter(|_| rebuild);
+        let broken = halt.map(|halt| halt.in_doubt_until.get_or_insert(now + IN_DOUBT)).is_some();
+        drop(flow);
+        if broken {
+            // A broken client gives back nothing by itself.
+            self.client().purge_queue();
+        }
+    }
+
+    /// What a producer thread was just handing over when the client broke comes back too; and what was sent and is not
+    /// answered, when it was waited for long enough.
+    fn purge_again(&self, in_doubt_until: Instant) {
+        if self.clock.now() < in_doubt_until {
+            self.client().purge_queue();
+        } else {
+            self.client().purge();
+        }
+    }
+
+    /// `count` parcels are answered in full; `recovered` if none of them has failed.
+    pub(super) fn answered(&self, count: usize, recovered: bool) {
+        let mut flow = self.flow.lock();
+        flow.outstanding -= count;
+        if recovered && flow.halt.is_none() {
+            flow.pause = FIRST_PAUSE;
+        }
+        drop(flow);
+        self.go_on.notify_all();
+    }
+
+    /// Ends a halt whose time has come and for which every parcel is answered.
+    pub(super) fn maybe_resume(&self) {
+        let mut flow = self.flow.lock();
+        let broken = flow.halt.as_ref().and_then(|halt| halt.in_doubt_until);
+        if let Some(until) = broken.filter(|_| flow.outstanding > 0) {
+            drop(flow);
+            return self.purge_again(until);
+        }
+        let due = flow.halt.as_ref().is_some_and(|halt| self.clock.now() >= halt.resume_at);
+        if !due || flow.outstanding > 0 {
+            return;
+        }
+        let failed = std::mem::take(&mut flow.failed);
+        drop(flow);
+        if broken.is_some() {
+            match self.connection.connect(&self.settings.topics()) {
+                Ok(client) => {
+                    let old = std::mem::replace(&mut *self.client.lock(), Arc::new(client));
+                    // Ends the old client, which takes a while: not under the lock.
+                    drop(old);
+                }
+                Err(error) => tracing::error!("no new producer can be made: {error}"),
+            }
+        }
+        // Before the flow goes on, or a newer record of a lane could be handed over first.
+        self.outbox.put_back(failed.into_iter().map(Arc::new).collect());
+        let mut flow = self.flow.lock();
+        flow.halt = None;
+        self.halted.store(false, Ordering::Release);
+        drop(flow);
+        self.go_on.notify_all();
+    }
+}

@@ -1,0 +1,153 @@
+//! The Kafka sink: producer threads that write parcels, one thread that takes the broker's answers.
+//!
+//! All producer threads share one client: each client has broker threads and queues of its own, and one serves them all
+//! (`docs/adr/0003`). What must stay in order comes to the same thread.
+//!
+//! # When the output cannot be written
+//! 1. A report says so, or the client refuses a record at once, for a reason that is not the record's. The flow *halts*:
+//!    no thread hands over anything new.
+//! 2. Everything handed over is answered. What failed is collected.
+//! 3. After a pause that doubles each time, what failed goes back before all others, in its old order, and the flow goes
+//!    on. If the client itself is broken a new one takes its place first.
+//!
+//! So a record never overtakes one of its lane that failed before it was handed over, and nothing is lost. A dead letter
+//! that cannot be written halts nobody: it comes again later, and its record stays unfinished. Unless the rest of a lane
+//! follows a failed record (`PROCESSOR_AFTER_FAILURE=run`): then their order counts, and they halt the flow as results do.
+//!
+//! The Kafka client is whatever a [`Connect`] makes, and time is what the [`Clock`] says: a simulation brings its own.
+
+mod flow;
+mod produce;
+mod report;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+
+use rdkafka::error::KafkaResult;
+
+use super::client::Connect;
+use super::{Outbox, Target};
+use crate::clock::Clock;
+use crate::config::Partitioning;
+use crate::kafka::context::Context;
+use crate::sync::atomic::AtomicBool;
+use crate::sync::{Condvar, Mutex};
+use crate::telemetry::metrics::Metrics;
+use flow::Flow;
+
+/// What the sink is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where results go.
+    pub output: String,
+    /// Where dead letters go, if anywhere.
+    pub dead_letters: Option<String>,
+    /// Whether dead letters of a lane must come out in order: one that cannot be written halts the flow then.
+    pub dead_letters_in_order: bool,
+    /// Which output partition.
+    pub partitioning: Partitioning,
+}
+
+impl Settings {
+    /// In the order of [`Target`].
+    fn topics(&self) -> Vec<&str> {
+        std::iter::once(self.output.as_str()).chain(self.dead_letters.as_deref()).collect()
+    }
+}
+
+/// Whom the sink works with.
+pub struct Neighbours<O> {
+    /// Where parcels come from.
+    pub outbox: Arc<O>,
+    /// Who is told about the cluster.
+    pub context: Context,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// See the module.
+pub struct KafkaSink<O: Outbox, C: Connect<O::Parcel>> {
+    settings: Settings,
+    outbox: Arc<O>,
+    context: Context,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    connection: C,
+    client: Mutex<Arc<C::Client>>,
+    flow: Mutex<Flow<O::Parcel>>,
+    /// Producers wait here while the flow is halted or the client's queue is full.
+    go_on: Condvar,
+    /// Partitions of the output and of the dead-letter topic, as last seen.
+    partitions: [AtomicI32; 2],
+    turn: AtomicUsize,
+    /// A dead letter could not be written since the topic was last looked up.
+    misses_dead_letters: AtomicBool,
+    /// How many failures `flow` holds.
+    failing: AtomicUsize,
+    /// Whether `flow` is halted, for those who hand over: a lock a record is not paid. Written under the lock.
+    halted: AtomicBool,
+    stopped: AtomicBool,
+}
+
+impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
+    /// A sink with its client; nothing is written before the threads run.
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    pub fn new(settings: Settings, connection: C, neighbours: Neighbours<O>) -> KafkaResult<Self> {
+        let Neighbours { outbox, context, clock } = neighbours;
+        let client = Mutex::new(Arc::new(connection.connect(&settings.topics())?));
+        Ok(Self {
+            metrics: context.metrics.clone(),
+            settings,
+            outbox,
+            context,
+            clock,
+            connection,
+            client,
+            flow: Mutex::new(Flow::default()),
+            go_on: Condvar::new(),
+            partitions: [AtomicI32::new(1), AtomicI32::new(1)],
+            turn: AtomicUsize::new(0),
+            misses_dead_letters: AtomicBool::new(false),
+            failing: AtomicUsize::new(0),
+            halted: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+        })
+    }
+
+    /// The client that is in use now, for metadata.
+    pub fn client(&self) -> Arc<C::Client> {
+        self.client.lock().clone()
+    }
+
+    /// Notes how many partitions a topic has now.
+    pub fn set_partitions(&self, target: Target, count: i32) {
+        self.partitions[target as usize].store(count.max(1), Ordering::Relaxed);
+    }
+
+    /// Whether a dead letter could not be written since the last question: the topic may be missing, or have been made again
+    /// with another number of partitions.
+    pub fn misses_dead_letters(&self) -> bool {
+        self.misses_dead_letters.swap(false, Ordering::Relaxed)
+    }
+
+    /// Parcels handed over and not answered.
+    pub fn outstanding(&self) -> usize {
+        self.flow.lock().outstanding
+    }
+
+    /// Gives up: producer threads do not wait for the output any longer, and [`KafkaSink::report`] ends.
+    pub fn stop(&self) {
+        // Under the lock, so that nobody checks before and sleeps after.
+        let _flow = self.flow.lock();
+        self.stopped.store(true, Ordering::Relaxed);
+        self.go_on.notify_all();
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,139 @@
+//! The producer threads: from the outbox to the client, in order.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rdkafka::error::RDKafkaErrorCode as Code;
+
+use super::KafkaSink;
+use super::report::Settled;
+use crate::config::Partitioning;
+use crate::kafka::errors::{self, Delivery};
+use crate::planted::{Bug, planted};
+use crate::sink::client::{Client, Connect, Outgoing};
+use crate::sink::{Leg, Outbox, Parcel, Target};
+
+/// Parcels handed over under one lock.
+const BATCH: usize = 256;
+/// How long a producer waits for room in the client's queue before it tries again, if no answer wakes it.
+const NO_SPACE: Duration = Duration::from_millis(20);
+
+impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
+    /// A producer thread's life: writes what comes for its shard, until nothing more will come.
+    pub fn produce(&self, shard: usize) {
+        let mut parcels = Vec::with_capacity(BATCH);
+        while let Some(halts) = self.wait_until_flowing() {
+            if !self.outbox.take(shard, BATCH, &mut parcels) {
+                return;
+            }
+            if !self.begin(parcels.len(), halts) {
+                // What has failed since is older than what this thread holds.
+                self.outbox.put_back(std::mem::take(&mut parcels));
+                continue;
+            }
+            self.hand_over(&mut parcels);
+        }
+    }
+
+    /// Writes what was begun, as long as the flow is not halted: what comes behind a failure would be written before it.
+    fn hand_over(&self, parcels: &mut Vec<Arc<O::Parcel>>) {
+        let client = self.client();
+        let mut rest = parcels.drain(..);
+        while !self.halted.load(Ordering::Acquire) || planted(Bug::HaltNotWaitedFor) {
+            let Some(parcel) = rest.next() else { return };
+            self.write(&client, parcel);
+        }
+        let rest: Vec<_> = rest.collect();
+        let count = rest.len();
+        self.outbox.put_back(rest);
+        // After they are back: the flow goes on only when nothing is outstanding any more.
+        self.answered(count, false);
+    }
+
+    /// Waits while the flow is halted. Returns how often it was; `None` if the sink was stopped.
+    fn wait_until_flowing(&self) -> Option<u64> {
+        let mut flow = self.flow.lock();
+        while flow.halt.is_some() && !self.is_stopped() {
+            self.go_on.wait(&mut flow);
+        }
+        (!self.is_stopped()).then_some(flow.halts)
+    }
+
+    /// Counts `parcels` as handed over, unless the flow was halted since it had been so `halts` times.
+    fn begin(&self, parcels: usize, halts: u64) -> bool {
+        let mut flow = self.flow.lock();
+        let flowing = flow.halts == halts || planted(Bug::HaltNotWaitedFor);
+        if flowing {
+            flow.outstanding += parcels;
+        }
+        flowing
+    }
+
+    /// Hands the legs of a parcel over, up to one that is not taken: what comes behind it would be written before it, and
+    /// the parcel comes again as a whole.
+    fn write(&self, client: &C::Client, parcel: Arc<O::Parcel>) {
+        let taken = (0..parcel.legs()).try_for_each(|index| self.write_leg(client, &parcel, index));
+        if let Err(code) = taken {
+            self.fail(&parcel, code);
+        }
+        // The last leg carried the last count, so that whoever gets the last answer holds the parcel alone.
+        if let Some(parcel) = Arc::into_inner(parcel) {
+            // Every leg was answered while this thread still held the parcel.
+            let mut settled = Settled::default();
+            self.settle(parcel, &mut settled);
+            self.close(settled);
+        }
+    }
+
+    /// Waits while there is no room, unless the flow is halted: what failed meanwhile is older, and may be just what made the
+    /// room.
+    fn write_leg(&self, client: &C::Client, parcel: &Arc<O::Parcel>, index: usize) -> Result<(), Code> {
+        let mut holder = parcel.clone();
+        loop {
+            match client.write(holder, |parcel| self.outgoing(&parcel.leg(index))) {
+                Ok(()) => return Ok(()),
+                Err((_, Code::QueueFull)) if planted(Bug::DroppedOnFullQueue) => return Ok(()),
+                Err((back, code)) if errors::delivery(code) == Delivery::Full => {
+                    holder = back;
+                    self.wait_for_space();
+                    if self.is_stopped() || self.halted.load(Ordering::Acquire) {
+                        return Err(code);
+                    }
+                }
+                Err((_, code)) => return Err(code),
+            }
+        }
+    }
+
+    fn wait_for_space(&self) {
+        let mut flow = self.flow.lock();
+        if flow.outstanding > 0 && flow.halt.is_none() && !self.is_stopped() {
+            self.go_on.wait_for(&mut flow, NO_SPACE);
+        }
+    }
+
+    fn outgoing<'a>(&self, leg: &Leg<'a>) -> Outgoing<'a> {
+        let count = self.partitions[leg.target as usize].load(Ordering::Relaxed);
+        let (source, offset) = leg.source;
+        let partition = match (leg.target, self.settings.partitioning) {
+            (Target::DeadLetter, _) => Some(source % count),
+            (Target::Output, Partitioning::Murmur2) if leg.key.is_some() => None,
+            (Target::Output, Partitioning::Murmur2) => Some(spread(source, offset, count)),
+            (Target::Output, Partitioning::SamePartition) => Some(source),
+            (Target::Output, Partitioning::RoundRobin) => {
+                Some((self.turn.fetch_add(1, Ordering::Relaxed) % count as usize) as i32)
+            }
+        };
+        let (topic, timestamp) = (leg.target as usize, leg.timestamp);
+        Outgoing { topic, partition, key: leg.key, value: leg.value, headers: leg.headers, timestamp }
+    }
+}
+
+/// Where a record without a key goes: a run of neighbours to one partition, so that they share a batch, the next run to the
+/// next. It follows from the record's place, so a record that is written again goes where it went before: chance would put
+/// it behind its successors after a crash.
+fn spread(source: i32, offset: i64, count: i32) -> i32 {
+    const RUN: i64 = 64;
+    ((offset / RUN + i64::from(source)) % i64::from(count)) as i32
+}

@@ -1,0 +1,192 @@
+//! The delivery thread: what the broker answered, and what becomes of each parcel.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rdkafka::error::RDKafkaErrorCode as Code;
+
+use super::KafkaSink;
+use crate::kafka::errors::{self, Delivery};
+use crate::planted::{Bug, planted};
+use crate::sink::client::{Client, Connect, Report};
+use crate::sink::{Outbox, Parcel, Refusal, Target};
+
+/// How long the thread waits for an answer before it looks after a halt.
+const IDLE: Duration = Duration::from_millis(100);
+/// Parcels settled at once: then the ledger hears of them, and the budget has room again.
+const BATCH: usize = 4096;
+
+impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
+    /// The delivery thread's life: takes the broker's answers until the sink is stopped.
+    pub fn report(&self) {
+        while !self.is_stopped() {
+            let client = self.client();
+            self.take_answers(&client);
+            self.maybe_resume();
+        }
+    }
+
+    /// A batch of answers, or none if there is none for a while.
+    pub(super) fn take_answers(&self, client: &C::Client) {
+        let mut settled = Settled::default();
+        let mut wait = IDLE;
+        while client.poll(wait, &mut |report| self.take(report, &mut settled)) {
+            // What is there at once belongs to the same batch.
+            wait = Duration::ZERO;
+            if settled.count >= BATCH {
+                break;
+            }
+        }
+        self.close(settled);
+    }
+
+    pub(super) fn take(&self, report: Report<O::Parcel>, settled: &mut Settled<O::Parcel>) {
+        match report {
+            Report::Delivery(parcel, result) => {
+                if let Err(code) = result
+                    && !planted(Bug::FailedDeliveryIgnored)
+                {
+                    self.fail(&parcel, code);
+                }
+                if let Some(parcel) = Arc::into_inner(parcel) {
+                    self.settle(parcel, settled);
+                }
+            }
+            Report::Error(code, text) => {
+                if code == Code::Fatal {
+                    tracing::error!("the producer is broken ({text}); a new one takes its place");
+                    self.halt(true);
+                } else {
+                    self.context.failed(code, &text);
+                }
+            }
+            Report::Log(level, facility, text) => self.context.line(level, &facility, &text),
+        }
+    }
+
+    /// All legs of a parcel are answered.
+    pub(super) fn settle(&self, parcel: O::Parcel, settled: &mut Settled<O::Parcel>) {
+        settled.count += 1;
+        // A parcel's failure is noted before its last holder lets go, so this sees it; and a lock a record is not paid
+        // while all goes well.
+        let code = (self.failing.load(Ordering::Acquire) > 0).then(|| {
+            let mut flow = self.flow.lock();
+            let code = flow.failures.remove(&parcel.order());
+            self.failing.store(flow.failures.len(), Ordering::Release);
+            code
+        });
+        match code.flatten() {
+            None => settled.delivered.push(parcel),
+            Some(code) => settled.failed.push((parcel, code)),
+        }
+    }
+
+    pub(super) fn close(&self, settled: Settled<O::Parcel>) {
+        let Settled { count, mut delivered, failed } = settled;
+        if count == 0 {
+            return;
+        }
+        if !delivered.is_empty() {
+            self.context.link.answered();
+            self.count(&delivered);
+            self.outbox.delivered(&mut delivered);
+        }
+        let recovered = failed.is_empty();
+        for (parcel, code) in failed {
+            self.not_delivered(parcel, code);
+        }
+        self.answered(count, recovered);
+    }
+
+    fn count(&self, delivered: &[O::Parcel]) {
+        let mut sums = [(0, 0); 2];
+        for leg in delivered.iter().flat_map(|parcel| (0..parcel.legs()).map(|index| parcel.leg(index))) {
+            let sum = &mut sums[leg.target as usize];
+            *sum = (sum.0 + 1, sum.1 + leg.size() as u64);
+        }
+        let topics = [Some(&self.settings.output), self.settings.dead_letters.as_ref()];
+        for (topic, (records, bytes)) in topics.into_iter().zip(sums) {
+            if let Some(topic) = topic.filter(|_| records > 0) {
+                self.metrics.produced(topic, records, bytes);
+            }
+        }
+    }
+
+    fn not_delivered(&self, parcel: O::Parcel, code: Code) {
+        let target = parcel.leg(0).target;
+        let topic = match target {
+            Target::Output => &self.settings.output,
+            Target::DeadLetter => self.settings.dead_letters.as_ref().unwrap_or(&self.settings.output),
+        };
+        self.metrics.kafka_error(&format!("{code:?}"));
+        match self.next(&parcel, code) {
+            Next::Refused(reason) => {
+                let message = format!("topic {topic} refused the record: {code}");
+                self.outbox.refused(parcel, &Refusal { code: reason, message });
+            }
+            Next::PutOff => {
+                self.metrics.dead_letter_failed();
+                self.context.complain(
+                    topic,
+                    &format!("dead letters cannot be written to {topic}: {code}. Their records stay unfinished and wait; \
+                              other partitions go on"),
+                );
+                self.misses_dead_letters.store(true, Ordering::Relaxed);
+                self.outbox.put_off(parcel);
+            }
+            Next::Again { rebuild } => {
+                if target == Target::DeadLetter {
+                    self.metrics.dead_letter_failed();
+                    self.misses_dead_letters.store(true, Ordering::Relaxed);
+                }
+                self.context.complain(
+                    topic,
+                    &format!(
+                        "{topic} cannot be written: {code}. Records wait, nothing is committed; trying again"
+                    ),
+                );
+                self.flow.lock().failed.push(parcel);
+                self.halt(rebuild);
+            }
+        }
+    }
+
+    /// What becomes of a parcel that was not delivered.
+    pub(super) fn next(&self, parcel: &O::Parcel, code: Code) -> Next {
+        let is_dead_letter = parcel.leg(0).target == Target::DeadLetter;
+        match errors::delivery(code) {
+            Delivery::Refused(reason) => Next::Refused(reason),
+            Delivery::Wait | Delivery::Full if is_dead_letter && !self.settings.dead_letters_in_order => {
+                Next::PutOff
+            }
+            action => Next::Again { rebuild: action == Delivery::Rebuild },
+        }
+    }
+}
+
+/// What becomes of a parcel that was not delivered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The record is at fault, with this reason.
+    Refused(&'static str),
+    /// A dead letter whose place does not count: it is offered again later, and halts nobody.
+    PutOff,
+    /// The flow halts, and it is written again before what is newer.
+    Again {
+        /// By another client.
+        rebuild: bool,
+    },
+}
+
+pub(super) struct Settled<P> {
+    count: usize,
+    delivered: Vec<P>,
+    failed: Vec<(P, Code)>,
+}
+
+impl<P> Default for Settled<P> {
+    fn default() -> Self {
+        Self { count: 0, delivered: Vec::new(), failed: Vec::new() }
+    }
+}

@@ -1,0 +1,361 @@
+//! The sink on a client that does as it is told: no Kafka, no thread, and time that the test makes pass.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
+
+use super::report::Settled;
+use super::{KafkaSink, Neighbours, Settings};
+use crate::clock::ManualClock;
+use crate::config::Partitioning;
+use crate::kafka::context::Context;
+use crate::record::Headers;
+use crate::sink::client::{Client, Connect, Outgoing, Report};
+use crate::sink::{Leg, Outbox, Parcel, Refusal, Target};
+use crate::sync::Mutex;
+use crate::telemetry::metrics::{About, Metrics};
+
+/// A parcel is a number, and so many legs.
+#[derive(Debug)]
+struct Letter(u64, Target, usize);
+
+static NO_HEADERS: Headers = Headers::new();
+
+impl Parcel for Letter {
+    fn legs(&self) -> usize {
+        self.2
+    }
+
+    fn leg(&self, _: usize) -> Leg<'_> {
+        let (target, source) = (self.1, (0, self.0 as i64));
+        Leg { target, source, key: None, value: None, headers: &NO_HEADERS, timestamp: None }
+    }
+
+    fn order(&self) -> (u32, u64) {
+        (0, self.0)
+    }
+}
+
+#[derive(Default)]
+struct Desk {
+    waiting: Mutex<VecDeque<Arc<Letter>>>,
+    delivered: Mutex<Vec<u64>>,
+    refused: Mutex<Vec<(u64, &'static str)>>,
+    put_off: Mutex<Vec<u64>>,
+}
+
+impl Outbox for Desk {
+    type Parcel = Letter;
+
+    fn take(&self, _: usize, max: usize, out: &mut Vec<Arc<Letter>>) -> bool {
+        let mut waiting = self.waiting.lock();
+        let count = max.min(waiting.len());
+        out.extend(waiting.drain(..count));
+        !out.is_empty()
+    }
+
+    fn delivered(&self, parcels: &mut Vec<Letter>) {
+        self.delivered.lock().extend(parcels.drain(..).map(|letter| letter.0));
+    }
+
+    fn refused(&self, parcel: Letter, refusal: &Refusal) {
+        self.refused.lock().push((parcel.0, refusal.code));
+    }
+
+    fn put_back(&self, parcels: Vec<Arc<Letter>>) {
+        let mut waiting = self.waiting.lock();
+        waiting.extend(parcels);
+        waiting.make_contiguous().sort_by_key(|letter| letter.0);
+    }
+
+    fn put_off(&self, parcel: Letter) {
+        self.put_off.lock().push(parcel.0);
+    }
+}
+
+/// What happens to letters, whichever client has them.
+#[derive(Default)]
+struct Post {
+    /// What is answered instead of "delivered", once each.
+    failures: Mutex<HashMap<u64, Code>>,
+    /// What is not taken at all, once each.
+    untaken: Mutex<HashMap<u64, Code>>,
+    /// As long as it says so, nothing is taken but the first.
+    full: Mutex<bool>,
+    /// What was taken, leg by leg.
+    taken: Mutex<Vec<u64>>,
+    /// What clients say before they answer.
+    says: Mutex<Vec<(Code, String)>>,
+    clients: Mutex<Vec<Vec<String>>>,
+    purges: Mutex<usize>,
+}
+
+struct FakeConnect(Arc<Post>);
+
+struct FakeClient {
+    post: Arc<Post>,
+    sent: Mutex<VecDeque<Arc<Letter>>>,
+}
+
+impl Connect<Letter> for FakeConnect {
+    type Client = FakeClient;
+
+    fn connect(&self, topics: &[&str]) -> KafkaResult<FakeClient> {
+        self.0.clients.lock().push(topics.iter().map(ToString::to_string).collect());
+        Ok(FakeClient { post: self.0.clone(), sent: Mutex::default() })
+    }
+}
+
+impl Client<Letter> for FakeClient {
+    fn write<V>(&self, parcel: Arc<Letter>, view: V) -> Result<(), (Arc<Letter>, Code)>
+    where
+        V: for<'a> FnOnce(&'a Letter) -> Outgoing<'a>,
+    {
+        assert_eq!(view(&parcel).topic, parcel.1 as usize);
+        if let Some(code) = self.post.untaken.lock().remove(&parcel.0) {
+            return Err((parcel, code));
+        }
+        if *self.post.full.lock() && !self.post.taken.lock().is_empty() {
+            return Err((parcel, Code::QueueFull));
+        }
+        self.post.taken.lock().push(parcel.0);
+        self.sent.lock().push_back(parcel);
+        Ok(())
+    }
+
+    fn poll(&self, _: Duration, see: &mut dyn FnMut(Report<Letter>)) -> bool {
+        if let Some((code, text)) = self.post.says.lock().pop() {
+            see(Report::Error(code, text));
+            return true;
+        }
+        let Some(letter) = self.sent.lock().pop_front() else { return false };
+        let failure = self.post.failures.lock().remove(&letter.0);
+        see(Report::Delivery(letter, failure.map_or(Ok(()), Err)));
+        true
+    }
+
+    fn purge(&self) {
+        *self.post.purges.lock() += 1;
+    }
+}
+
+struct Bench {
+    sink: KafkaSink<Desk, FakeConnect>,
+    desk: Arc<Desk>,
+    post: Arc<Post>,
+    clock: Arc<ManualClock>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with_dead_letters_in_order(false)
+    }
+
+    fn with_dead_letters_in_order(dead_letters_in_order: bool) -> Self {
+        let (desk, post, clock) =
+            (Arc::<Desk>::default(), Arc::<Post>::default(), Arc::new(ManualClock::new()));
+        let metrics = Arc::new(Metrics::new(About::default()));
+        let neighbours = Neighbours {
+            outbox: desk.clone(),
+            context: Context::new(Arc::default(), metrics),
+            clock: clock.clone(),
+        };
+        let settings = Settings {
+            output: "out".to_owned(),
+            dead_letters: Some("dead".to_owned()),
+            dead_letters_in_order,
+            partitioning: Partitioning::SamePartition,
+        };
+        let sink = KafkaSink::new(settings, FakeConnect(post.clone()), neighbours).unwrap();
+        Self { sink, desk, post, clock }
+    }
+
+    fn give(&self, numbers: std::ops::Range<u64>) {
+        self.desk.waiting.lock().extend(numbers.map(|number| Arc::new(Letter(number, Target::Output, 1))));
+    }
+
+    /// What the threads do, as far as they get without waiting.
+    fn go_on(&self) {
+        if self.sink.flow.lock().halt.is_none() {
+            self.sink.produce(0);
+        }
+        self.sink.take_answers(&self.sink.client());
+        self.sink.maybe_resume();
+    }
+
+    /// With a producer thread: does what is to be done `first`, then the delivery thread's work until so many are delivered.
+    fn until_delivered(&self, count: usize, first: impl FnOnce()) {
+        std::thread::scope(|scope| {
+            let producer = scope.spawn(|| self.sink.produce(0));
+            first();
+            let until = std::time::Instant::now() + Duration::from_secs(10);
+            while self.delivered().len() < count && std::time::Instant::now() < until {
+                self.clock.pass(50);
+                self.sink.take_answers(&self.sink.client());
+                self.sink.maybe_resume();
+            }
+            self.sink.stop();
+            producer.join().unwrap();
+        });
+    }
+
+    fn delivered(&self) -> Vec<u64> {
+        self.desk.delivered.lock().clone()
+    }
+}
+
+#[test]
+fn what_failed_is_written_again_after_a_pause_and_before_what_is_newer() {
+    let bench = Bench::new();
+    bench.give(0..4);
+    bench.post.failures.lock().insert(1, Code::UnknownTopicOrPartition);
+    bench.go_on();
+    assert_eq!(bench.delivered(), [0, 2, 3]);
+    bench.give(4..6);
+    bench.clock.pass(249);
+    bench.go_on();
+    assert_eq!(bench.delivered(), [0, 2, 3], "a halted flow hands over nothing");
+    bench.clock.pass(1);
+    bench.go_on();
+    bench.go_on();
+    assert_eq!(bench.delivered(), [0, 2, 3, 1, 4, 5]);
+    assert_eq!((bench.sink.outstanding(), bench.post.clients.lock().len()), (0, 1));
+}
+
+#[test]
+fn a_pause_doubles_until_something_is_written_again() {
+    let bench = Bench::new();
+    bench.give(0..1);
+    for pause in [250, 500, 1000] {
+        bench.post.failures.lock().insert(0, Code::TopicAuthorizationFailed);
+        bench.go_on();
+        bench.clock.pass(pause - 1);
+        bench.go_on();
+        assert!(bench.sink.flow.lock().halt.is_some(), "{pause} ms are not over");
+        bench.clock.pass(1);
+        bench.go_on();
+        assert!(bench.sink.flow.lock().halt.is_none(), "{pause} ms are over");
+    }
+    bench.go_on();
+    assert_eq!(bench.delivered(), [0]);
+    assert_eq!(bench.sink.flow.lock().pause, Duration::from_millis(250));
+}
+
+#[test]
+fn a_full_queue_is_waited_for_and_nobody_overtakes() {
+    let bench = Bench::new();
+    bench.give(0..4);
+    bench.post.untaken.lock().extend([(0, Code::QueueFull), (2, Code::QueueFull)]);
+    bench.go_on();
+    assert_eq!(bench.delivered(), [0, 1, 2, 3]);
+    assert!(bench.sink.flow.lock().halt.is_none());
+}
+
+#[test]
+fn a_broken_client_is_purged_and_replaced_and_nothing_is_lost() {
+    let bench = Bench::new();
+    bench.give(0..3);
+    bench.post.says.lock().push((Code::Fatal, "fenced".to_owned()));
+    bench.post.failures.lock().extend([(1, Code::PurgeInflight), (2, Code::PurgeQueue)]);
+    bench.go_on();
+    assert!(*bench.post.purges.lock() > 0);
+    assert_eq!((bench.delivered(), bench.post.clients.lock().len()), (vec![0], 1));
+    bench.clock.pass(250);
+    bench.go_on();
+    bench.go_on();
+    assert_eq!(bench.delivered(), [0, 1, 2]);
+    assert_eq!(*bench.post.clients.lock(), [["out", "dead"], ["out", "dead"]]);
+}
+
+/// The ones behind it are in the same thread's hands already.
+#[test]
+fn what_a_broken_client_does_not_take_is_not_overtaken_by_what_is_handed_over_with_it() {
+    let bench = Bench::new();
+    bench.give(0..4);
+    bench.post.untaken.lock().insert(1, Code::Fatal);
+    bench.until_delivered(4, || {});
+    assert_eq!(bench.delivered(), [0, 1, 2, 3]);
+    assert_eq!((bench.sink.outstanding(), bench.post.clients.lock().len()), (0, 2));
+}
+
+/// What is handed over while the rest of the batch is read would come out before it.
+#[test]
+fn the_first_failure_that_is_seen_halts_the_flow_at_once() {
+    let bench = Bench::new();
+    bench.give(0..2);
+    bench.post.failures.lock().insert(0, Code::TopicAuthorizationFailed);
+    bench.sink.produce(0);
+    let mut settled = Settled::default();
+    bench.sink.client().poll(Duration::ZERO, &mut |report| bench.sink.take(report, &mut settled));
+    assert!(bench.sink.flow.lock().halt.is_some());
+    bench.sink.close(settled);
+    bench.clock.pass(250);
+    bench.go_on();
+    bench.go_on();
+    assert_eq!(bench.delivered(), [1, 0]);
+}
+
+/// Its second result would stand in the output before its first, and the next letter before it.
+#[test]
+fn behind_a_result_that_is_not_taken_nothing_is_handed_over() {
+    let bench = Bench::new();
+    bench.desk.waiting.lock().push_back(Arc::new(Letter(0, Target::Output, 2)));
+    bench.give(1..2);
+    bench.post.untaken.lock().insert(0, Code::UnknownPartition);
+    bench.until_delivered(2, || {});
+    assert_eq!(*bench.post.taken.lock(), [0, 0, 1]);
+    assert_eq!(bench.delivered(), [0, 1]);
+}
+
+/// The queue has room as soon as what it was full of has failed.
+#[test]
+fn who_waits_for_room_does_not_overtake_what_has_failed_meanwhile() {
+    let bench = Bench::new();
+    bench.give(0..3);
+    *bench.post.full.lock() = true;
+    bench.post.failures.lock().insert(0, Code::UnknownTopicOrPartition);
+    bench.until_delivered(3, || {
+        while bench.post.taken.lock().is_empty() {
+            std::thread::yield_now();
+        }
+        bench.sink.take_answers(&bench.sink.client());
+        *bench.post.full.lock() = false;
+    });
+    assert_eq!(bench.delivered(), [0, 1, 2]);
+    assert_eq!(*bench.post.taken.lock(), [0, 0, 1, 2]);
+}
+
+#[test]
+fn a_refused_record_and_a_dead_letter_that_must_wait_halt_nobody() {
+    let bench = Bench::new();
+    bench.give(0..3);
+    bench.desk.waiting.lock().push_back(Arc::new(Letter(3, Target::DeadLetter, 1)));
+    bench.post.failures.lock().extend([(1, Code::MessageSizeTooLarge), (3, Code::UnknownTopicOrPartition)]);
+    bench.go_on();
+    assert!(bench.sink.flow.lock().halt.is_none());
+    assert_eq!(bench.delivered(), [0, 2]);
+    assert_eq!(*bench.desk.refused.lock(), [(1, "too_large")]);
+    assert_eq!(*bench.desk.put_off.lock(), [3]);
+    assert!(bench.sink.misses_dead_letters());
+}
+
+/// Offered again later, it would come out behind others of its lane.
+#[test]
+fn a_dead_letter_whose_place_counts_halts_the_flow_and_keeps_it() {
+    let bench = Bench::with_dead_letters_in_order(true);
+    for number in 0..3 {
+        bench.desk.waiting.lock().push_back(Arc::new(Letter(number, Target::DeadLetter, 1)));
+    }
+    bench.post.failures.lock().extend([(1, Code::UnknownTopicOrPartition)]);
+    bench.go_on();
+    assert!(bench.sink.flow.lock().halt.is_some() && bench.sink.misses_dead_letters());
+    assert!(bench.desk.put_off.lock().is_empty());
+    bench.clock.pass(250);
+    bench.go_on();
+    bench.go_on();
+    let mut delivered = bench.delivered();
+    delivered.sort_unstable();
+    assert_eq!(delivered, [0, 1, 2]);
+}

@@ -1,0 +1,121 @@
+//! What a member of the consumer group asks of its Kafka client: the seam between what it decides and what librdkafka does.
+//!
+//! [`super::librdkafka`] is the client of the program. A simulation brings another one: of librdkafka the source needs
+//! nothing but these calls and the names of the errors.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
+
+pub use crate::kafka::context::{Told, TopicPartition};
+use crate::record::Record;
+
+/// A client that is a member of the group. One thread owns it, and calls [`Client::serve`] and [`Client::take`] all the
+/// time: to stay in the group, a member has to be heard of.
+pub trait Client: Send + 'static {
+    /// Joins the group, for these topics.
+    ///
+    /// # Errors
+    /// When the client does not accept the topics.
+    fn subscribe(&mut self, topics: &[String]) -> KafkaResult<()>;
+
+    /// What the client has to say, in the order in which it was told. If there is nothing, waits up to `wait` for the
+    /// answer to a commit.
+    fn serve(&mut self, wait: Duration) -> Vec<Event>;
+
+    /// What the group has committed, where it has something.
+    ///
+    /// # Errors
+    /// When the cluster does not answer: ask again.
+    fn committed(&mut self, partitions: &[TopicPartition])
+    -> KafkaResult<HashMap<TopicPartition, Committed>>;
+
+    /// The first offset of a partition, and the one that is written next.
+    ///
+    /// # Errors
+    /// When the cluster does not answer: ask again.
+    fn bounds(&mut self, partition: &TopicPartition) -> KafkaResult<(i64, i64)>;
+
+    /// Sends a commit; one at a time. Its answer comes as [`Event::Committed`].
+    ///
+    /// # Errors
+    /// When it cannot be sent now.
+    fn commit(&mut self, offsets: &[(TopicPartition, Committed)]) -> Result<(), Code>;
+
+    /// Takes the records that are there, or waits up to `wait` for one if there is none.
+    fn take(&mut self, wait: Duration) -> Batch;
+
+    /// Makes a partition's records come with [`Client::take`]. Before it is accepted, so that none takes another way; again
+    /// after [`Client::detach`], when what was fetched meanwhile follows in order.
+    fn attach(&mut self, partition: &TopicPartition);
+
+    /// Keeps a partition's further records in a queue of their own, which is bounded. Records on their way still come.
+    fn detach(&mut self, partition: &TopicPartition);
+
+    /// Fetches nothing more of a partition until [`Client::unpark`], and drops what was fetched and not taken; then it is read
+    /// from `offset` on, attached. `false` where the client cannot: then all is as before.
+    fn park(&mut self, partition: &TopicPartition, offset: i64) -> bool;
+
+    /// See [`Client::park`].
+    fn unpark(&mut self, partition: &TopicPartition);
+
+    /// A partition is given up for good.
+    fn forget(&mut self, partition: &TopicPartition);
+
+    /// Where a partition ends, as of the last fetch. Asks nobody.
+    fn end(&mut self, partition: &TopicPartition) -> Option<i64>;
+
+    /// Answers [`Told::Assigned`]: these are read from these offsets on. With the cooperative protocol they come to what is
+    /// owned already, else they are all.
+    ///
+    /// # Errors
+    /// When the client refuses, which is our bug or the end of the client.
+    fn accept(&mut self, starts: &[(TopicPartition, i64)]) -> KafkaResult<()>;
+
+    /// Answers [`Told::Revoked`]: nothing is read of these any more. Without the cooperative protocol they are all.
+    ///
+    /// # Errors
+    /// As [`Client::accept`].
+    fn give_up(&mut self, partitions: &[TopicPartition]) -> KafkaResult<()>;
+
+    /// Whether what is being revoked belongs to somebody else already.
+    fn is_lost(&mut self) -> bool;
+
+    /// Leaves the group, within `patience`, and ends. `unanswered`: the group waits for an answer from before.
+    fn leave(self, unanswered: bool, patience: Duration);
+
+    /// Ends without telling the group, which notices after the session timeout.
+    fn abandon(self);
+}
+
+/// What a client has to say.
+#[derive(Debug)]
+pub enum Event {
+    /// By the group.
+    Told(Told),
+    /// The answer to a commit: as a whole, or the first partition's error.
+    Committed(Result<(), Code>),
+    /// An error of the client, in librdkafka's words.
+    Error(Code, String),
+    /// A record (topic/partition/offset) that did not come with [`Client::take`], and is lost.
+    Astray(String),
+}
+
+/// What was taken at once: runs of records of one partition, and errors.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// In the order in which they came.
+    pub runs: Vec<(TopicPartition, Vec<Record>)>,
+    /// What came in place of records.
+    pub errors: Vec<(Code, String)>,
+}
+
+/// What the group has for a partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// The next offset to read.
+    pub offset: i64,
+    /// What the committer wrote beside it. Anybody may commit for a group: it may be anything.
+    pub metadata: String,
+}

@@ -1,0 +1,145 @@
+//! Taking records, and what becomes of a partition without room for more: it must neither stop the others, which come out of the
+//! same queue, nor fill the memory.
+//!
+//! * [`Way::Together`]: its records come out of the queue of all. What there is no room for is held.
+//! * [`Way::Apart`]: while something of it is held, its further records wait in a queue of their own (detached), which has a
+//!   bound of its own, and the others flow. No more than [`APART`] partitions at a time; a further one is in the way of all
+//!   until it has room.
+//! * [`Way::Parked`]: apart, and not one record admitted for [`PATIENCE`]; or in the way for as long. It is paused, what was
+//!   fetched of it is thrown away, and it is read again from there when half of its share is free.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::{BUSY, KafkaSource};
+use crate::offsets::Slot;
+use crate::record::Record;
+use crate::source::Intake;
+use crate::source::client::Client;
+
+/// How long a quiet thread waits for a record before it looks after the group.
+const IDLE: Duration = Duration::from_millis(50);
+/// How many partitions of a member may have a queue of their own: each may hold as much as that of all.
+const APART: usize = 4;
+/// How long nothing of a partition may be admitted, or it may be in the way, before it is parked.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How a partition's records come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    Together,
+    Apart,
+    Parked,
+}
+
+/// A partition that this member owns.
+pub(super) struct Owned {
+    pub slot: Slot,
+    /// Read, but not admitted yet.
+    held: VecDeque<Record>,
+    /// Since when something is held; apart, since when nothing was admitted.
+    since: Instant,
+    pub way: Way,
+    /// Being given up: what still comes of it belongs to its next owner.
+    leaving: bool,
+}
+
+impl Owned {
+    pub(super) fn new(slot: Slot, now: Instant) -> Self {
+        Self { slot, held: VecDeque::new(), since: now, way: Way::Together, leaving: false }
+    }
+
+    /// Drops what was read and not admitted, and takes no more.
+    pub(super) fn leave(&mut self) {
+        self.held.clear();
+        self.leaving = true;
+    }
+
+    fn hold(&mut self, records: Vec<Record>, now: Instant) {
+        if self.held.is_empty() {
+            self.since = now;
+        }
+        self.held.extend(records);
+    }
+}
+
+impl<I: Intake, C: Client> KafkaSource<I, C> {
+    /// Takes a batch of records and admits what there is room for.
+    pub(super) fn read(&mut self) {
+        let rearranging = self.leaving.is_some() || !self.assigned.is_empty() || !self.told.is_empty();
+        let holding = self.owned.values().any(|owned| !owned.held.is_empty() || owned.way == Way::Parked);
+        // A partition that is stuck for long is looked at less and less often.
+        let wait = match (rearranging, holding) {
+            (true, _) => BUSY,
+            (false, true) => IDLE.min(BUSY * (1 << self.quiet_rounds.min(5))),
+            (false, false) => IDLE,
+        };
+        if self.owned.values().any(|owned| owned.way == Way::Together && !owned.held.is_empty()) {
+            self.serve(wait);
+        } else {
+            self.take(wait);
+        }
+        self.admit();
+    }
+
+    fn take(&mut self, wait: Duration) {
+        let batch = self.client.take(wait);
+        for (code, text) in batch.errors {
+            self.judge(code, &text);
+        }
+        let now = self.clock.now();
+        for (partition, records) in batch.runs {
+            // Records of a partition that was given up: whoever owns it reads them again. Those of a parked one come again.
+            let taken = |owned: &&mut Owned| !owned.leaving && owned.way != Way::Parked;
+            if let Some(owned) = self.owned.get_mut(&partition).filter(taken) {
+                owned.hold(records, now);
+            }
+        }
+    }
+
+    /// Admits what is held, and moves partitions out of the way and back.
+    fn admit(&mut self) {
+        let now = self.clock.now();
+        let mut apart = self.owned.values().filter(|owned| owned.way == Way::Apart).count();
+        let mut progress = false;
+        for (partition, owned) in self.owned.iter_mut().filter(|(_, owned)| !owned.leaving) {
+            if owned.way == Way::Parked {
+                if self.intake.has_room(owned.slot) {
+                    self.client.unpark(partition);
+                    (owned.way, owned.since, progress) = (Way::Together, now, true);
+                }
+                continue;
+            }
+            if !owned.held.is_empty() && self.intake.admit(owned.slot, &mut owned.held) > 0 {
+                progress = true;
+                // Whoever is in the way of the others is so however slowly it moves.
+                if owned.way == Way::Apart {
+                    owned.since = now;
+                }
+            }
+            let stuck = now.saturating_duration_since(owned.since) >= PATIENCE;
+            match (owned.held.front(), owned.way) {
+                (None, Way::Apart) => {
+                    self.client.attach(partition);
+                    owned.way = Way::Together;
+                    apart -= 1;
+                }
+                (Some(first), way) if stuck => {
+                    owned.since = now;
+                    if self.client.park(partition, first.offset()) {
+                        owned.held.clear();
+                        owned.way = Way::Parked;
+                        apart -= usize::from(way == Way::Apart);
+                    }
+                }
+                (Some(_), Way::Together) if apart < APART && !self.intake.is_full() => {
+                    self.client.detach(partition);
+                    owned.way = Way::Apart;
+                    apart += 1;
+                }
+                _ => {}
+            }
+        }
+        self.quiet_rounds = if progress { 0 } else { self.quiet_rounds.saturating_add(1) };
+    }
+}

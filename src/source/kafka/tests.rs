@@ -1,0 +1,430 @@
+//! A member on a client that does as it is told: no Kafka, no thread, and time that the test makes pass.
+
+mod reading;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, unbounded};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
+
+use super::{Control, KafkaSource, Neighbours, Settings, Trouble};
+use crate::clock::ManualClock;
+use crate::config::OffsetReset;
+use crate::kafka::context::Context;
+use crate::offsets::ledger::Watermark;
+use crate::offsets::{Beginning, OffsetMap, Slot};
+use crate::record::{Parts, Record};
+use crate::source::Intake;
+use crate::source::client::{Batch, Client, Committed, Event, Told, TopicPartition};
+use crate::sync::Mutex;
+use crate::telemetry::metrics::{About, Metrics};
+
+/// What the member did, in order, and what the client is to say.
+#[derive(Default)]
+struct Script {
+    done: Vec<String>,
+    events: Vec<Event>,
+    records: Vec<(TopicPartition, Vec<Record>)>,
+    committed: HashMap<TopicPartition, Committed>,
+    silent: bool,
+    /// Why commits cannot be sent, if so.
+    unsendable: Option<Code>,
+    /// Whether commits are answered, all well.
+    answers: bool,
+    lost: bool,
+    /// Whether partitions cannot be parked.
+    stubborn: bool,
+}
+
+#[derive(Clone, Default)]
+struct Fake(Arc<Mutex<Script>>);
+
+impl Fake {
+    fn note(&self, what: String) {
+        self.0.lock().done.push(what);
+    }
+
+    fn done(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().done)
+    }
+
+    fn tell(&self, event: Event) {
+        self.0.lock().events.push(event);
+    }
+}
+
+impl Client for Fake {
+    fn subscribe(&mut self, topics: &[String]) -> KafkaResult<()> {
+        self.note(format!("subscribe {topics:?}"));
+        Ok(())
+    }
+
+    fn serve(&mut self, _: Duration) -> Vec<Event> {
+        std::mem::take(&mut self.0.lock().events)
+    }
+
+    fn committed(&mut self, _: &[TopicPartition]) -> KafkaResult<HashMap<TopicPartition, Committed>> {
+        let script = self.0.lock();
+        if script.silent {
+            return Err(KafkaError::MetadataFetch(Code::OperationTimedOut));
+        }
+        Ok(script.committed.clone())
+    }
+
+    fn bounds(&mut self, _: &TopicPartition) -> KafkaResult<(i64, i64)> {
+        Ok((3, 9))
+    }
+
+    fn commit(&mut self, offsets: &[(TopicPartition, Committed)]) -> Result<(), Code> {
+        if let Some(code) = self.0.lock().unsendable {
+            return Err(code);
+        }
+        for ((_, number), committed) in offsets {
+            self.note(format!("commit {number}@{}", committed.offset));
+        }
+        if self.0.lock().answers {
+            self.tell(Event::Committed(Ok(())));
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, _: Duration) -> Batch {
+        Batch { runs: std::mem::take(&mut self.0.lock().records), errors: Vec::new() }
+    }
+
+    fn attach(&mut self, partition: &TopicPartition) {
+        self.note(format!("attach {}", partition.1));
+    }
+
+    fn detach(&mut self, partition: &TopicPartition) {
+        self.note(format!("detach {}", partition.1));
+    }
+
+    fn park(&mut self, partition: &TopicPartition, offset: i64) -> bool {
+        self.note(format!("park {}@{offset}", partition.1));
+        !self.0.lock().stubborn
+    }
+
+    fn unpark(&mut self, partition: &TopicPartition) {
+        self.note(format!("unpark {}", partition.1));
+    }
+
+    fn forget(&mut self, partition: &TopicPartition) {
+        self.note(format!("forget {}", partition.1));
+    }
+
+    fn end(&mut self, _: &TopicPartition) -> Option<i64> {
+        None
+    }
+
+    fn accept(&mut self, starts: &[(TopicPartition, i64)]) -> KafkaResult<()> {
+        let starts: Vec<String> = starts.iter().map(|((_, number), at)| format!("{number}@{at}")).collect();
+        self.note(format!("accept {}", starts.join(" ")));
+        Ok(())
+    }
+
+    fn give_up(&mut self, partitions: &[TopicPartition]) -> KafkaResult<()> {
+        let numbers: Vec<String> = partitions.iter().map(|(_, number)| number.to_string()).collect();
+        self.note(format!("give up {}", numbers.join(" ")));
+        Ok(())
+    }
+
+    fn is_lost(&mut self) -> bool {
+        self.0.lock().lost
+    }
+
+    fn leave(self, unanswered: bool, _: Duration) {
+        self.note(format!("leave, unanswered: {unanswered}"));
+    }
+
+    fn abandon(self) {
+        self.note("abandon".to_owned());
+    }
+}
+
+/// Takes up to `room` records of a partition, and finishes them when the test says so.
+#[derive(Default)]
+struct Desk {
+    room: Mutex<usize>,
+    /// Partitions below this one have none of it.
+    blocked: Mutex<u32>,
+    in_flight: Mutex<usize>,
+    /// Of partition 0: the only one that ever has something to commit.
+    uncommitted: Mutex<Option<i64>>,
+    admitted: Mutex<Vec<i64>>,
+}
+
+impl Desk {
+    fn finish(&self, watermark: i64) {
+        *self.in_flight.lock() = 0;
+        *self.uncommitted.lock() = Some(watermark);
+    }
+}
+
+impl Intake for Desk {
+    fn assign(&self, _: usize, _: Arc<str>, partition: i32, _: Beginning) -> Slot {
+        Slot { index: partition as u32, epoch: 0 }
+    }
+
+    fn admit(&self, slot: Slot, records: &mut VecDeque<Record>) -> usize {
+        if slot.index < *self.blocked.lock() {
+            return 0;
+        }
+        let mut in_flight = self.in_flight.lock();
+        let count = records.len().min(self.room.lock().saturating_sub(*in_flight));
+        *in_flight += count;
+        self.admitted.lock().extend(records.drain(..count).map(|record| record.offset()));
+        count
+    }
+
+    fn note_end(&self, _: Slot, _: i64) {}
+
+    fn has_room(&self, _: Slot) -> bool {
+        2 * *self.in_flight.lock() <= *self.room.lock()
+    }
+
+    fn is_full(&self) -> bool {
+        false
+    }
+
+    fn wait_for_room(&self, _: Duration) {}
+
+    fn leave(&self, _: &[Slot]) {}
+
+    fn in_flight_of(&self, _: &[Slot]) -> usize {
+        *self.in_flight.lock()
+    }
+
+    fn revoke(&self, _: &[Slot]) -> usize {
+        std::mem::take(&mut *self.in_flight.lock())
+    }
+
+    fn uncommitted(&self, _: usize) -> Vec<Watermark> {
+        let slot = Slot { index: 0, epoch: 0 };
+        let offset = *self.uncommitted.lock();
+        let finished = OffsetMap::default();
+        let watermark =
+            |offset| Watermark { slot, topic: "in".into(), partition: 0, offset, finished, changes: 0 };
+        offset.map(watermark).into_iter().collect()
+    }
+
+    fn is_committed(&self, _: &[Slot]) -> bool {
+        self.uncommitted.lock().is_none()
+    }
+
+    fn committed(&self, watermarks: &[Watermark]) {
+        let mut uncommitted = self.uncommitted.lock();
+        if *uncommitted == watermarks.first().map(|watermark| watermark.offset) {
+            *uncommitted = None;
+        }
+    }
+}
+
+struct Bench {
+    source: KafkaSource<Desk, Fake>,
+    client: Fake,
+    desk: Arc<Desk>,
+    clock: Arc<ManualClock>,
+    control: Arc<Control>,
+    trouble: Receiver<Trouble>,
+}
+
+impl Bench {
+    fn new(room: usize) -> Self {
+        let (client, clock) = (Fake::default(), Arc::new(ManualClock::new()));
+        let desk = Arc::new(Desk { room: Mutex::new(room), ..Desk::default() });
+        let control = Arc::<Control>::default();
+        let (sender, trouble) = unbounded();
+        let metrics = Arc::new(Metrics::new(About::default()));
+        let neighbours = Neighbours {
+            intake: desk.clone(),
+            context: Context::new(Arc::default(), metrics),
+            control: control.clone(),
+            trouble: sender,
+            clock: clock.clone(),
+        };
+        let settings = Settings {
+            index: 0,
+            group: "group".to_owned(),
+            topics: vec!["in".to_owned()],
+            reset: OffsetReset::Earliest,
+            known: HashMap::new(),
+            commit_interval: Duration::from_secs(5),
+            revoke_timeout: Duration::from_secs(60),
+        };
+        let source = KafkaSource::new(settings, client.clone(), neighbours);
+        Self { source, client, desk, clock, control, trouble }
+    }
+
+    /// One that owns partition 0, and has just committed.
+    fn at_work(room: usize) -> Self {
+        let mut bench = Self::new(room);
+        bench.client.tell(Event::Told(Told::Assigned(vec![partition(0)])));
+        bench.source.round();
+        bench.client.done();
+        bench
+    }
+
+    fn feed(&mut self, offsets: std::ops::Range<i64>) {
+        self.fetch(0, offsets);
+        self.source.round();
+    }
+
+    /// Records of a partition are there to be taken.
+    fn fetch(&mut self, number: i32, offsets: std::ops::Range<i64>) {
+        let record = |offset| Record::new("in".into(), number, offset, Parts::default());
+        self.client.0.lock().records.push((partition(number), offsets.map(record).collect()));
+    }
+
+    /// Makes time pass and returns what the member does then.
+    fn after(&mut self, ms: u64) -> Vec<String> {
+        self.clock.pass(ms);
+        self.source.round();
+        self.client.done()
+    }
+}
+
+fn partition(number: i32) -> TopicPartition {
+    ("in".into(), number)
+}
+
+const NOTHING: [&str; 0] = [];
+
+#[test]
+fn a_partition_is_attached_before_it_is_accepted_and_begins_where_the_group_stands() {
+    let mut bench = Bench::new(10);
+    let committed = Committed { offset: 7, metadata: "anything".to_owned() };
+    bench.client.0.lock().committed.insert(partition(1), committed);
+    bench.client.tell(Event::Told(Told::Assigned(vec![partition(0), partition(1)])));
+    assert_eq!(bench.after(0), ["attach 0", "attach 1", "accept 0@3 1@7"]);
+    bench.feed(3..6);
+    assert_eq!(*bench.desk.admitted.lock(), [3, 4, 5]);
+}
+
+#[test]
+fn a_cluster_that_does_not_say_where_to_start_is_asked_again_half_a_second_later() {
+    let mut bench = Bench::new(10);
+    bench.client.0.lock().silent = true;
+    bench.client.tell(Event::Told(Told::Assigned(vec![partition(0)])));
+    assert_eq!(bench.after(0), NOTHING);
+    bench.client.0.lock().silent = false;
+    assert_eq!(bench.after(499), NOTHING);
+    assert_eq!(bench.after(1), ["attach 0", "accept 0@3"]);
+}
+
+#[test]
+fn a_revoked_partition_is_given_up_once_its_work_is_done_and_the_broker_has_its_watermark() {
+    let mut bench = Bench::at_work(10);
+    bench.feed(3..5);
+    bench.client.tell(Event::Told(Told::Revoked(vec![partition(0)])));
+    assert_eq!(bench.after(59_000), NOTHING, "two records are in flight");
+    bench.desk.finish(5);
+    assert_eq!(bench.after(0), ["commit 0@5"]);
+    bench.client.tell(Event::Committed(Err(Code::RequestTimedOut)));
+    assert_eq!(bench.after(0), NOTHING, "a commit that failed is not sent again at once");
+    assert_eq!(bench.after(100), ["commit 0@5"]);
+    bench.client.tell(Event::Committed(Ok(())));
+    assert_eq!(bench.after(0), ["forget 0", "give up 0"]);
+}
+
+#[test]
+fn a_revoked_partition_is_given_up_when_its_time_is_over_and_a_lost_one_at_once() {
+    let mut bench = Bench::at_work(10);
+    bench.feed(3..5);
+    bench.client.tell(Event::Told(Told::Revoked(vec![partition(0)])));
+    bench.source.round();
+    assert_eq!(bench.after(59_999), NOTHING);
+    assert_eq!(bench.after(1), ["forget 0", "give up 0"]);
+
+    let mut bench = Bench::at_work(10);
+    bench.feed(3..5);
+    bench.client.0.lock().lost = true;
+    bench.client.tell(Event::Told(Told::Revoked(vec![partition(0)])));
+    assert_eq!(bench.after(0), ["forget 0", "give up 0"]);
+}
+
+#[test]
+fn a_member_that_is_stopped_commits_and_leaves_and_one_that_is_aborted_does_neither() {
+    for (abort, done, uncommitted) in
+        [(false, vec!["commit 0@5", "leave, unanswered: false"], 0), (true, vec!["abandon"], 1)]
+    {
+        let bench = Bench::at_work(10);
+        bench.client.0.lock().answers = true;
+        bench.desk.finish(5);
+        if abort {
+            bench.control.abort();
+        } else {
+            bench.control.stop();
+        }
+        let farewell = bench.source.run();
+        assert_eq!(farewell.uncommitted, uncommitted);
+        assert_eq!(bench.client.done()[1..], done);
+        assert!(bench.trouble.is_empty());
+    }
+}
+
+/// The broker's, and the client's own.
+const COMMIT_ERRORS: [Code; 22] = [
+    Code::Unknown,
+    Code::UnknownTopicOrPartition,
+    Code::RequestTimedOut,
+    Code::OffsetMetadataTooLarge,
+    Code::CoordinatorLoadInProgress,
+    Code::CoordinatorNotAvailable,
+    Code::NotCoordinator,
+    Code::IllegalGeneration,
+    Code::InvalidGroupId,
+    Code::UnknownMemberId,
+    Code::RebalanceInProgress,
+    Code::InvalidCommitOffsetSize,
+    Code::TopicAuthorizationFailed,
+    Code::GroupAuthorizationFailed,
+    Code::FencedInstanceId,
+    Code::UnstableOffsetCommit,
+    Code::NoOffset,
+    Code::AssignmentLost,
+    Code::BrokerTransportFailure,
+    Code::OperationTimedOut,
+    Code::AllBrokersDown,
+    Code::Fatal,
+];
+
+#[test]
+fn no_commit_error_ends_the_member_and_each_is_followed_by_another_commit() {
+    let mut bench = Bench::at_work(10);
+    bench.desk.finish(5);
+    bench.after(5_000);
+    for code in COMMIT_ERRORS {
+        bench.client.tell(Event::Committed(Err(code)));
+        assert_eq!(bench.after(0), NOTHING, "{code:?}: not at once");
+        assert_eq!(bench.after(5_000), ["commit 0@5"], "{code:?}: again");
+    }
+    assert!(bench.trouble.is_empty());
+}
+
+#[test]
+fn a_commit_that_cannot_be_sent_is_sent_later() {
+    let mut bench = Bench::at_work(10);
+    bench.desk.finish(5);
+    bench.client.0.lock().unsendable = Some(Code::OperationTimedOut);
+    assert_eq!(bench.after(5_000), NOTHING);
+    bench.client.0.lock().unsendable = None;
+    assert_eq!(bench.after(5_000), ["commit 0@5"]);
+    assert!(bench.trouble.is_empty());
+}
+
+/// The group counts it as a member no more: nothing can be committed, so nothing is waited for.
+#[test]
+fn a_revoke_ends_when_the_commit_says_that_the_member_is_out_of_the_group() {
+    for code in [Code::UnknownMemberId, Code::IllegalGeneration, Code::FencedInstanceId] {
+        let mut bench = Bench::at_work(10);
+        bench.feed(3..5);
+        bench.client.tell(Event::Told(Told::Revoked(vec![partition(0)])));
+        bench.desk.finish(5);
+        assert_eq!(bench.after(0), ["commit 0@5"]);
+        bench.client.tell(Event::Committed(Err(code)));
+        assert_eq!(bench.after(0), ["forget 0", "give up 0"], "{code:?}");
+    }
+}

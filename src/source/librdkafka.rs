@@ -1,0 +1,280 @@
+//! A member's client, as librdkafka does it: the consumer for the group, a [`RecordQueue`] for records, [`Commits`] for
+//! commits with answers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::Message as _;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::client::{Batch, Client, Committed, Event, TopicPartition};
+use crate::kafka::context::{Context, Member};
+use crate::kafka::ffi::{Commits, Message, RecordQueue, destroy_without_leaving, metadata};
+use crate::record::Record;
+
+/// Records taken at once.
+const BATCH: usize = 1024;
+/// Events of the group, log lines among them, served at once: a rebalance must not wait behind a chatty log.
+const EVENTS: usize = 16;
+/// How long one question to the cluster may take. It is asked on the polling thread, so it must stay far below
+/// `max.poll.interval.ms`; a question without an answer is asked again.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a wait for the group's word on leaving lasts before the time is looked at.
+const TICK: Duration = Duration::from_millis(2);
+
+/// See the module.
+pub struct GroupMember {
+    queue: RecordQueue,
+    commits: Commits,
+    consumer: Arc<BaseConsumer<Member>>,
+    names: Names,
+}
+
+impl GroupMember {
+    /// One that has not joined yet.
+    ///
+    /// # Errors
+    /// When librdkafka does not accept the properties.
+    pub fn new(properties: &ClientConfig, context: Context) -> KafkaResult<Self> {
+        let consumer: BaseConsumer<Member> = properties.create_with_context(Member::new(context))?;
+        let consumer = Arc::new(consumer);
+        let (queue, commits) = (RecordQueue::new(&consumer, BATCH), Commits::new(&consumer));
+        Ok(Self { queue, commits, consumer, names: Names::default() })
+    }
+
+    fn is_cooperative(&self) -> bool {
+        matches!(self.consumer.rebalance_protocol(), RebalanceProtocol::Cooperative)
+    }
+
+    fn error(&self, error: &KafkaError) -> Event {
+        let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+        let text = self.consumer.client().fatal_error().map_or_else(|| error.to_string(), |(_, text)| text);
+        Event::Error(code, text)
+    }
+}
+
+impl Client for GroupMember {
+    fn subscribe(&mut self, topics: &[String]) -> KafkaResult<()> {
+        let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+        self.consumer.subscribe(&topics)
+    }
+
+    fn serve(&mut self, wait: Duration) -> Vec<Event> {
+        let mut events = Vec::new();
+        // One call serves one event, and does not tell whether there was one.
+        for _ in 0..EVENTS {
+            match self.consumer.poll(Duration::ZERO) {
+                None => {}
+                Some(Ok(message)) => {
+                    let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
+                    events.push(Event::Astray(format!("{topic}/{partition}/{offset}")));
+                }
+                Some(Err(error)) => events.push(self.error(&error)),
+            }
+        }
+        events.extend(self.consumer.context().take().into_iter().map(Event::Told));
+        let wait = if events.is_empty() { wait } else { Duration::ZERO };
+        events.extend(self.commits.answer(wait).map(Event::Committed));
+        events
+    }
+
+    fn committed(
+        &mut self,
+        partitions: &[TopicPartition],
+    ) -> KafkaResult<HashMap<TopicPartition, Committed>> {
+        committed(&self.consumer, partitions)
+    }
+
+    fn bounds(&mut self, (topic, partition): &TopicPartition) -> KafkaResult<(i64, i64)> {
+        self.consumer.fetch_watermarks(topic, *partition, PATIENCE)
+    }
+
+    fn commit(&mut self, offsets: &[(TopicPartition, Committed)]) -> Result<(), Code> {
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        for ((topic, partition), committed) in offsets {
+            let mut element = list.add_partition(topic, *partition);
+            element.set_offset(Offset::Offset(committed.offset)).expect("an offset that the broker gave");
+            if !committed.metadata.is_empty() {
+                element.set_metadata(&committed.metadata);
+            }
+        }
+        self.commits.send(&list)
+    }
+
+    fn take(&mut self, wait: Duration) -> Batch {
+        let mut taking = Taking::default();
+        let names = &mut self.names;
+        self.queue.take(wait, |message| taking.see(&message, names));
+        taking.batch
+    }
+
+    fn attach(&mut self, (topic, partition): &TopicPartition) {
+        self.queue.attach(topic, *partition);
+    }
+
+    fn detach(&mut self, (topic, partition): &TopicPartition) {
+        self.queue.detach(topic, *partition);
+    }
+
+    fn park(&mut self, partition: &TopicPartition, offset: i64) -> bool {
+        let (topic, number) = partition;
+        // In this order: a seek first would be forgotten by the pause.
+        let parked = self
+            .consumer
+            .pause(&without_offsets(std::slice::from_ref(partition)))
+            .and_then(|()| self.consumer.seek(topic, *number, Offset::Offset(offset), PATIENCE));
+        if let Err(error) = parked {
+            tracing::debug!("parking {topic}/{number}: {error}");
+            self.unpark(partition);
+            return false;
+        }
+        self.queue.attach(topic, *number);
+        true
+    }
+
+    fn unpark(&mut self, partition: &TopicPartition) {
+        if let Err(error) = self.consumer.resume(&without_offsets(std::slice::from_ref(partition))) {
+            tracing::error!("cannot read on: {error}");
+        }
+    }
+
+    fn forget(&mut self, (topic, partition): &TopicPartition) {
+        self.queue.forget(topic, *partition);
+    }
+
+    fn end(&mut self, (topic, partition): &TopicPartition) -> Option<i64> {
+        self.queue.end(topic, *partition)
+    }
+
+    fn accept(&mut self, starts: &[(TopicPartition, i64)]) -> KafkaResult<()> {
+        let list = list(starts.iter().map(|(partition, offset)| (partition, Offset::Offset(*offset))));
+        if self.is_cooperative() {
+            self.consumer.incremental_assign(&list)
+        } else {
+            self.consumer.assign(&list)
+        }
+    }
+
+    fn give_up(&mut self, partitions: &[TopicPartition]) -> KafkaResult<()> {
+        if self.is_cooperative() {
+            self.consumer.incremental_unassign(&without_offsets(partitions))
+        } else {
+            self.consumer.unassign()
+        }
+    }
+
+    fn is_lost(&mut self) -> bool {
+        self.consumer.assignment_lost()
+    }
+
+    fn leave(self, unanswered: bool, patience: Duration) {
+        let Some(consumer) = self.alone() else { return };
+        consumer.context().close();
+        let until = Instant::now() + patience;
+        match consumer.close_queue() {
+            Ok(()) => {
+                if unanswered {
+                    consumer.context().give_up_everything(&consumer);
+                }
+                while !consumer.closed() && Instant::now() < until {
+                    consumer.poll(TICK);
+                }
+            }
+            Err(error) => tracing::debug!("leaving the group: {error}"),
+        }
+        destroy_without_leaving(consumer);
+    }
+
+    fn abandon(self) {
+        if let Some(consumer) = self.alone() {
+            destroy_without_leaving(consumer);
+        }
+    }
+}
+
+impl GroupMember {
+    /// The consumer, once nothing else holds it.
+    fn alone(self) -> Option<BaseConsumer<Member>> {
+        let Self { queue, commits, consumer, .. } = self;
+        drop((queue, commits));
+        Arc::into_inner(consumer)
+    }
+}
+
+/// Names of topics by librdkafka's handle, to hash no name for each record.
+#[derive(Default)]
+struct Names(HashMap<usize, Arc<str>>);
+
+impl Names {
+    fn of(&mut self, message: &Message<'_>) -> Arc<str> {
+        let name = message.topic().unwrap_or_default();
+        // A handle may be used again for another topic once the first is gone: the name decides.
+        if let Some(known) = self.0.get(&message.topic_id()).filter(|known| ***known == *name) {
+            return known.clone();
+        }
+        let topic: Arc<str> = Arc::from(name);
+        self.0.insert(message.topic_id(), topic.clone());
+        topic
+    }
+}
+
+/// A batch as it is filled.
+#[derive(Default)]
+struct Taking {
+    batch: Batch,
+    last: Option<(usize, i32)>,
+}
+
+impl Taking {
+    /// Errors first: an error's offset is not a record's.
+    fn see(&mut self, message: &Message<'_>, names: &mut Names) {
+        if let Some(error) = message.error() {
+            self.batch.errors.push(error);
+            return;
+        }
+        let place = (message.topic_id(), message.partition());
+        if self.last != Some(place) {
+            self.batch.runs.push(((names.of(message), place.1), Vec::new()));
+            self.last = Some(place);
+        }
+        if let Some(((topic, partition), records)) = self.batch.runs.last_mut() {
+            records.push(Record::new(topic.clone(), *partition, message.offset(), message.parts()));
+        }
+    }
+}
+
+/// What the group has committed, where it has something.
+///
+/// # Errors
+/// When the cluster does not answer.
+pub fn committed<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &[TopicPartition],
+) -> KafkaResult<HashMap<TopicPartition, Committed>> {
+    let list = consumer.committed_offsets(without_offsets(partitions), PATIENCE)?;
+    let elements = list.elements().into_iter().zip(metadata(&list));
+    Ok(elements
+        .filter_map(|(one, metadata)| match one.offset() {
+            Offset::Offset(offset) => {
+                Some(((Arc::from(one.topic()), one.partition()), Committed { offset, metadata }))
+            }
+            _ => None,
+        })
+        .collect())
+}
+
+fn without_offsets(partitions: &[TopicPartition]) -> TopicPartitionList {
+    list(partitions.iter().map(|partition| (partition, Offset::Invalid)))
+}
+
+fn list<'a>(partitions: impl Iterator<Item = (&'a TopicPartition, Offset)>) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    for ((topic, partition), offset) in partitions {
+        list.add_partition_offset(topic, *partition, offset).expect("every offset we use can be represented");
+    }
+    list
+}

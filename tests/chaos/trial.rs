@@ -1,0 +1,328 @@
+//! One run: topics and a group of its own, instances of the program, records that keep coming while things go wrong, and
+//! what the faults need to do their work. The judging is in `verdict.rs`.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::cluster::{Cluster, PASSWORD, USER};
+use crate::instance::{Instance, Settings};
+use crate::topics::Admin;
+use crate::wait::{pass, seconds, until};
+use crate::watch::{self, Seen, Topics, Watch};
+
+/// A member that says nothing for so long is no member any more.
+pub const SESSION: Duration = seconds(6);
+/// How much later than that the work of a dead one must go on.
+pub const GRACE: Duration = seconds(10);
+/// Records that one instance may have in flight.
+pub const IN_FLIGHT: u64 = 2000;
+/// What is finished and not yet committed is no older than this.
+pub const COMMIT_INTERVAL: Duration = seconds(1);
+/// Partitions of the input and of the output.
+pub const PARTITIONS: i32 = 6;
+/// Partitions of the dead letters.
+const DEAD_LETTER_PARTITIONS: i32 = 3;
+
+/// What all runs have in common.
+pub struct Plan {
+    /// The program under test.
+    pub program: PathBuf,
+    /// Files of the runs.
+    pub work: PathBuf,
+    /// Records a run.
+    pub records: u64,
+    /// Records a second.
+    pub rate: u64,
+    /// Different keys.
+    pub keys: u64,
+    /// How many of a hundred records are broken, and so become dead letters.
+    pub bad: u64,
+    /// Where chance begins.
+    pub seed: u64,
+    /// Fewer repetitions of each fault.
+    pub short: bool,
+}
+
+/// What the faults of a run came to.
+#[derive(Default)]
+pub struct Count {
+    /// Faults that were made, by the fault's own count.
+    pub faults: u64,
+    /// Instances that were killed, or not heard of for longer than a session: each may repeat some records.
+    pub hard: u64,
+    /// Records that the run itself asked to have again.
+    pub asked_again: u64,
+    /// The longest time from a fault to progress.
+    pub recovery: Duration,
+    /// What a reader of the table should know.
+    pub notes: Vec<String>,
+}
+
+/// A run.
+pub struct Trial<'a> {
+    /// The cluster, which is there for other runs too.
+    pub cluster: &'a Cluster,
+    /// What all runs have in common.
+    pub plan: &'a Plan,
+    /// Topics and the group's offsets.
+    pub admin: Admin,
+    /// The names of this run's topics.
+    pub topics: Topics,
+    /// Its dead-letter topic.
+    pub dead_letters: String,
+    /// What it looks at from outside.
+    pub watch: Watch,
+    /// Its chance.
+    pub rng: fastrand::Rng,
+    /// What its faults came to so far.
+    pub count: Count,
+    /// The instances that should be at work. A fault that takes one out puts one in.
+    pub instances: Vec<Instance>,
+    settings: Settings,
+    logs: Vec<PathBuf>,
+    load: Option<Child>,
+    dir: PathBuf,
+}
+
+impl<'a> Trial<'a> {
+    /// Makes the topics. Nothing runs yet.
+    pub fn prepare(
+        cluster: &'a Cluster,
+        plan: &'a Plan,
+        name: &str,
+        more: &[(&str, &str)],
+    ) -> Result<Self, String> {
+        let dir = plan.work.join(name);
+        std::fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+        let admin = Admin::new(&cluster.servers())?;
+        let topic = |role: &str| format!("{name}.{role}");
+        let topics = Topics {
+            input: (topic("in"), PARTITIONS),
+            output: (topic("out"), PARTITIONS),
+            group: format!("{name}.group"),
+        };
+        let dead_letters = topic("dlq");
+        for (name, partitions) in
+            [&topics.input, &topics.output, &(dead_letters.clone(), DEAD_LETTER_PARTITIONS)]
+        {
+            admin.create(name, *partitions, &[])?;
+        }
+        let seed = name.bytes().fold(plan.seed, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
+        Ok(Self {
+            watch: Watch::start(&cluster.servers(), topics.clone())?,
+            settings: settings(cluster, &topics, &dead_letters, more),
+            rng: fastrand::Rng::with_seed(seed),
+            count: Count::default(),
+            instances: Vec::new(),
+            logs: Vec::new(),
+            load: None,
+            cluster,
+            plan,
+            admin,
+            topics,
+            dead_letters,
+            dir,
+        })
+    }
+
+    /// Starts the first instances and the records, and waits until some of them are done: faults hit work in full swing.
+    pub fn begin(&mut self, instances: usize) -> Result<(), String> {
+        for _ in 0..instances {
+            self.start_instance()?;
+        }
+        self.load = Some(self.generate()?);
+        if instances > 0 { self.first_records() } else { Ok(()) }
+    }
+
+    /// `processor generate`, on the brokers' own door.
+    fn generate(&mut self) -> Result<Child, String> {
+        let plan = self.plan;
+        let log = self.dir.join("generate.log");
+        let file = File::create(&log).map_err(|e| format!("{}: {e}", log.display()))?;
+        let numbers = [
+            ("--records", plan.records),
+            ("--rate", plan.rate),
+            ("--keys", plan.keys),
+            ("--bad", plan.bad),
+            ("--seed", self.rng.u64(..)),
+        ];
+        Command::new(&plan.program)
+            .args(["generate", "--servers", &self.cluster.servers(), "--input", &self.topics.input.0])
+            .args(numbers.into_iter().flat_map(|(name, number)| [name.to_owned(), number.to_string()]))
+            .args(["--timeout", "180s"])
+            .env_clear()
+            .stdin(Stdio::null())
+            .stderr(file.try_clone().map_err(|e| e.to_string())?)
+            .stdout(file)
+            .spawn()
+            .map_err(|e| format!("the generator cannot be started: {e}"))
+    }
+
+    /// Waits until some records are done.
+    pub fn first_records(&self) -> Result<(), String> {
+        let some = i64::try_from(self.plan.records / 50).unwrap_or(i64::MAX);
+        until(seconds(90), "the first records are written", || self.seen().written >= some).map(drop)
+    }
+
+    /// How many dead letters there are.
+    pub fn dead_letter_count(&self) -> Option<i64> {
+        let client = watch::client(&self.cluster.servers(), &self.topics.group).ok()?;
+        watch::ends(&client, &(self.dead_letters.clone(), DEAD_LETTER_PARTITIONS))
+            .map(|ends| ends.iter().sum())
+    }
+
+    /// Starts one more instance.
+    pub fn start_instance(&mut self) -> Result<(), String> {
+        let instance = self.spawn(&[])?;
+        self.instances.push(instance);
+        Ok(())
+    }
+
+    /// Starts an instance with settings of its own, which the caller looks after.
+    pub fn spawn(&mut self, more: &[(&str, &str)]) -> Result<Instance, String> {
+        let log = self.dir.join(format!("instance-{}.log", self.logs.len()));
+        let mut settings = self.settings.clone();
+        settings.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let instance = Instance::spawn(&self.plan.program, &settings, log.clone())?;
+        self.logs.push(log);
+        Ok(instance)
+    }
+
+    /// How often a fault is made: as often as that in a long run.
+    pub fn rounds(&self, times: u64) -> u64 {
+        if self.plan.short { times.div_ceil(3) } else { times }
+    }
+
+    /// How long a fault lasts: that long in a long run.
+    pub fn lasting(&self, time: Duration) -> Duration {
+        if self.plan.short { time / 2 } else { time }
+    }
+
+    /// What can be seen from outside.
+    pub fn seen(&self) -> Seen {
+        self.watch.seen()
+    }
+
+    /// Waits until every partition with open records has moved on from where it is now.
+    ///
+    /// # Errors
+    /// When that takes longer than `limit`.
+    pub fn recovered(&mut self, limit: Duration, from: &str) -> Result<Duration, String> {
+        let (looks, begin) = (self.seen().looks, Instant::now());
+        // What is waited for beyond the limit is only to know by how much it was missed.
+        let late = limit + seconds(60);
+        // The look that is under way began before this moment; the one after it did not.
+        until(late, &format!("the cluster answers after {from}"), || self.seen().looks >= looks + 2)?;
+        let before = self.seen();
+        until(late, &format!("every partition moves on after {from}"), || self.seen().moved_since(&before))?;
+        let time = begin.elapsed();
+        self.count.recovery = self.count.recovery.max(time);
+        if time > limit {
+            return Err(format!(
+                "recovery took {:.1} s, {} s are allowed: {from}",
+                time.as_secs_f64(),
+                limit.as_secs()
+            ));
+        }
+        Ok(time)
+    }
+
+    /// Waits until the generator is done and everything it wrote is committed.
+    pub fn settle(&mut self) -> Result<(), String> {
+        let mut status = None;
+        let load = self.load.as_mut().ok_or("no records were written")?;
+        until(seconds(240), "all records are written", || {
+            status = load.try_wait().ok().flatten();
+            status.is_some()
+        })?;
+        if !status.is_some_and(|status| status.success()) {
+            let said = std::fs::read_to_string(self.dir.join("generate.log")).unwrap_or_default();
+            return Err(format!("the generator ended with {status:?}: {}", said.trim()));
+        }
+        let records = i64::try_from(self.plan.records).unwrap_or(i64::MAX);
+        let drained = until(seconds(180), "everything is committed", || {
+            let seen = self.seen();
+            seen.ends.iter().sum::<i64>() >= records && seen.lag() == 0
+        });
+        drained.map(drop).map_err(|e| format!("{e}; a lag of {} is left", self.seen().lag()))
+    }
+
+    /// Stops the instances that are left, all at once as a supervisor does. Each has to end well.
+    pub fn stop(&mut self) -> Result<(), String> {
+        let mut faults = Vec::new();
+        for mut instance in std::mem::take(&mut self.instances) {
+            if let Err(fault) = instance.stop(seconds(45)) {
+                faults.push(fault);
+            }
+        }
+        if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
+    }
+
+    /// How often an instance had to give partitions up, lost or revoked, by its own log. It has two consumers: two lines may be
+    /// one event.
+    pub fn given_up(&self) -> u64 {
+        let gives =
+            |line: &str| line.contains("kafka::group: lost ") || line.contains("kafka::group: revoked ");
+        let says_so = |line: &str| gives(line) && line.contains(" partitions: ");
+        let lines = |log: &PathBuf| {
+            let text = std::fs::read(log).unwrap_or_default();
+            String::from_utf8_lossy(&text).lines().filter(|line| says_so(line)).count() as u64
+        };
+        self.logs.iter().map(|log| lines(log).div_ceil(2)).sum()
+    }
+
+    /// Where its files are.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A fault was made.
+    pub fn made(&mut self) {
+        self.count.faults += 1;
+    }
+
+    /// Lets things run for a while between two faults; a random time around `time`.
+    pub fn breathe(&mut self, time: Duration) {
+        let share = self.rng.f64().mul_add(0.8, 0.6);
+        pass(self.lasting(time).mul_f64(share));
+    }
+}
+
+impl Drop for Trial<'_> {
+    fn drop(&mut self) {
+        if let Some(mut load) = self.load.take() {
+            // It has ended already, where the run went well.
+            let _ = load.kill();
+            let _ = load.wait();
+        }
+        // Only the disk would be missed; the cluster is wiped at the end.
+        let _ = self.admin.delete(&[&self.topics.input.0, &self.topics.output.0, &self.dead_letters]);
+    }
+}
+
+fn settings(cluster: &Cluster, topics: &Topics, dead_letters: &str, more: &[(&str, &str)]) -> Settings {
+    let (servers, in_flight) = (cluster.proxied(), IN_FLIGHT.to_string());
+    let (session, interval) = (SESSION.as_millis().to_string(), format!("{}ms", COMMIT_INTERVAL.as_millis()));
+    let mut settings: Vec<(&str, &str)> = vec![
+        ("KAFKA_SERVERS", &servers),
+        ("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT"),
+        ("KAFKA_SASL_MECHANISM", "PLAIN"),
+        ("KAFKA_SASL_USERNAME", USER),
+        ("KAFKA_SASL_PASSWORD", PASSWORD),
+        ("KAFKA_GROUP_ID", &topics.group),
+        ("KAFKA_CONSUMER_TOPICS", &topics.input.0),
+        ("KAFKA_OUTPUT_TOPIC", &topics.output.0),
+        ("KAFKA_DLQ_TOPIC", dead_letters),
+        ("KAFKA_OFFSET_RESET", "earliest"),
+        ("KAFKA_CONSUMER_SESSION_TIMEOUT_MS", &session),
+        ("KAFKA_CONSUMER_HEARTBEAT_INTERVAL_MS", "1000"),
+        ("PROCESSOR_MAX_IN_FLIGHT", &in_flight),
+        ("PROCESSOR_COMMIT_INTERVAL", &interval),
+        ("PROCESSOR_HTTP_ADDR", "off"),
+        ("PROCESSOR_LOG_FORMAT", "text"),
+    ];
+    settings.extend(more);
+    settings.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}

@@ -1,0 +1,39 @@
+//! A member leaves the group while the group's word waits for its answer.
+
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+
+use processor::kafka::context::Context;
+use processor::kafka::link::Link;
+use processor::source::client::Client;
+use processor::source::librdkafka::GroupMember;
+use processor::telemetry::Metrics;
+use processor::telemetry::metrics::About;
+
+use crate::support::kafka::Kafka;
+use crate::support::{admin, eventually, seconds};
+
+/// It was given partitions and was told to give them up by leaving: two words, and librdkafka waits for one answer. After that
+/// one it may be gone, and a call that answers the second one would wait for ever. A static member sends no farewell, so it is
+/// gone at once.
+#[test]
+fn what_waits_for_an_answer_is_answered_once() {
+    let kafka = Kafka::embedded();
+    admin::create_topic(&kafka, "in", 4, &[]);
+    for n in 0..20 {
+        let group = format!("group-{n}");
+        let mut properties = admin::settings(&kafka);
+        properties.set("group.id", &group).set("group.instance.id", "one");
+        properties.set("partition.assignment.strategy", "cooperative-sticky");
+        let context = Context::new(Arc::new(Link::default()), Arc::new(Metrics::new(About::default())));
+        let mut member = GroupMember::new(&properties, context).expect("a member can be made");
+        member.subscribe(&["in".to_owned()]).expect("it can subscribe");
+        eventually(seconds(30), "it is a member", || admin::members(&kafka, &group) == Some(1));
+        let (gone, wait) = channel();
+        std::thread::spawn(move || {
+            member.leave(false, seconds(5));
+            gone.send(()).expect("the test waits");
+        });
+        assert_ne!(wait.recv_timeout(seconds(20)), Err(RecvTimeoutError::Timeout), "it does not come back");
+    }
+}

@@ -8,9 +8,9 @@ use processor::app::{Ended, Exit};
 use processor::config::Config;
 use processor::kafka::admin::{self, Topic};
 use processor::kafka::ffi::{Message, RecordQueue};
+use processor::kafka::offsets;
 use processor::record::Parts;
 use processor::source::client::{Committed, TopicPartition};
-use processor::source::librdkafka;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -100,7 +100,7 @@ impl Reader {
         &self,
         partitions: &[TopicPartition],
     ) -> Result<HashMap<TopicPartition, Committed>, Ended> {
-        self.ask(|| librdkafka::committed(&self.asker, partitions))
+        self.ask(|| offsets::committed(&self.asker, partitions))
     }
 
     /// Shows every record of these partitions, each one's in order.

@@ -5,16 +5,17 @@ use std::time::Duration;
 use rdkafka::config::ClientConfig;
 
 use super::start::Found;
-use crate::config::{AfterFailure, Config, Order};
+use crate::config::{AfterFailure, Config, Delivery, Order};
 use crate::offsets::Budget;
 use crate::pipeline::Policy;
-use crate::sink::{self, dead_letter};
+use crate::sink::{self, dead_letter, transactor};
 use crate::source;
 use crate::telemetry::metrics::About;
 
 pub(super) fn policy(config: &Config, found: &Found, transform: &str) -> Policy {
     Policy {
         order: config.order,
+        delivery: config.delivery,
         retry: config.retry,
         on_failure: config.on_failure,
         after_failure: config.after_failure,
@@ -22,7 +23,10 @@ pub(super) fn policy(config: &Config, found: &Found, transform: &str) -> Policy 
         budget: Budget { records: config.max_in_flight, bytes: config.max_in_flight_bytes },
         workers: config.workers,
         tasks_pick_up: config.tasks_pick_up,
-        producers: config.producers,
+        producers: match config.delivery {
+            Delivery::AtLeastOnce => config.producers,
+            Delivery::ExactlyOnce => config.consumers,
+        },
         source_header: config.source_header,
         sender: dead_letter::Sender {
             group: config.group_id.clone(),
@@ -65,6 +69,30 @@ pub(super) fn sink_settings(config: &Config) -> sink::kafka::Settings {
     }
 }
 
+/// What the transactions of this process are called, but for the number of the consumer. Where no name was given none is used
+/// again: what a process that died left open ends by itself then, after `transaction.timeout.ms`.
+pub(super) fn transactional_name(config: &Config) -> String {
+    let name = config.instance.clone().unwrap_or_else(|| format!("{}-{:08x}", instance(), fastrand::u32(..)));
+    format!("{}-{name}", config.group_id)
+}
+
+pub(super) fn transactor_settings(config: &Config, name: &str, index: usize) -> transactor::Settings {
+    transactor::Settings {
+        index,
+        group: config.group_id.clone(),
+        name: format!("{name}-{index}"),
+        interval: config.commit_interval,
+        // The workers must not wait for a commit: what is not in a transaction is for the next.
+        most: (config.max_in_flight / 2 / config.consumers).max(1),
+        timeout: transaction_timeout(config),
+    }
+}
+
+pub(super) fn transaction_timeout(config: &Config) -> Duration {
+    let text = config.producer_properties.get("transaction.timeout.ms");
+    Duration::from_millis(text.and_then(|text| text.parse().ok()).unwrap_or(10_000))
+}
+
 pub(super) fn consumer_properties(config: &Config, index: usize) -> ClientConfig {
     let mut properties = client_config(&config.consumer_properties);
     // Every member needs an identity of its own.
@@ -84,7 +112,7 @@ pub(super) fn source_settings(config: &Config, found: &Found, index: usize) -> s
         topics: config.input_topics.clone(),
         reset: config.offset_reset,
         known: found.known.clone(),
-        commit_interval: config.commit_interval,
+        commit_interval: (config.delivery == Delivery::AtLeastOnce).then_some(config.commit_interval),
         // The group waits for us all that time: a fifth of what it allows, and no longer than a drain.
         revoke_timeout: Duration::from_millis(max_poll_ms / 5).min(config.drain_timeout),
     }
@@ -124,14 +152,22 @@ pub(super) fn promise(config: &Config) -> String {
         Order::Partition => "in order per partition",
         Order::Unordered => "in no order",
     };
+    let guarantee = match config.delivery {
+        Delivery::ExactlyOnce => format!(
+            "exactly once for readers with read_committed, {order}; a transaction every {} ms",
+            config.commit_interval.as_millis()
+        ),
+        Delivery::AtLeastOnce => format!(
+            "at least once, {order}; after a crash up to {} records in flight and those of {} ms may be repeated",
+            config.max_in_flight,
+            config.commit_interval.as_millis()
+        ),
+    };
     format!(
-        "processor {} running: {} -> {}, failed records to {}; guarantee: at least once, {order}; after a crash up to {} \
-         records in flight and those of {} ms may be repeated",
+        "processor {} running: {} -> {}, failed records to {}; guarantee: {guarantee}",
         env!("CARGO_PKG_VERSION"),
         config.input_topics.join(" "),
         config.output_topic,
         config.dead_letter_topic.as_deref().unwrap_or("nowhere"),
-        config.max_in_flight,
-        config.commit_interval.as_millis(),
     )
 }

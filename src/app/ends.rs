@@ -5,21 +5,88 @@ use std::sync::Arc;
 use crossbeam_channel::Sender;
 use rdkafka::error::KafkaResult;
 
-use super::derive::{consumer_properties, producer_properties, sink_settings, source_settings};
+use super::derive::{
+    client_config, consumer_properties, producer_properties, sink_settings, source_settings,
+    transactional_name, transactor_settings,
+};
 use super::start::Found;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Delivery};
 use crate::kafka::context::Context;
-use crate::pipeline::Pipeline;
+use crate::kafka::ffi::Writer;
+use crate::pipeline::{Job, Pipeline};
 use crate::sink::kafka::{self as sink, KafkaSink};
-use crate::sink::librdkafka::Connection;
+use crate::sink::librdkafka::{Connection, TransactionalConnection};
+use crate::sink::route::Route;
+use crate::sink::transactor;
 use crate::source::kafka::{self as source, Control, KafkaSource, Trouble};
 use crate::source::librdkafka::GroupMember;
 
 /// A member of the group.
 pub(super) type Source = KafkaSource<Pipeline, GroupMember>;
+type Transactor = transactor::Transactor<Pipeline, TransactionalConnection>;
+
 /// Where results go.
-pub(super) type Sink = KafkaSink<Pipeline, Connection>;
+#[derive(Clone)]
+pub(super) enum Sink {
+    /// To producers, which share a client.
+    Shared(Arc<KafkaSink<Pipeline, Connection>>),
+    /// To the transactor of the consumer that read the record.
+    Transactions(Arc<Route>, Vec<Arc<Transactor>>),
+}
+
+impl Sink {
+    pub(super) fn route(&self) -> &Route {
+        match self {
+            Self::Shared(sink) => sink.route(),
+            Self::Transactions(route, _) => route,
+        }
+    }
+
+    /// A client, for metadata.
+    pub(super) fn client(&self) -> Arc<Writer<Job, Context>> {
+        match self {
+            Self::Shared(sink) => sink.client(),
+            Self::Transactions(_, all) => all[0].client(),
+        }
+    }
+
+    /// Parcels handed over and not answered.
+    pub(super) fn outstanding(&self) -> usize {
+        match self {
+            Self::Shared(sink) => sink.outstanding(),
+            Self::Transactions(_, all) => all.iter().map(|one| one.outstanding() + one.held_back()).sum(),
+        }
+    }
+
+    pub(super) fn stop(&self) {
+        match self {
+            Self::Shared(sink) => sink.stop(),
+            Self::Transactions(_, all) => all.iter().for_each(|one| one.stop()),
+        }
+    }
+
+    /// What its threads do, each with its name.
+    pub(super) fn lives(&self, producers: usize) -> Vec<(String, Box<dyn FnOnce() + Send>)> {
+        let mut lives: Vec<(String, Box<dyn FnOnce() + Send>)> = Vec::new();
+        match self {
+            Self::Shared(sink) => {
+                for shard in 0..producers {
+                    let sink = sink.clone();
+                    lives.push((format!("producer-{shard}"), Box::new(move || sink.produce(shard))));
+                }
+                let sink = sink.clone();
+                lives.push(("delivery".to_owned(), Box::new(move || sink.report())));
+            }
+            Self::Transactions(_, all) => {
+                for (index, one) in all.iter().cloned().enumerate() {
+                    lives.push((format!("transactor-{index}"), Box::new(move || one.run())));
+                }
+            }
+        }
+        lives
+    }
+}
 
 /// What both ends are made from.
 pub(super) struct Ends<'a> {
@@ -31,15 +98,54 @@ pub(super) struct Ends<'a> {
 }
 
 impl Ends<'_> {
-    pub(super) fn sink(&self) -> KafkaResult<Sink> {
+    /// The sink; `members` are the consumers, of which each has its transactor where there are any, and who cannot go on says so
+    /// to `trouble`.
+    pub(super) fn sink(
+        &self,
+        members: &[Arc<Control>],
+        trouble: &Sender<transactor::Trouble>,
+    ) -> KafkaResult<Sink> {
         let properties = producer_properties(self.config, self.found);
         let connection = Connection { properties, context: self.context.clone() };
+        if self.config.delivery == Delivery::ExactlyOnce {
+            return self.transactors(connection, members, trouble);
+        }
         let neighbours = sink::Neighbours {
             outbox: self.pipeline.clone(),
             context: self.context.clone(),
             clock: self.clock.clone(),
         };
-        Sink::new(sink_settings(self.config), connection, neighbours)
+        Ok(Sink::Shared(Arc::new(KafkaSink::new(sink_settings(self.config), connection, neighbours)?)))
+    }
+
+    fn transactors(
+        &self,
+        producer: Connection,
+        members: &[Arc<Control>],
+        trouble: &Sender<transactor::Trouble>,
+    ) -> KafkaResult<Sink> {
+        let sink::Settings { output, dead_letters, partitioning, .. } = sink_settings(self.config);
+        let route = Arc::new(Route::new(output, dead_letters, partitioning));
+        let name = transactional_name(self.config);
+        let mut consumer = client_config(&self.config.consumer_properties);
+        consumer.remove("group.instance.id");
+        let mut all = Vec::new();
+        for (index, member) in members.iter().enumerate() {
+            let settings = transactor_settings(self.config, &name, index);
+            let mut producer = producer.clone();
+            producer.properties.set("transactional.id", &settings.name);
+            let neighbours = transactor::Neighbours {
+                outbox: self.pipeline.clone(),
+                route: route.clone(),
+                context: self.context.clone(),
+                standing: member.standing(),
+                trouble: trouble.clone(),
+                clock: self.clock.clone(),
+            };
+            let connection = TransactionalConnection { producer, consumer: consumer.clone() };
+            all.push(Arc::new(Transactor::new(settings, connection, neighbours)?));
+        }
+        Ok(Sink::Transactions(route, all))
     }
 
     /// Member `index`; who cannot go on says so to `trouble`.

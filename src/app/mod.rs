@@ -7,6 +7,7 @@
 //! | `worker-n` | `WORKER_POOL` | runs transforms: [`Pipeline::work`] |
 //! | `producer-n` | `PRODUCERS_COUNT` | writes results: [`crate::sink::kafka`] |
 //! | `delivery` | 1 | takes the broker's answers |
+//! | `transactor-n` | `CONSUMERS_COUNT` | with exactly once, in place of these two: [`crate::sink::transactor`] |
 //! | `listener` | 1 | HTTP and signals, the only thread with an async runtime |
 //! | main | 1 | waits for what ends the process; meanwhile looks after the connection and the workers |
 //!
@@ -37,7 +38,7 @@ use crate::config::Config;
 use crate::kafka::context::Context;
 use crate::kafka::link::Link;
 use crate::pipeline::Pipeline;
-use crate::sink::Target;
+use crate::sink::{Target, transactor};
 use crate::source::kafka::{Control, Farewell, Trouble};
 use crate::telemetry::Metrics;
 use crate::telemetry::http::Bound;
@@ -165,7 +166,7 @@ struct Running {
     config: Config,
     context: Context,
     pipeline: Arc<Pipeline>,
-    sink: Arc<Sink>,
+    sink: Sink,
     controls: Vec<Arc<Control>>,
     status: Arc<AppStatus>,
 }
@@ -185,9 +186,6 @@ impl Running {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let pipeline = Arc::new(Pipeline::new(policy, transform, clock.clone(), metrics, stop));
         let ends = Ends { config, found: &found, context: &context, pipeline: &pipeline, clock: &clock };
-        let sink = Arc::new(ends.sink()?);
-        sink.set_partitions(Target::Output, found.output_partitions);
-        sink.set_partitions(Target::DeadLetter, found.dead_letter_partitions);
         let trouble = forward(events, "trouble", Event::Trouble);
         let mut controls = Vec::new();
         let mut sources = Vec::new();
@@ -196,6 +194,9 @@ impl Running {
             sources.push(source);
             controls.push(control);
         }
+        let sink = ends.sink(&controls, &forward(events, "transactor", transactor_in_trouble))?;
+        sink.route().set_partitions(Target::Output, found.output_partitions);
+        sink.route().set_partitions(Target::DeadLetter, found.dead_letter_partitions);
         status.running(&pipeline, &sink, &controls, &context.link);
         if let Some(text) = &found.dead_letters_missing {
             tracing::warn!("a record that fails will wait, and its partition stop at the bound: {text}");
@@ -212,12 +213,9 @@ impl Running {
             let pipeline = self.pipeline.clone();
             thread(format!("worker-{index}"), events, move || pipeline.work());
         }
-        for shard in 0..self.config.producers {
-            let sink = self.sink.clone();
-            thread(format!("producer-{shard}"), events, move || sink.produce(shard));
+        for (name, life) in self.sink.lives(self.config.producers) {
+            thread(name, events, life);
         }
-        let sink = self.sink.clone();
-        thread("delivery".to_owned(), events, move || sink.report());
         for (index, source) in sources.into_iter().enumerate() {
             let left = events.clone();
             thread(format!("consumer-{index}"), events, move || {
@@ -255,7 +253,7 @@ impl Running {
             }
             if self.context.link.is_down() {
                 self.ask_whether_it_is_back();
-            } else if Instant::now() >= next_look_up || self.sink.misses_dead_letters() {
+            } else if Instant::now() >= next_look_up || self.sink.route().misses_dead_letters() {
                 next_look_up = Instant::now() + LOOK_UP;
                 self.look_up_partitions();
             }
@@ -280,7 +278,7 @@ impl Running {
             if let Ok(crate::kafka::admin::Topic::Exists(count)) =
                 crate::kafka::admin::topic(writer.client(), topic, TICK)
             {
-                self.sink.set_partitions(target, count);
+                self.sink.route().set_partitions(target, count);
             }
         }
     }
@@ -318,6 +316,14 @@ impl Running {
         let drained = self.pipeline.with_ledger(|ledger| ledger.resolved()) - resolved;
         ended::after_drain(cause, &farewells, self.controls.len(), drained, time)
     }
+}
+
+fn transactor_in_trouble(trouble: transactor::Trouble) -> Event {
+    Event::Trouble(match trouble {
+        transactor::Trouble::Denied(text) => Trouble::Denied(text),
+        transactor::Trouble::Fenced(text) => Trouble::Fenced(text),
+        transactor::Trouble::Failed(text) => Trouble::Failed(text),
+    })
 }
 
 /// A channel whose messages become events.

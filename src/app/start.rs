@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::kafka::admin::{self, Topic};
 use crate::kafka::context::{Context, Member};
 use crate::kafka::link::Link;
-use crate::source::librdkafka::committed;
+use crate::kafka::offsets::committed;
 use crate::source::start::Known;
 use crate::telemetry::metrics::Metrics;
 

@@ -34,7 +34,7 @@ struct Inner {
 #[derive(Clone)]
 struct Parts {
     pipeline: Arc<Pipeline>,
-    sink: Arc<Sink>,
+    sink: Sink,
     controls: Vec<Arc<Control>>,
     link: Arc<Link>,
 }
@@ -53,7 +53,7 @@ impl AppStatus {
     pub(super) fn running(
         &self,
         pipeline: &Arc<Pipeline>,
-        sink: &Arc<Sink>,
+        sink: &Sink,
         controls: &[Arc<Control>],
         link: &Arc<Link>,
     ) {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::ops::Deref;
 
+use super::Delivery;
 use super::finding::{Finding, Report};
 use super::given::{Given, Value};
 use super::guard;
@@ -98,8 +99,15 @@ const PRODUCER: &[(&str, &str)] = &[
     ("partitioner", "murmur2_random"),
 ];
 
+/// On top of it where results are written in transactions: what is not written is aborted, and nothing of it is seen, so that
+/// a gap between batches is no danger to the order.
+const TRANSACTIONS: &[(&str, &str)] =
+    &[("enable.gapless.guarantee", "false"), ("transaction.timeout.ms", "10000")];
+
 /// librdkafka's default length of the producer's queue, and the least that we set.
 const QUEUE: u64 = 100_000;
+/// librdkafka's default of `session.timeout.ms`.
+const SESSION_TIMEOUT: u64 = 45_000;
 
 /// A property that passed every check.
 pub(super) struct Accepted<'a> {
@@ -114,6 +122,7 @@ pub(super) struct Basics<'a> {
     pub servers: &'a str,
     pub group: &'a str,
     pub max_in_flight: u64,
+    pub delivery: Delivery,
 }
 
 /// The properties the user gave, each looked at by itself.
@@ -179,10 +188,43 @@ pub(super) fn properties(role: Role, basics: &Basics<'_>, accepted: &[Accepted<'
         Role::Consumer => all.set("group.id", basics.group),
         _ => all.set("queue.buffering.max.messages", QUEUE.max(basics.max_in_flight).to_string()),
     }
+    let transactions = role != Role::Consumer && basics.delivery == Delivery::ExactlyOnce;
+    let own = if transactions { TRANSACTIONS } else { &[] };
+    own.iter().for_each(|(name, value)| all.set(name, *value));
     for given in of_role(role, accepted) {
         all.set(given.property.name, given.text.as_str());
     }
+    if transactions {
+        own.iter().take(1).for_each(|(name, value)| all.set(name, *value));
+        let timeout = all.get("transaction.timeout.ms").unwrap_or_default().to_owned();
+        all.set("message.timeout.ms", timeout);
+    }
     all
+}
+
+/// A time for transactions where there are none, and one in which the group gives a dead member's partitions away sooner than
+/// the transaction that holds their offsets ends.
+pub(super) fn look_at_transactions(basics: &Basics<'_>, accepted: &[Accepted<'_>], report: &mut Report) {
+    let of = |role, name: &str| of_role(role, accepted).filter(|a| a.property.name == name).last();
+    let Some(given) = of(Role::Producer, "transaction.timeout.ms") else { return };
+    if basics.delivery == Delivery::AtLeastOnce {
+        let rule = "refused: there is no transaction to time";
+        return report.fault(given.value.wrong(
+            "PC020",
+            rule,
+            "Remove it, or set PROCESSOR_DELIVERY=exactly-once.",
+        ));
+    }
+    let number = |accepted: &Accepted<'_>| accepted.text.parse::<u64>().ok();
+    let session = of(Role::Consumer, "session.timeout.ms").and_then(number).unwrap_or(SESSION_TIMEOUT);
+    if number(given).is_some_and(|timeout| timeout >= session) {
+        let rule = format!(
+            "{} ms is not below session.timeout.ms, {session}: after a crash the partitions change hands before the \
+             transaction that holds them back has ended, and wait for that",
+            given.text
+        );
+        report.warn(given.value.wrong("PC025", rule, "Lower it."));
+    }
 }
 
 /// What the user gave for the client of this role, the more special last, so that it wins.

@@ -9,6 +9,7 @@ impl Kind {
         match self {
             Self::Servers => "host:port, separated by comma or blank, such as kafka-1:9092,kafka-2".into(),
             Self::Group => "any text, such as orders-enricher".into(),
+            Self::Name => "letters, digits and ._- , such as orders-enricher-3".into(),
             Self::Topics => "topic names, separated by comma or blank".into(),
             Self::Topic { off: false } => "a topic name".into(),
             Self::Topic { off: true } => "a topic name, or off".into(),
@@ -36,7 +37,7 @@ impl Kind {
             Self::Switch => "BOOL",
             Self::Choice(_) => "WORD",
             Self::Address => "ADDR",
-            Self::Group | Self::Filter | Self::Property(_) => "TEXT",
+            Self::Group | Self::Name | Self::Filter | Self::Property(_) => "TEXT",
         }
     }
 }

@@ -56,6 +56,10 @@ pub struct Config {
     pub producers: usize,
     /// `PROCESSOR_ORDER`.
     pub order: Order,
+    /// `PROCESSOR_DELIVERY`.
+    pub delivery: Delivery,
+    /// `PROCESSOR_INSTANCE`, or `KAFKA_GROUP_INSTANCE_ID`; `None` is to be made up at each start.
+    pub instance: Option<String>,
     /// `PROCESSOR_RETRY_*`.
     pub retry: Retry,
     /// `PROCESSOR_ON_FAILURE`, resolved: `Stop` where there is no dead-letter topic and nothing was said.
@@ -106,6 +110,15 @@ pub enum Order {
     Partition,
     /// Nothing.
     Unordered,
+}
+
+/// How often the effect of a record is there, whatever happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Once, or more often after a crash.
+    AtLeastOnce,
+    /// Once, for readers with `read_committed`: results, dead letters and offsets are in one transaction.
+    ExactlyOnce,
 }
 
 /// When a transient failure is tried again.

@@ -19,6 +19,8 @@ pub(super) struct Raw {
     pub consumers_count: Option<String>,
     pub producers_count: Option<String>,
     pub processor_order: Option<String>,
+    pub processor_delivery: Option<String>,
+    pub processor_instance: Option<String>,
     pub processor_partitioning: Option<String>,
     pub processor_source_header: Option<String>,
     pub kafka_dlq_topic: Option<String>,

@@ -3,7 +3,7 @@
 
 use super::table::Fallback::{Required, Text, Unset};
 use super::table::Kind::{
-    Address, Choice, Count, Duration, Filter, Group, Property, Servers, Size, Switch, Topic, Topics,
+    Address, Choice, Count, Duration, Filter, Group, Name, Property, Servers, Size, Switch, Topic, Topics,
 };
 
 /// One setting: how it is called, what it may be, and what it means.
@@ -41,6 +41,8 @@ pub enum Kind {
     Servers,
     /// A consumer group.
     Group,
+    /// What a process is called.
+    Name,
     /// Topics, separated by comma or blank.
     Topics,
     /// A topic; `off` where that is allowed.
@@ -167,6 +169,11 @@ pub static SETTINGS: &[Setting] = &[
     row(WORK, "CONSUMERS_COUNT", Text("2"), count(1, 256), "members of the group in this process, a thread each"),
     row(WORK, "PRODUCERS_COUNT", Text("2"), count(1, 256), "threads that write results"),
     row(WORK, "PROCESSOR_ORDER", Text("key"), Choice(&["key", "partition", "unordered"]), "what stays in order"),
+    row(WORK, "PROCESSOR_DELIVERY", Text("at-least-once"), Choice(&["at-least-once", "exactly-once"]),
+        "exactly-once writes results, dead letters and offsets in one transaction; PRODUCERS_COUNT does not count then"),
+    row(WORK, "PROCESSOR_INSTANCE", Unset, Name,
+        "name of this process in its transactions, no other's in the group; default KAFKA_GROUP_INSTANCE_ID, else a new one at \
+         each start"),
     row(WORK, "PROCESSOR_PARTITIONING", Text("murmur2"), Choice(&["murmur2", "same-partition", "round-robin"]),
         "output partition: from the key as the Java client, the input's own, or in turn"),
     row(WORK, "PROCESSOR_SOURCE_HEADER", Text("false"), Switch,
@@ -189,7 +196,7 @@ pub static SETTINGS: &[Setting] = &[
     row(LIMITS, "PROCESSOR_MAX_IN_FLIGHT_BYTES", Text("64MiB"), Size { min: "64KiB", max: "1TiB" },
         "the same in bytes"),
     row(LIMITS, "PROCESSOR_COMMIT_INTERVAL", Text("1s"), Duration { min: "10ms", max: "10m" },
-        "how often offsets are committed; bounds what a crash repeats"),
+        "how often offsets are committed; bounds what a crash repeats; 100ms is the default with exactly-once"),
     row(LIMITS, "PROCESSOR_DRAIN_TIMEOUT", Text("25s"), Duration { min: "0s", max: "1h" },
         "time to finish at a stop; keep it below the grace period of whoever stops it"),
     row(AROUND, "PROCESSOR_HTTP_ADDR", Text("0.0.0.0:8890"), Address,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use super::clients::{self, Basics};
 use super::finding::{Finding, Report};
@@ -10,7 +11,9 @@ use super::given::Given;
 use super::pass::{Pass, Wrong};
 use super::property::Role;
 use super::raw::Raw;
-use super::{AfterFailure, Config, Http, LogFormat, OffsetReset, OnFailure, Order, Partitioning, Retry};
+use super::{
+    AfterFailure, Config, Delivery, Http, LogFormat, OffsetReset, OnFailure, Order, Partitioning, Retry,
+};
 use super::{parse, security, servers, topics};
 
 /// What came of the pass. The configuration is of use only if nothing was at fault.
@@ -39,8 +42,9 @@ impl Pass<'_> {
         let group_id = self.text("KAFKA_GROUP_ID", &raw.kafka_group_id, |text| Ok(text.to_owned()));
         let dead_letter_topic = self.dead_letter_topic(raw, &group_id);
         let max_in_flight = self.count("PROCESSOR_MAX_IN_FLIGHT", &raw.processor_max_in_flight);
+        let delivery = self.delivery(raw);
         let [consumer_properties, producer_properties] =
-            self.clients(&Basics { servers: &servers, group: &group_id, max_in_flight });
+            self.clients(&Basics { servers: &servers, group: &group_id, max_in_flight, delivery });
         Config {
             input_topics: self
                 .text("KAFKA_CONSUMER_TOPICS", &raw.kafka_consumer_topics, |text| topic(topics::names(text))),
@@ -52,6 +56,8 @@ impl Pass<'_> {
             consumers: whole(self.count("CONSUMERS_COUNT", &raw.consumers_count)),
             producers: whole(self.count("PRODUCERS_COUNT", &raw.producers_count)),
             order: self.order(raw),
+            delivery,
+            instance: self.instance(raw, &consumer_properties),
             retry: self.retry(raw),
             on_failure: self.on_failure(raw, dead_letter_topic.is_some()),
             after_failure: self.after_failure(raw),
@@ -59,7 +65,7 @@ impl Pass<'_> {
             max_in_flight_bytes: whole(
                 self.size("PROCESSOR_MAX_IN_FLIGHT_BYTES", &raw.processor_max_in_flight_bytes),
             ),
-            commit_interval: self.duration("PROCESSOR_COMMIT_INTERVAL", &raw.processor_commit_interval),
+            commit_interval: self.commit_interval(raw, delivery),
             drain_timeout: self.duration("PROCESSOR_DRAIN_TIMEOUT", &raw.processor_drain_timeout),
             partitioning: self.partitioning(raw),
             source_header: self.switch("PROCESSOR_SOURCE_HEADER", &raw.processor_source_header),
@@ -91,6 +97,7 @@ impl Pass<'_> {
     fn clients(&mut self, basics: &Basics<'_>) -> [clients::Properties; 2] {
         let accepted = clients::accept(self.given, self.report);
         clients::look_at_queue(basics, &accepted, self.report);
+        clients::look_at_transactions(basics, &accepted, self.report);
         [Role::Consumer, Role::Producer].map(|role| {
             security::look_at(role, &accepted, self.report);
             clients::properties(role, basics, &accepted)
@@ -200,6 +207,32 @@ impl Pass<'_> {
         use Order::{Key, Partition, Unordered};
         let words = [("key", Key), ("partition", Partition), ("unordered", Unordered)];
         self.choice("PROCESSOR_ORDER", &raw.processor_order, &words).unwrap_or(Key)
+    }
+
+    fn delivery(&mut self, raw: &Raw) -> Delivery {
+        use Delivery::{AtLeastOnce, ExactlyOnce};
+        let words = [("at-least-once", AtLeastOnce), ("exactly-once", ExactlyOnce)];
+        self.choice("PROCESSOR_DELIVERY", &raw.processor_delivery, &words).unwrap_or(AtLeastOnce)
+    }
+
+    fn instance(&mut self, raw: &Raw, consumer: &clients::Properties) -> Option<String> {
+        let given = self.read("PROCESSOR_INSTANCE", &raw.processor_instance, |text| {
+            let allowed = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
+            let good = text.len() <= 200 && text.chars().all(allowed);
+            if good { Ok(text.to_owned()) } else { Err("not a name".into()) }
+        });
+        let instance = given.or_else(|| consumer.get("group.instance.id").map(str::to_owned))?;
+        self.effective.insert("PROCESSOR_INSTANCE", instance.clone());
+        Some(instance)
+    }
+
+    fn commit_interval(&mut self, raw: &Raw, delivery: Delivery) -> Duration {
+        let name = "PROCESSOR_COMMIT_INTERVAL";
+        if delivery == Delivery::ExactlyOnce && raw.processor_commit_interval.is_none() {
+            self.effective.insert(name, "100ms".into());
+            return Duration::from_millis(100);
+        }
+        self.duration(name, &raw.processor_commit_interval)
     }
 
     fn partitioning(&mut self, raw: &Raw) -> Partitioning {

@@ -1,4 +1,4 @@
-//! The only file with `unsafe`: librdkafka's batch calls, which the safe crate does not have.
+//! The only module with `unsafe`: librdkafka's batch calls, which the safe crate does not have.
 //!
 //! Why at all: a record at a time through the safe API costs two to three times the CPU of these (see
 //! `docs/ARCHITECTURE.md`, "Non-obvious"). Everything that is not on a record's path goes through the safe crate.
@@ -7,7 +7,10 @@
 //!   errors stay on the consumer's own queue, so that they are served even when no record is taken.
 //! * [`Commits`]: commits with answers.
 //! * [`Writer`]: a producer whose delivery reports come as arrays, each with the `Arc` that was handed in.
+//! * [`transactions`]: what a [`Writer`] can do beside, and whose offsets it carries.
 #![allow(unsafe_code)]
+
+pub mod transactions;
 
 use std::any::Any;
 use std::collections::HashMap;

@@ -6,3 +6,5 @@ pub mod context;
 pub mod errors;
 pub mod ffi;
 pub mod link;
+pub mod membership;
+pub mod offsets;

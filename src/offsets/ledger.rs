@@ -75,6 +75,10 @@ pub struct Assigned {
     end: Option<i64>,
     /// The partition is being given up: nothing more is admitted.
     leaving: bool,
+    /// Something beyond the start was finished in an earlier assignment.
+    had_map: bool,
+    /// The first sequence number that was dropped unfinished: the watermark will not pass it any more.
+    cut: u64,
 }
 
 impl Assigned {
@@ -195,6 +199,7 @@ impl Ledger {
         self.next_epoch += 1;
         let none = Budget { records: 0, bytes: 0 };
         let finished = if planted(Bug::MapIgnored) { OffsetMap::default() } else { beginning.finished };
+        let had_map = !finished.is_empty();
         let tracker = Tracker::new(beginning.start, finished);
         let assigned = Assigned {
             topic,
@@ -207,6 +212,8 @@ impl Ledger {
             counts: Counts::default(),
             end: None,
             leaving: false,
+            had_map,
+            cut: u64::MAX,
         };
         let free = self.slots.iter().position(Option::is_none);
         let index = free.unwrap_or(self.slots.len());
@@ -332,7 +339,14 @@ impl Ledger {
             assigned.in_flight.records -= 1;
             assigned.in_flight.bytes -= ticket.charge;
             assigned.counts.given_back += 1;
+            assigned.cut = assigned.cut.min(ticket.sequence);
         }
+    }
+
+    /// Up to which sequence number, itself excluded, records of this slot can still be below a watermark: beyond are those
+    /// behind one that was dropped. `None` if its assignment is gone.
+    pub fn cut(&self, slot: Slot) -> Option<u64> {
+        self.get(slot).map(|assigned| assigned.cut)
     }
 
     /// The watermarks of a consumer's partitions that the broker does not have yet.
@@ -349,6 +363,51 @@ impl Ledger {
                 changes: assigned.tracker.changes(),
             })
             .collect()
+    }
+
+    /// The watermarks that a consumer's partitions will have when all that is `released` is finished, as far as the broker does
+    /// not have them: `released` says for slots, the sequence number after the last one. `None` if one of these slots is gone,
+    /// or something of it that is released was dropped.
+    ///
+    /// **Before:** what is finished is, for each slot, the beginning of what is released.
+    pub fn watermarks(&self, owner: usize, released: &[(Slot, u64)]) -> Option<Vec<Watermark>> {
+        if released.iter().any(|(slot, end)| self.cut(*slot).is_none_or(|cut| *end > cut)) {
+            return None;
+        }
+        let end_of = |slot| released.iter().find(|(released, _)| *released == slot).map(|(_, end)| *end);
+        let own = self.iter().filter(|(_, assigned)| assigned.owner == owner);
+        Some(
+            own.filter(|(slot, assigned)| end_of(*slot).is_some() || assigned.is_uncommitted())
+                .map(|(slot, assigned)| {
+                    let (tracker, end) = (&assigned.tracker, end_of(slot).unwrap_or(0));
+                    let offset = tracker.watermark_before(end);
+                    let finished =
+                        if assigned.had_map { tracker.finished_after(end) } else { OffsetMap::default() };
+                    let (topic, partition) = (assigned.topic.clone(), assigned.partition);
+                    Watermark { slot, topic, partition, offset, finished, changes: tracker.changes() }
+                })
+                .collect(),
+        )
+    }
+
+    /// The broker has this watermark, and all below it is finished meanwhile. Whatever was skipped since it was asked for is
+    /// for the next one.
+    pub fn committed_with_results(&mut self, watermark: &Watermark) {
+        if let Some(assigned) = self.get_mut(watermark.slot)
+            && assigned.tracker.watermark() == watermark.offset
+        {
+            assigned.committed = Some((watermark.offset, assigned.tracker.changes()));
+        }
+    }
+
+    /// Whether a consumer's partition is being given up.
+    pub fn is_leaving(&self, owner: usize) -> bool {
+        self.iter().any(|(_, assigned)| assigned.owner == owner && assigned.leaving)
+    }
+
+    /// Whether the broker does not have all there is to say of a consumer's partitions.
+    pub fn is_uncommitted(&self, owner: usize) -> bool {
+        self.iter().any(|(_, assigned)| assigned.owner == owner && assigned.is_uncommitted())
     }
 
     /// The broker has this watermark.

@@ -134,6 +134,20 @@ impl Tracker {
             .map_or(self.next, |entry| entry.offset + i64::from(planted(Bug::WatermarkPassesOpen)))
     }
 
+    /// What the watermark will be when all that was delivered before `sequence` is finished, and nothing else is.
+    ///
+    /// **Before:** only records before `sequence` are finished.
+    pub fn watermark_before(&self, sequence: u64) -> i64 {
+        let index = self.window.partition_point(|entry| entry.sequence < sequence);
+        self.window.get(index).map_or(self.next, |entry| entry.offset)
+    }
+
+    /// What is finished beyond that watermark then: by an earlier assignment.
+    pub fn finished_after(&self, sequence: u64) -> OffsetMap {
+        let index = self.window.partition_point(|entry| entry.sequence < sequence);
+        self.finished_but(self.window.range(index..).map(|entry| entry.offset))
+    }
+
     /// What is finished at or above the watermark, earlier assignments included.
     pub fn finished(&self) -> OffsetMap {
         self.finished_but(self.window.iter().filter(|entry| entry.offset >= 0).map(|entry| entry.offset))

@@ -89,7 +89,7 @@ impl Pipeline {
             }
             OnFailure::Skip => {
                 tracing::warn!(record = ?job.record(), code = %failure.code, "given up: {}", failure.message);
-                batch.finished.push(job.ticket());
+                self.without_result(job, batch);
             }
             OnFailure::Stop => {
                 // Before its lane is free: it comes first after a restart, and what is behind it must come after it.

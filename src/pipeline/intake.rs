@@ -18,12 +18,12 @@ impl Intake for Pipeline {
 
     fn admit(&self, slot: Slot, records: &mut VecDeque<Record>) -> usize {
         let admitted = self.clock.now();
-        let tickets = self.tickets(slot, records, admitted);
+        let (owner, tickets) = self.tickets(slot, records, admitted);
         let taken = tickets.len();
         let mut jobs = Vec::with_capacity(taken);
         for (record, ticket) in records.drain(..taken).zip(tickets) {
             match ticket {
-                Ok(ticket) => jobs.push(self.job(record, ticket, admitted)),
+                Ok(ticket) => jobs.push(self.job(owner, record, ticket, admitted)),
                 Err(NoTicket::Repeated) => self.metrics.redelivered(record.topic(), 1),
                 Err(NoTicket::Finished) => self.metrics.skipped(record.topic(), 1),
             }
@@ -93,16 +93,17 @@ impl Intake for Pipeline {
 }
 
 impl Pipeline {
-    /// Tickets for as many records as there is room for, in order, where there is something to do. Nothing else is done under
-    /// the lock: every thread of the pipeline needs it.
+    /// The consumer that reads the slot, and tickets for as many records as there is room for, in order, where there is
+    /// something to do. Nothing else is done under the lock: every thread of the pipeline needs it.
     fn tickets(
         &self,
         slot: Slot,
         records: &VecDeque<Record>,
         admitted: Instant,
-    ) -> Vec<Result<Ticket, NoTicket>> {
+    ) -> (usize, Vec<Result<Ticket, NoTicket>>) {
         let mut tickets = Vec::with_capacity(records.len());
         let mut ledger = self.ledger.lock();
+        let owner = ledger.get(slot).map_or(0, Assigned::owner);
         for record in records {
             let charge = 2 * record.size() + OVERHEAD;
             if ledger.room(slot, charge) == 0 {
@@ -111,7 +112,7 @@ impl Pipeline {
             let times = Times { timestamp: record.timestamp().unwrap_or(i64::MAX), admitted };
             tickets.push(ledger.deliver(slot, record.offset(), times, charge));
         }
-        tickets
+        (owner, tickets)
     }
 
     /// Drops what neither a worker nor a producer has of these.
@@ -133,7 +134,8 @@ impl Pipeline {
         let Some(tracker) = ledger.get(slot).map(Assigned::tracker) else { return };
         let (finished, deliveries) = (tracker.finished_but(waiting), tracker.deliveries());
         drop(ledger);
-        let jobs = if finished.fits(first) {
+        // In transactions all is given back: what is finished behind it is written by nobody, and done again.
+        let jobs = if self.in_transactions() || finished.fits(first) {
             self.scheduler.remove_if(of_slot, |_| false).0
         } else {
             let sequence = |job: &Arc<Job>| of_slot(job).then(|| job.ticket().sequence());
@@ -143,7 +145,7 @@ impl Pipeline {
     }
 
     /// Drops records that are not finished: whoever gets their partition reads them again.
-    fn abandon(&self, jobs: impl IntoIterator<Item = Arc<Job>>) {
+    pub(super) fn abandon(&self, jobs: impl IntoIterator<Item = Arc<Job>>) {
         let mut ledger = self.ledger.lock();
         jobs.into_iter().for_each(|job| ledger.drop_unfinished(&job.ticket()));
         drop(ledger);

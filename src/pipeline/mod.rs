@@ -25,7 +25,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::breaker::Probe;
 use crate::clock::Clock;
-use crate::config::{AfterFailure, OnFailure, Order, Retry};
+use crate::config::{AfterFailure, Delivery, OnFailure, Order, Retry};
 use crate::offsets::{Budget, End, Ledger, Ticket};
 use crate::record::Record;
 use crate::scheduler::pending::{Held, Lane, Mark, Verdict};
@@ -52,6 +52,9 @@ const SLACK: usize = 256;
 pub struct Policy {
     /// What stays in order.
     pub order: Order,
+    /// With exactly once each record is finished by the sink, in the order of its partition, and `producers` are the
+    /// consumers' transactors: a result goes to the one of the consumer that read its record.
+    pub delivery: Delivery,
     /// When to try again.
     pub retry: Retry,
     /// What to do with what failed for good.
@@ -127,15 +130,24 @@ impl Pipeline {
         }
     }
 
-    fn job(&self, record: Record, ticket: Ticket, admitted: Instant) -> (Lane, Arc<Job>) {
+    fn in_transactions(&self) -> bool {
+        self.policy.delivery == Delivery::ExactlyOnce
+    }
+
+    fn job(&self, owner: usize, record: Record, ticket: Ticket, admitted: Instant) -> (Lane, Arc<Job>) {
         let seed = u64::from(ticket.slot.epoch);
         let lane = match (self.policy.order, record.key()) {
             (Order::Key, Some(key)) => Some(xxh3_64_with_seed(key, seed)),
             (Order::Partition, _) => Some(xxh3_64_with_seed(b"", seed)),
             (Order::Key, None) | (Order::Unordered, _) => None,
         };
-        let shard = lane.unwrap_or(ticket.sequence()) % self.policy.producers as u64;
-        (lane, Arc::new(Job::new(record, ticket, shard as usize, admitted)))
+        let shard = match self.policy.delivery {
+            Delivery::ExactlyOnce => owner,
+            Delivery::AtLeastOnce => {
+                (lane.unwrap_or(ticket.sequence()) % self.policy.producers as u64) as usize
+            }
+        };
+        (lane, Arc::new(Job::new(record, ticket, shard, admitted)))
     }
 
     fn finish<'a>(&self, tickets: impl Iterator<Item = (&'a Ticket, End)>) {

@@ -2,14 +2,16 @@
 
 use std::borrow::Borrow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::failure::Fatal;
 use super::job::{Results, Shape};
 use super::{Batch, Job, Pipeline, sole};
-use crate::offsets::End;
+use crate::offsets::ledger::Watermark;
+use crate::offsets::{End, Slot};
 use crate::planted::{Bug, planted};
 use crate::sink::dead_letter::{Stage, bare, without_value};
+use crate::sink::transactor::{Outlook, Releases};
 use crate::sink::{Outbox, Parcel, Refusal};
 use crate::transform::Failure;
 
@@ -41,7 +43,8 @@ impl Outbox for Pipeline {
                     self.metrics.dead_lettered(job.record().topic(), code);
                     End::DeadLettered
                 }
-                _ => End::Produced,
+                Results::None => End::Filtered,
+                Results::One(_) | Results::Many(_) => End::Produced,
             };
             ended.push((job.ticket(), end));
         }
@@ -94,6 +97,45 @@ impl Outbox for Pipeline {
         for job in parcels {
             self.scheduler.delay_ready(job.shard(), self.clock.now() + delay, Arc::new(job));
         }
+    }
+}
+
+impl Releases for Pipeline {
+    fn place(parcel: &Job) -> (Slot, u64) {
+        let ticket = parcel.ticket();
+        (ticket.slot, ticket.sequence())
+    }
+
+    fn take_until(&self, shard: usize, max: usize, until: Instant, out: &mut Vec<Arc<Job>>) -> bool {
+        let any = self.scheduler.take_ready_until(shard, max, Some(until), &|| self.clock.now(), out);
+        if let Some(first) = out.first_mut() {
+            sole(first).taken = Some(self.clock.now());
+        }
+        any
+    }
+
+    fn outlook(&self, owner: usize) -> Outlook {
+        let ledger = self.ledger.lock();
+        Outlook { leaving: ledger.is_leaving(owner), uncommitted: ledger.is_uncommitted(owner) }
+    }
+
+    fn cuts(&self, slots: Vec<Slot>) -> Vec<(Slot, Option<u64>)> {
+        let ledger = self.ledger.lock();
+        slots.into_iter().map(|slot| (slot, ledger.cut(slot))).collect()
+    }
+
+    fn give_back(&self, parcels: Vec<Arc<Job>>) {
+        self.abandon(parcels);
+    }
+
+    fn watermarks(&self, owner: usize, released: &[(Slot, u64)]) -> Option<Vec<Watermark>> {
+        self.ledger.lock().watermarks(owner, released)
+    }
+
+    fn committed(&self, parcels: &mut Vec<Job>, watermarks: &[Watermark]) {
+        self.delivered(parcels);
+        let mut ledger = self.ledger.lock();
+        watermarks.iter().for_each(|watermark| ledger.committed_with_results(watermark));
     }
 }
 

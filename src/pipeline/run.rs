@@ -157,7 +157,7 @@ impl Pipeline {
             Outcome::EmitMany(_) | Outcome::Filter => {
                 batch.filtered += 1;
                 sole(&mut job).release();
-                batch.finished.push(job.ticket());
+                self.without_result(job, batch);
                 Verdict::Done
             }
             Outcome::Reject(failure) | Outcome::Retry(failure) => {
@@ -226,6 +226,15 @@ impl Pipeline {
             self.room.notify_all();
         }
         stale
+    }
+
+    /// A record is finished, and nothing is to be written for it. In transactions that is so with the offset only.
+    pub(super) fn without_result(&self, job: Arc<Job>, batch: &mut Batch) {
+        if self.in_transactions() {
+            self.hand_over(job, batch);
+        } else {
+            batch.finished.push(job.ticket());
+        }
     }
 
     pub(super) fn hand_over(&self, mut job: Arc<Job>, batch: &mut Batch) {

@@ -261,17 +261,33 @@ impl<T, R> Scheduler<T, R> {
         clock: &dyn Fn() -> Instant,
         out: &mut Vec<R>,
     ) -> bool {
+        self.take_ready_until(shard, max, None, clock, out)
+    }
+
+    /// As [`Scheduler::take_ready`], but waits no longer than `until`: then it returns `true` with nothing in `out`.
+    pub fn take_ready_until(
+        &self,
+        shard: usize,
+        max: usize,
+        until: Option<Instant>,
+        clock: &dyn Fn() -> Instant,
+        out: &mut Vec<R>,
+    ) -> bool {
         let mut side = self.ready.lock();
         loop {
-            side.list.take(clock(), shard, max, out);
+            let now = clock();
+            side.list.take(now, shard, max, out);
             if !out.is_empty() {
                 return true;
             }
             if side.closed {
                 return false;
             }
+            if until.is_some_and(|until| now >= until) {
+                return true;
+            }
             side.idle[shard] = true;
-            match side.list.next_due() {
+            match side.list.next_due().into_iter().chain(until).min() {
                 Some(due) => _ = self.results[shard].wait_until(&mut side, due),
                 None => self.results[shard].wait(&mut side),
             }

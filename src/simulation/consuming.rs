@@ -9,6 +9,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use super::group::{Fetch, Member, place};
 use super::transform;
 use super::world::{Bell, Due, Input, Sim, World};
+use crate::kafka::membership::Membership;
 use crate::record::{Parts, Record};
 use crate::source::client::{Batch, Client, Committed, Event, TopicPartition};
 use crate::sync::model;
@@ -226,6 +227,10 @@ impl Client for SimConsumer {
     fn give_up(&mut self, partitions: &[TopicPartition]) -> KafkaResult<()> {
         self.ask(|world| world.given_up(self.id, partitions));
         Ok(())
+    }
+
+    fn membership(&mut self) -> Option<Membership> {
+        None
     }
 
     fn is_lost(&mut self) -> bool {

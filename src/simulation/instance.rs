@@ -12,7 +12,7 @@ use super::plan::{ATTEMPTS, Plan, Sabotage};
 use super::transform::Scripted;
 use super::world::Sim;
 use super::writers::SimConnect;
-use crate::config::{OffsetReset, OnFailure, Order, Retry};
+use crate::config::{Delivery, OffsetReset, OnFailure, Order, Retry};
 use crate::kafka::context::Context;
 use crate::kafka::link::Link;
 use crate::pipeline::{Pipeline, Policy};
@@ -45,6 +45,7 @@ fn policy(plan: &Plan, id: usize) -> Policy {
     let order = if plan.sabotage == Some(Sabotage::NoOrder) { Order::Unordered } else { plan.order };
     Policy {
         order,
+        delivery: Delivery::AtLeastOnce,
         retry: Retry { attempts: ATTEMPTS, backoff, backoff_max },
         on_failure: OnFailure::DeadLetter,
         after_failure: plan.after_failure,
@@ -90,7 +91,7 @@ impl Instance {
             KafkaSink::new(settings, connect, neighbours).expect("the simulated client can be made"),
         );
         for target in [Target::Output, Target::DeadLetter] {
-            sink.set_partitions(target, plan.outputs);
+            sink.route().set_partitions(target, plan.outputs);
         }
         let mut threads = Vec::new();
         for _ in 0..plan.workers {
@@ -207,7 +208,7 @@ fn source_settings(sim: &Sim, plan: &Plan, index: usize) -> Settings {
         topics: vec!["in".to_owned()],
         reset: OffsetReset::Earliest,
         known: HashMap::from([("in".into(), Known { partitions: plan.partitions, has_offsets })]),
-        commit_interval: plan.commit_interval,
+        commit_interval: Some(plan.commit_interval),
         revoke_timeout: plan.revoke,
     }
 }

@@ -5,6 +5,8 @@ pub mod dead_letter;
 pub mod kafka;
 pub mod librdkafka;
 pub mod origin;
+pub mod route;
+pub mod transactor;
 
 use std::sync::Arc;
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
 
 pub use crate::kafka::context::{Told, TopicPartition};
+use crate::kafka::membership::Membership;
+pub use crate::kafka::offsets::Committed;
 use crate::record::Record;
 
 /// A client that is a member of the group. One thread owns it, and calls [`Client::serve`] and [`Client::take`] all the
@@ -79,6 +81,9 @@ pub trait Client: Send + 'static {
     /// As [`Client::accept`].
     fn give_up(&mut self, partitions: &[TopicPartition]) -> KafkaResult<()>;
 
+    /// As whom it is in the group now; `None` where it is not.
+    fn membership(&mut self) -> Option<Membership>;
+
     /// Whether what is being revoked belongs to somebody else already.
     fn is_lost(&mut self) -> bool;
 
@@ -109,13 +114,4 @@ pub struct Batch {
     pub runs: Vec<(TopicPartition, Vec<Record>)>,
     /// What came in place of records.
     pub errors: Vec<(Code, String)>,
-}
-
-/// What the group has for a partition.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Committed {
-    /// The next offset to read.
-    pub offset: i64,
-    /// What the committer wrote beside it. Anybody may commit for a group: it may be anything.
-    pub metadata: String,
 }

@@ -7,13 +7,16 @@ use std::time::{Duration, Instant};
 
 use rdkafka::Message as _;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::consumer::{BaseConsumer, Consumer, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client::{Batch, Client, Committed, Event, TopicPartition};
 use crate::kafka::context::{Context, Member};
-use crate::kafka::ffi::{Commits, Message, RecordQueue, destroy_without_leaving, metadata};
+use crate::kafka::ffi::transactions::membership;
+use crate::kafka::ffi::{Commits, Message, RecordQueue, destroy_without_leaving};
+use crate::kafka::membership::Membership;
+use crate::kafka::offsets;
 use crate::record::Record;
 
 /// Records taken at once.
@@ -86,7 +89,7 @@ impl Client for GroupMember {
         &mut self,
         partitions: &[TopicPartition],
     ) -> KafkaResult<HashMap<TopicPartition, Committed>> {
-        committed(&self.consumer, partitions)
+        offsets::committed(&self.consumer, partitions)
     }
 
     fn bounds(&mut self, (topic, partition): &TopicPartition) -> KafkaResult<(i64, i64)> {
@@ -94,15 +97,7 @@ impl Client for GroupMember {
     }
 
     fn commit(&mut self, offsets: &[(TopicPartition, Committed)]) -> Result<(), Code> {
-        let mut list = TopicPartitionList::with_capacity(offsets.len());
-        for ((topic, partition), committed) in offsets {
-            let mut element = list.add_partition(topic, *partition);
-            element.set_offset(Offset::Offset(committed.offset)).expect("an offset that the broker gave");
-            if !committed.metadata.is_empty() {
-                element.set_metadata(&committed.metadata);
-            }
-        }
-        self.commits.send(&list)
+        self.commits.send(&offsets::list(offsets))
     }
 
     fn take(&mut self, wait: Duration) -> Batch {
@@ -165,6 +160,10 @@ impl Client for GroupMember {
         } else {
             self.consumer.unassign()
         }
+    }
+
+    fn membership(&mut self) -> Option<Membership> {
+        membership(&self.consumer)
     }
 
     fn is_lost(&mut self) -> bool {
@@ -245,26 +244,6 @@ impl Taking {
             records.push(Record::new(topic.clone(), *partition, message.offset(), message.parts()));
         }
     }
-}
-
-/// What the group has committed, where it has something.
-///
-/// # Errors
-/// When the cluster does not answer.
-pub fn committed<C: ConsumerContext>(
-    consumer: &BaseConsumer<C>,
-    partitions: &[TopicPartition],
-) -> KafkaResult<HashMap<TopicPartition, Committed>> {
-    let list = consumer.committed_offsets(without_offsets(partitions), PATIENCE)?;
-    let elements = list.elements().into_iter().zip(metadata(&list));
-    Ok(elements
-        .filter_map(|(one, metadata)| match one.offset() {
-            Offset::Offset(offset) => {
-                Some(((Arc::from(one.topic()), one.partition()), Committed { offset, metadata }))
-            }
-            _ => None,
-        })
-        .collect())
 }
 
 fn without_offsets(partitions: &[TopicPartition]) -> TopicPartitionList {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, unbounded};
 
-use crate::config::{AfterFailure, OnFailure, Order, Retry};
+use crate::config::{AfterFailure, Delivery, OnFailure, Order, Retry};
 use crate::offsets::{Beginning, Budget, OffsetMap, Slot};
 use crate::pipeline::{Job, Pipeline, Policy};
 use crate::record::{Headers, Parts, Record};
@@ -86,6 +86,7 @@ pub fn policy() -> Policy {
     let (backoff, backoff_max) = (Duration::from_millis(2), Duration::from_millis(8));
     Policy {
         order: Order::Key,
+        delivery: Delivery::AtLeastOnce,
         retry: Retry { attempts: 3, backoff, backoff_max },
         on_failure: OnFailure::DeadLetter,
         budget: Budget { records: 100, bytes: 1 << 20 },

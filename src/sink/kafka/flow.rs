@@ -111,7 +111,7 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
         let failed = std::mem::take(&mut flow.failed);
         drop(flow);
         if broken.is_some() {
-            match self.connection.connect(&self.settings.topics()) {
+            match self.connection.connect(&self.route.topics()) {
                 Ok(client) => {
                     let old = std::mem::replace(&mut *self.client.lock(), Arc::new(client));
                     // Ends the old client, which takes a while: not under the lock.

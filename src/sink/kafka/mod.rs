@@ -23,12 +23,13 @@ mod report;
 mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rdkafka::error::KafkaResult;
 
+use super::Outbox;
 use super::client::Connect;
-use super::{Outbox, Target};
+use super::route::Route;
 use crate::clock::Clock;
 use crate::config::Partitioning;
 use crate::kafka::context::Context;
@@ -50,13 +51,6 @@ pub struct Settings {
     pub partitioning: Partitioning,
 }
 
-impl Settings {
-    /// In the order of [`Target`].
-    fn topics(&self) -> Vec<&str> {
-        std::iter::once(self.output.as_str()).chain(self.dead_letters.as_deref()).collect()
-    }
-}
-
 /// Whom the sink works with.
 pub struct Neighbours<O> {
     /// Where parcels come from.
@@ -69,7 +63,8 @@ pub struct Neighbours<O> {
 
 /// See the module.
 pub struct KafkaSink<O: Outbox, C: Connect<O::Parcel>> {
-    settings: Settings,
+    route: Route,
+    dead_letters_in_order: bool,
     outbox: Arc<O>,
     context: Context,
     clock: Arc<dyn Clock>,
@@ -79,11 +74,6 @@ pub struct KafkaSink<O: Outbox, C: Connect<O::Parcel>> {
     flow: Mutex<Flow<O::Parcel>>,
     /// Producers wait here while the flow is halted or the client's queue is full.
     go_on: Condvar,
-    /// Partitions of the output and of the dead-letter topic, as last seen.
-    partitions: [AtomicI32; 2],
-    turn: AtomicUsize,
-    /// A dead letter could not be written since the topic was last looked up.
-    misses_dead_letters: AtomicBool,
     /// How many failures `flow` holds.
     failing: AtomicUsize,
     /// Whether `flow` is halted, for those who hand over: a lock a record is not paid. Written under the lock.
@@ -98,10 +88,12 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
     /// When the client cannot be made.
     pub fn new(settings: Settings, connection: C, neighbours: Neighbours<O>) -> KafkaResult<Self> {
         let Neighbours { outbox, context, clock } = neighbours;
-        let client = Mutex::new(Arc::new(connection.connect(&settings.topics())?));
+        let route = Route::new(settings.output, settings.dead_letters, settings.partitioning);
+        let client = Mutex::new(Arc::new(connection.connect(&route.topics())?));
         Ok(Self {
             metrics: context.metrics.clone(),
-            settings,
+            route,
+            dead_letters_in_order: settings.dead_letters_in_order,
             outbox,
             context,
             clock,
@@ -109,9 +101,6 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
             client,
             flow: Mutex::new(Flow::default()),
             go_on: Condvar::new(),
-            partitions: [AtomicI32::new(1), AtomicI32::new(1)],
-            turn: AtomicUsize::new(0),
-            misses_dead_letters: AtomicBool::new(false),
             failing: AtomicUsize::new(0),
             halted: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
@@ -123,15 +112,9 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
         self.client.lock().clone()
     }
 
-    /// Notes how many partitions a topic has now.
-    pub fn set_partitions(&self, target: Target, count: i32) {
-        self.partitions[target as usize].store(count.max(1), Ordering::Relaxed);
-    }
-
-    /// Whether a dead letter could not be written since the last question: the topic may be missing, or have been made again
-    /// with another number of partitions.
-    pub fn misses_dead_letters(&self) -> bool {
-        self.misses_dead_letters.swap(false, Ordering::Relaxed)
+    /// The topics, and where in them records go.
+    pub fn route(&self) -> &Route {
+        &self.route
     }
 
     /// Parcels handed over and not answered.

@@ -8,11 +8,10 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 
 use super::KafkaSink;
 use super::report::Settled;
-use crate::config::Partitioning;
 use crate::kafka::errors::{self, Delivery};
 use crate::planted::{Bug, planted};
-use crate::sink::client::{Client, Connect, Outgoing};
-use crate::sink::{Leg, Outbox, Parcel, Target};
+use crate::sink::client::{Client, Connect};
+use crate::sink::{Outbox, Parcel};
 
 /// Parcels handed over under one lock.
 const BATCH: usize = 256;
@@ -91,7 +90,7 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
     fn write_leg(&self, client: &C::Client, parcel: &Arc<O::Parcel>, index: usize) -> Result<(), Code> {
         let mut holder = parcel.clone();
         loop {
-            match client.write(holder, |parcel| self.outgoing(&parcel.leg(index))) {
+            match client.write(holder, |parcel| self.route.outgoing(&parcel.leg(index))) {
                 Ok(()) => return Ok(()),
                 Err((_, Code::QueueFull)) if planted(Bug::DroppedOnFullQueue) => return Ok(()),
                 Err((back, code)) if errors::delivery(code) == Delivery::Full => {
@@ -112,28 +111,4 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
             self.go_on.wait_for(&mut flow, NO_SPACE);
         }
     }
-
-    fn outgoing<'a>(&self, leg: &Leg<'a>) -> Outgoing<'a> {
-        let count = self.partitions[leg.target as usize].load(Ordering::Relaxed);
-        let (source, offset) = leg.source;
-        let partition = match (leg.target, self.settings.partitioning) {
-            (Target::DeadLetter, _) => Some(source % count),
-            (Target::Output, Partitioning::Murmur2) if leg.key.is_some() => None,
-            (Target::Output, Partitioning::Murmur2) => Some(spread(source, offset, count)),
-            (Target::Output, Partitioning::SamePartition) => Some(source),
-            (Target::Output, Partitioning::RoundRobin) => {
-                Some((self.turn.fetch_add(1, Ordering::Relaxed) % count as usize) as i32)
-            }
-        };
-        let (topic, timestamp) = (leg.target as usize, leg.timestamp);
-        Outgoing { topic, partition, key: leg.key, value: leg.value, headers: leg.headers, timestamp }
-    }
-}
-
-/// Where a record without a key goes: a run of neighbours to one partition, so that they share a batch, the next run to the
-/// next. It follows from the record's place, so a record that is written again goes where it went before: chance would put
-/// it behind its successors after a crash.
-fn spread(source: i32, offset: i64, count: i32) -> i32 {
-    const RUN: i64 = 64;
-    ((offset / RUN + i64::from(source)) % i64::from(count)) as i32
 }

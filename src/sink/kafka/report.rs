@@ -89,7 +89,7 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
         }
         if !delivered.is_empty() {
             self.context.link.answered();
-            self.count(&delivered);
+            self.route.count(&delivered, &self.metrics);
             self.outbox.delivered(&mut delivered);
         }
         let recovered = failed.is_empty();
@@ -99,26 +99,9 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
         self.answered(count, recovered);
     }
 
-    fn count(&self, delivered: &[O::Parcel]) {
-        let mut sums = [(0, 0); 2];
-        for leg in delivered.iter().flat_map(|parcel| (0..parcel.legs()).map(|index| parcel.leg(index))) {
-            let sum = &mut sums[leg.target as usize];
-            *sum = (sum.0 + 1, sum.1 + leg.size() as u64);
-        }
-        let topics = [Some(&self.settings.output), self.settings.dead_letters.as_ref()];
-        for (topic, (records, bytes)) in topics.into_iter().zip(sums) {
-            if let Some(topic) = topic.filter(|_| records > 0) {
-                self.metrics.produced(topic, records, bytes);
-            }
-        }
-    }
-
     fn not_delivered(&self, parcel: O::Parcel, code: Code) {
         let target = parcel.leg(0).target;
-        let topic = match target {
-            Target::Output => &self.settings.output,
-            Target::DeadLetter => self.settings.dead_letters.as_ref().unwrap_or(&self.settings.output),
-        };
+        let topic = self.route.topic(target);
         self.metrics.kafka_error(&format!("{code:?}"));
         match self.next(&parcel, code) {
             Next::Refused(reason) => {
@@ -132,13 +115,13 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
                     &format!("dead letters cannot be written to {topic}: {code}. Their records stay unfinished and wait; \
                               other partitions go on"),
                 );
-                self.misses_dead_letters.store(true, Ordering::Relaxed);
+                self.route.miss_dead_letters();
                 self.outbox.put_off(parcel);
             }
             Next::Again { rebuild } => {
                 if target == Target::DeadLetter {
                     self.metrics.dead_letter_failed();
-                    self.misses_dead_letters.store(true, Ordering::Relaxed);
+                    self.route.miss_dead_letters();
                 }
                 self.context.complain(
                     topic,
@@ -157,9 +140,7 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
         let is_dead_letter = parcel.leg(0).target == Target::DeadLetter;
         match errors::delivery(code) {
             Delivery::Refused(reason) => Next::Refused(reason),
-            Delivery::Wait | Delivery::Full if is_dead_letter && !self.settings.dead_letters_in_order => {
-                Next::PutOff
-            }
+            Delivery::Wait | Delivery::Full if is_dead_letter && !self.dead_letters_in_order => Next::PutOff,
             action => Next::Again { rebuild: action == Delivery::Rebuild },
         }
     }

@@ -338,7 +338,7 @@ fn a_refused_record_and_a_dead_letter_that_must_wait_halt_nobody() {
     assert_eq!(bench.delivered(), [0, 2]);
     assert_eq!(*bench.desk.refused.lock(), [(1, "too_large")]);
     assert_eq!(*bench.desk.put_off.lock(), [3]);
-    assert!(bench.sink.misses_dead_letters());
+    assert!(bench.sink.route().misses_dead_letters());
 }
 
 /// Offered again later, it would come out behind others of its lane.
@@ -350,7 +350,7 @@ fn a_dead_letter_whose_place_counts_halts_the_flow_and_keeps_it() {
     }
     bench.post.failures.lock().extend([(1, Code::UnknownTopicOrPartition)]);
     bench.go_on();
-    assert!(bench.sink.flow.lock().halt.is_some() && bench.sink.misses_dead_letters());
+    assert!(bench.sink.flow.lock().halt.is_some() && bench.sink.route().misses_dead_letters());
     assert!(bench.desk.put_off.lock().is_empty());
     bench.clock.pass(250);
     bench.go_on();

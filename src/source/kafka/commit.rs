@@ -20,16 +20,19 @@ const SMALLEST_MAP: usize = 64;
 
 impl<I: Intake, C: Client> KafkaSource<I, C> {
     pub(super) fn commit_if_due(&mut self) {
-        let now = self.clock.now();
-        if now >= self.next_commit {
-            self.next_commit = now + self.settings.commit_interval;
+        let (now, interval) = (self.clock.now(), self.settings.commit_interval);
+        if let Some(interval) = interval.filter(|_| now >= self.next_commit) {
+            self.next_commit = now + interval;
             self.commit();
         }
     }
 
     /// Sends the watermarks that the broker does not have; one commit at a time.
     pub(super) fn commit(&mut self) {
-        if self.committing.is_some() || self.clock.now() < self.commit_not_before {
+        if self.settings.commit_interval.is_none()
+            || self.committing.is_some()
+            || self.clock.now() < self.commit_not_before
+        {
             return;
         }
         let watermarks = self.intake.uncommitted(self.settings.index);

@@ -10,6 +10,7 @@ use crossbeam_channel::Sender;
 use crate::clock::Clock;
 use crate::config::OffsetReset;
 use crate::kafka::context::Context;
+use crate::kafka::membership::Standing;
 use crate::source::start::Known;
 
 /// What a member is told.
@@ -25,8 +26,8 @@ pub struct Settings {
     pub reset: OffsetReset,
     /// What was known of the topics at start.
     pub known: HashMap<Arc<str>, Known>,
-    /// How often offsets are committed.
-    pub commit_interval: Duration,
+    /// How often offsets are committed; `None` leaves that to a transactor.
+    pub commit_interval: Option<Duration>,
     /// How long revoked partitions may take to finish.
     pub revoke_timeout: Duration,
 }
@@ -75,6 +76,7 @@ pub struct Control {
     pub(super) abort: AtomicBool,
     /// Whether the group has told it what it owns (nothing is an answer too).
     pub(super) joined: AtomicBool,
+    pub(super) standing: Arc<Standing>,
     pub(super) beat: crate::sync::Mutex<Option<Instant>>,
 }
 
@@ -88,6 +90,11 @@ impl Control {
     pub fn abort(&self) {
         self.stop();
         self.abort.store(true, Ordering::Relaxed);
+    }
+
+    /// As whom whoever commits for the member does so.
+    pub fn standing(&self) -> Arc<Standing> {
+        self.standing.clone()
     }
 
     /// Whether the group has told the member what it owns.

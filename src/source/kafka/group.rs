@@ -94,7 +94,11 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
         self.next_commit = now;
     }
 
+    /// In this generation the partitions are ours from here on, and in no later one: what comes next comes after the answer.
     fn answer_assign(&mut self, starts: &[(TopicPartition, i64)]) {
+        if self.settings.commit_interval.is_none() {
+            self.control.standing.set(self.client.membership());
+        }
         if let Err(error) = self.client.accept(starts) {
             self.report(Trouble::Failed(format!("cannot accept partitions: {error}")));
         }
@@ -108,6 +112,9 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
             partitions.iter().filter_map(|partition| Some(self.owned.get(partition)?.slot)).collect();
         self.hold_nothing(&partitions);
         self.intake.leave(&slots);
+        if lost {
+            self.control.standing.set(None);
+        }
         let now = self.clock.now();
         // What is lost belongs to somebody else already: nothing can be committed, so nothing is waited for.
         let until = if lost { now } else { now + self.settings.revoke_timeout };

@@ -13,6 +13,7 @@ use super::{Control, KafkaSource, Neighbours, Settings, Trouble};
 use crate::clock::ManualClock;
 use crate::config::OffsetReset;
 use crate::kafka::context::Context;
+use crate::kafka::membership::Membership;
 use crate::offsets::ledger::Watermark;
 use crate::offsets::{Beginning, OffsetMap, Slot};
 use crate::record::{Parts, Record};
@@ -129,6 +130,10 @@ impl Client for Fake {
         let numbers: Vec<String> = partitions.iter().map(|(_, number)| number.to_string()).collect();
         self.note(format!("give up {}", numbers.join(" ")));
         Ok(())
+    }
+
+    fn membership(&mut self) -> Option<Membership> {
+        None
     }
 
     fn is_lost(&mut self) -> bool {
@@ -251,7 +256,7 @@ impl Bench {
             topics: vec!["in".to_owned()],
             reset: OffsetReset::Earliest,
             known: HashMap::new(),
-            commit_interval: Duration::from_secs(5),
+            commit_interval: Some(Duration::from_secs(5)),
             revoke_timeout: Duration::from_secs(60),
         };
         let source = KafkaSource::new(settings, client.clone(), neighbours);

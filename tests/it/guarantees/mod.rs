@@ -2,6 +2,7 @@
 
 mod clean_runs;
 mod dead_letters;
+mod exactly_once;
 mod one_at_a_time;
 mod outcomes;
 mod start;

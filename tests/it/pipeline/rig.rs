@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
 use processor::clock::{Clock, SystemClock};
-use processor::config::{AfterFailure, OnFailure, Order, Retry};
+use processor::config::{AfterFailure, Delivery, OnFailure, Order, Retry};
 use processor::offsets::{Beginning, Budget, OffsetMap, Slot};
 use processor::pipeline::{Job, Pipeline, Policy};
 use processor::record::{Headers, Parts, Record};
@@ -97,6 +97,7 @@ impl Clock for Ahead {
 pub fn policy() -> Policy {
     Policy {
         order: Order::Key,
+        delivery: Delivery::AtLeastOnce,
         retry: Retry {
             attempts: 3,
             backoff: Duration::from_millis(2),

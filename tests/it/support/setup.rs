@@ -94,6 +94,11 @@ impl Setup {
         self
     }
 
+    /// Results, dead letters and offsets in one transaction.
+    pub fn exactly_once(self) -> Self {
+        self.set("PROCESSOR_DELIVERY", "exactly-once").set("PROCESSOR_COMMIT_INTERVAL", "100ms")
+    }
+
     /// Another number of input partitions.
     pub fn input_partitions(mut self, count: i32) -> Self {
         self.input.0 = count;

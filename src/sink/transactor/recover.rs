@@ -1,0 +1,290 @@
+//! What becomes of a transaction that failed: see the module above.
+
+use std::time::Duration;
+
+use rdkafka::error::RDKafkaErrorCode as Code;
+
+use super::client::{Committer, Remedy, Transactional};
+use super::transaction::sole;
+use super::{CALL, Halt, LAST_PAUSE, Releases, TICK, Transactor, Trouble, Work};
+use crate::kafka::context::TopicPartition;
+use crate::kafka::errors::{self, Delivery};
+use crate::sink::client::Client;
+use crate::sink::{Parcel, Refusal, Target};
+use crate::telemetry::metrics::Commit;
+
+/// Shut out so often within [`FENCED_WITHIN`]: it is not the broker that ended an old transaction, but a second process.
+const FENCED_TIMES: usize = 5;
+const FENCED_WITHIN: Duration = Duration::from_secs(30);
+/// How long the end of the program waits for an abort.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
+    /// Makes the first client ready.
+    pub(super) fn init(&self) -> Result<(), Halt> {
+        let client = self.client();
+        loop {
+            let Err(failed) = client.init(CALL) else { return Ok(()) };
+            // What the client has to say meanwhile.
+            while client.poll(Duration::ZERO, &mut |report| self.overhear(report)) {}
+            if self.is_stopped() {
+                return Err(Halt::Stopped);
+            }
+            self.judge(failed.code, &failed.text);
+            match failed.remedy {
+                Remedy::Again => {}
+                Remedy::Abort | Remedy::Rebuild => return Err(Halt::Rebuild(failed.code, failed.text)),
+            }
+        }
+    }
+
+    fn overhear(&self, report: crate::sink::client::Report<O::Parcel>) {
+        use crate::sink::client::Report;
+        match report {
+            Report::Error(code, text) if code != Code::Fatal => self.context.failed(code, &text),
+            Report::Log(level, facility, text) => self.context.line(level, &facility, &text),
+            Report::Error(..) | Report::Delivery(..) => {}
+        }
+    }
+
+    /// Ends what failed, and puts back what it held. `Err`: that has failed too.
+    pub(super) fn recover(&self, work: &mut Work<O::Parcel>, halt: Halt) -> Result<(), Halt> {
+        match halt {
+            Halt::Stopped => return Err(Halt::Stopped),
+            Halt::Abort(text) => {
+                self.complain(&text);
+                self.abort(work)?;
+                self.settle(work)?;
+                let pause = self.take_failures(work);
+                self.rest(work, pause);
+            }
+            Halt::Rebuild(code, text) => {
+                self.complain(&text);
+                self.count_fences(work, code)?;
+                self.rebuild(work)?;
+                self.settle(work)?;
+                self.rest(work, true);
+            }
+        }
+        self.context.metrics.committed(Commit::Failed, Duration::ZERO);
+        Ok(())
+    }
+
+    fn complain(&self, text: &str) {
+        let name = &self.settings.name;
+        self.context.complain(name, &format!("a transaction of {name} failed ({text}); it is done again"));
+    }
+
+    /// After a failure of its own kind nothing is begun for a while, longer each time.
+    fn rest(&self, work: &mut Work<O::Parcel>, pause: bool) {
+        work.open = None;
+        if pause {
+            work.not_before = self.clock.now() + work.pause;
+            work.pause = (work.pause * 2).min(LAST_PAUSE);
+        }
+    }
+
+    fn abort(&self, work: &mut Work<O::Parcel>) -> Result<(), Halt> {
+        if work.open.is_none() {
+            return Ok(());
+        }
+        let client = self.client();
+        client.purge_queue();
+        let until = self.clock.now() + self.settings.timeout;
+        while work.outstanding > 0 {
+            match self.serve(work, TICK) {
+                Err(Halt::Rebuild(code, text)) => return Err(Halt::Rebuild(code, text)),
+                Ok(()) | Err(_) => {}
+            }
+            if self.is_stopped() {
+                return Err(Halt::Stopped);
+            }
+            if self.clock.now() >= until {
+                return Err(Halt::Rebuild(Code::OperationTimedOut, "no answer before an abort".to_owned()));
+            }
+        }
+        match self.insist(Some(self.settings.timeout), |wait| client.abort(wait)) {
+            Err(Halt::Abort(text)) => Err(Halt::Rebuild(Code::State, text)),
+            done => done,
+        }
+    }
+
+    fn hold_again(&self, work: &mut Work<O::Parcel>) {
+        for parcel in work.batch.drain(..) {
+            work.lines.hold(O::place(&parcel), parcel);
+        }
+        self.prune(work);
+    }
+
+    /// What was at fault itself goes its own way; it is held no longer, and comes again with the next [`Releases::take_until`].
+    /// Returns whether something else was at fault, which needs time.
+    fn take_failures(&self, work: &mut Work<O::Parcel>) -> bool {
+        let failures = std::mem::take(&mut work.failures);
+        let mut pause = failures.is_empty();
+        for (place, code) in failures {
+            // Of a parcel with several legs the first failure counts, and what was given up for another's sake is not at fault.
+            if matches!(code, Code::PurgeQueue | Code::PurgeInflight) {
+                continue;
+            }
+            let delivery = errors::delivery(code);
+            let Some(parcel) = work.lines.peek(place) else { continue };
+            let target = if parcel.legs() > 0 { parcel.leg(0).target } else { Target::Output };
+            let topic = self.route.topic(target);
+            self.context.metrics.kafka_error(&format!("{code:?}"));
+            match delivery {
+                Delivery::Refused(reason) => {
+                    let message = format!("topic {topic} refused the record: {code}");
+                    if let Some(parcel) = work.lines.take(place) {
+                        self.outbox.refused(sole(parcel), &Refusal { code: reason, message });
+                    }
+                }
+                Delivery::Wait if target == Target::DeadLetter => {
+                    self.context.metrics.dead_letter_failed();
+                    self.route.miss_dead_letters();
+                    self.context.complain(
+                        topic,
+                        &format!("dead letters cannot be written to {topic}: {code}. Their records stay unfinished and wait; \
+                                  other partitions go on"),
+                    );
+                    if let Some(parcel) = work.lines.take(place) {
+                        self.outbox.put_off(sole(parcel));
+                    }
+                }
+                Delivery::Wait | Delivery::Full | Delivery::Rebuild => {
+                    pause = true;
+                    self.context.complain(
+                        topic,
+                        &format!("{topic} cannot be written: {code}. Records wait, nothing is committed; trying again"),
+                    );
+                }
+            }
+        }
+        pause
+    }
+
+    /// Another client of the same name, which ends what the old one left open. Not at once: a second process of this name would
+    /// do the same.
+    fn rebuild(&self, work: &mut Work<O::Parcel>) -> Result<(), Halt> {
+        let old = self.client();
+        let until = self.clock.now() + work.pause;
+        work.pause = (work.pause * 2).min(LAST_PAUSE);
+        while work.outstanding == 0 && self.clock.now() < until && !self.is_stopped() {
+            old.poll(TICK, &mut |report| self.overhear(report));
+        }
+        while work.outstanding > 0 {
+            old.purge();
+            // It is broken, as we know: only the reports count.
+            let _ = self.serve(work, TICK);
+        }
+        work.failures.clear();
+        match self.connection.connect(&self.route.topics()) {
+            Ok(client) => *self.client.lock() = std::sync::Arc::new(client),
+            Err(error) => {
+                return Err(Halt::Rebuild(Code::Fail, format!("no new producer can be made: {error}")));
+            }
+        }
+        drop(old);
+        self.init()
+    }
+
+    /// Finds out whether a commit that was asked for was done, partition by partition, and holds again what it was not.
+    fn settle(&self, work: &mut Work<O::Parcel>) -> Result<(), Halt> {
+        if work.asked.is_empty() {
+            self.hold_again(work);
+            return Ok(());
+        }
+        let partitions: Vec<TopicPartition> =
+            work.asked.iter().map(|watermark| (watermark.topic.clone(), watermark.partition)).collect();
+        let committed = loop {
+            match self.connection.committed(&partitions) {
+                Ok(committed) => break committed,
+                Err(_) if self.is_stopped() => return Err(Halt::Stopped),
+                Err(error) => tracing::debug!("{}: {error}; asking again", self.settings.name),
+            }
+        };
+        let asked = std::mem::take(&mut work.asked);
+        let done: Vec<_> = asked
+            .into_iter()
+            .zip(partitions)
+            .filter(|(watermark, partition)| {
+                committed.get(partition).is_some_and(|committed| committed.offset >= watermark.offset)
+            })
+            .map(|(watermark, _)| watermark)
+            .collect();
+        let is_done = |parcel: &std::sync::Arc<O::Parcel>| {
+            done.iter().any(|watermark| watermark.slot == O::place(parcel).0)
+        };
+        let (finished, rest): (Vec<_>, Vec<_>) = work.batch.drain(..).partition(is_done);
+        tracing::info!(
+            "{}: the outcome of a commit was unknown; of its records {} are committed, and {} are written again",
+            self.settings.name,
+            finished.len(),
+            rest.len()
+        );
+        self.finish(finished, &done);
+        work.batch = rest;
+        self.hold_again(work);
+        Ok(())
+    }
+
+    fn count_fences(&self, work: &mut Work<O::Parcel>, code: Code) -> Result<(), Halt> {
+        let by_another = [Code::Fenced, Code::ProducerFenced, Code::InvalidProducerEpoch, Code::Fatal];
+        if !by_another.contains(&code) {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        work.fenced.retain(|at| now.saturating_duration_since(*at) < FENCED_WITHIN);
+        work.fenced.push(now);
+        if work.fenced.len() >= FENCED_TIMES {
+            let text = format!(
+                "another process uses the name {}, and each shuts the other out. Give each process of the group a \
+                 PROCESSOR_INSTANCE of its own, or none",
+                self.settings.name
+            );
+            return self.end(Trouble::Fenced(text));
+        }
+        Ok(())
+    }
+
+    /// Ends the program where trying again cannot help.
+    fn judge(&self, code: Code, text: &str) {
+        let name = &self.settings.name;
+        let trouble = match code {
+            Code::TransactionalIdAuthorizationFailed | Code::ClusterAuthorizationFailed => {
+                Trouble::Denied(format!(
+                    "not allowed to use transactions ({text}): the user needs Write and Describe on TransactionalId {name}"
+                ))
+            }
+            Code::InvalidTransactionTimeout => Trouble::Failed(format!(
+                "the brokers do not allow transactions of {} ms ({text}): set KAFKA_TRANSACTION_TIMEOUT_MS to no more than their \
+                 transaction.max.timeout.ms",
+                self.settings.timeout.as_millis()
+            )),
+            _ => return self.context.complain(name, &format!("{name} cannot begin: {text}; trying again")),
+        };
+        let _ = self.end(trouble);
+    }
+
+    fn end(&self, trouble: Trouble) -> Result<(), Halt> {
+        self.stop();
+        // The first one ends the process; the receiver is gone only then.
+        let _ = self.trouble.send(trouble);
+        Err(Halt::Stopped)
+    }
+
+    /// At the end of the program. Not waited for where the cluster does not answer: the broker aborts it by itself, later.
+    pub(super) fn leave_nothing_open(&self, work: &mut Work<O::Parcel>) {
+        if work.open.is_none() || self.context.link.is_down() {
+            return;
+        }
+        let client = self.client();
+        client.purge();
+        let until = self.clock.now() + LAST_WORDS;
+        while work.outstanding > 0 && self.clock.now() < until {
+            let _ = self.serve(work, TICK);
+        }
+        if let Err(failed) = client.abort(LAST_WORDS) {
+            tracing::debug!("{}: {}", self.settings.name, failed.text);
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! A transaction while all goes well: what is released is written, reported, and committed with its offsets.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::error::RDKafkaErrorCode as Code;
+
+use super::client::{Committed, Committer, Failed, Remedy, Transactional};
+use super::{CALL, Halt, Releases, TICK, Transactor, Work};
+use crate::kafka::context::TopicPartition;
+use crate::kafka::errors::{self, Delivery};
+use crate::offsets::Slot;
+use crate::offsets::ledger::Watermark;
+use crate::offsets::map::Stamp;
+use crate::sink::Parcel;
+use crate::sink::client::{Client, Report};
+use crate::telemetry::metrics::Commit;
+
+impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
+    /// Writes what is released, as long as the transaction is not large enough.
+    pub(super) fn write_released(&self, work: &mut Work<O::Parcel>) -> Result<(), Halt> {
+        let mut next = work.batch.len();
+        work.lines.release(self.settings.most.saturating_sub(next), &mut work.batch);
+        let client = self.client();
+        while let Some(parcel) = work.batch.get(next).cloned() {
+            for index in 0..parcel.legs() {
+                self.write_leg(&client, work, &parcel, index)?;
+            }
+            next += 1;
+        }
+        self.serve(work, Duration::ZERO)
+    }
+
+    fn write_leg(
+        &self,
+        client: &C::Client,
+        work: &mut Work<O::Parcel>,
+        parcel: &Arc<O::Parcel>,
+        index: usize,
+    ) -> Result<(), Halt> {
+        let mut holder = parcel.clone();
+        loop {
+            match client.write(holder, |parcel| self.route.outgoing(&parcel.leg(index))) {
+                Ok(()) => {
+                    work.outstanding += 1;
+                    return Ok(());
+                }
+                Err((back, code)) if errors::delivery(code) == Delivery::Full => {
+                    holder = back;
+                    self.serve(work, TICK)?;
+                    if self.is_stopped() {
+                        return Err(Halt::Stopped);
+                    }
+                }
+                Err((back, code)) => {
+                    work.failures.push((O::place(&back), code));
+                    return Err(Halt::Abort(code.to_string()));
+                }
+            }
+        }
+    }
+
+    /// Takes the reports that are there, or waits up to `wait` for the first.
+    pub(super) fn serve(&self, work: &mut Work<O::Parcel>, wait: Duration) -> Result<(), Halt> {
+        let client = self.client();
+        let (mut wait, mut broken) = (wait, None);
+        while client.poll(wait, &mut |report| self.see(work, report, &mut broken)) {
+            wait = Duration::ZERO;
+        }
+        match (broken, work.failures.first()) {
+            (Some(text), _) => Err(Halt::Rebuild(Code::Fatal, text)),
+            (None, Some((_, code))) => Err(Halt::Abort(code.to_string())),
+            (None, None) => Ok(()),
+        }
+    }
+
+    fn see(&self, work: &mut Work<O::Parcel>, report: Report<O::Parcel>, broken: &mut Option<String>) {
+        match report {
+            Report::Delivery(parcel, result) => {
+                work.outstanding -= 1;
+                if let Err(code) = result {
+                    work.failures.push((O::place(&parcel), code));
+                }
+            }
+            Report::Error(Code::Fatal, text) => *broken = Some(text),
+            Report::Error(code, text) => self.context.failed(code, &text),
+            Report::Log(level, facility, text) => self.context.line(level, &facility, &text),
+        }
+    }
+
+    /// Ends the transaction: what is in it is finished.
+    pub(super) fn commit(&self, work: &mut Work<O::Parcel>) -> Result<(), Halt> {
+        let until = self.clock.now() + self.settings.timeout;
+        while work.outstanding > 0 {
+            self.serve(work, TICK)?;
+            if self.is_stopped() {
+                return Err(Halt::Stopped);
+            }
+            if self.clock.now() >= until {
+                return Err(Halt::Abort("the broker does not answer".to_owned()));
+            }
+        }
+        let since = self.clock.now();
+        // Before the slots are looked at: see `Standing`.
+        let Some(member) = self.standing.get() else {
+            return Err(Halt::Abort("not a member of the group now".to_owned()));
+        };
+        let Some(watermarks) = self.outbox.watermarks(self.settings.index, &released::<O>(&work.batch))
+        else {
+            return Err(Halt::Abort("a partition was given up".to_owned()));
+        };
+        let client = self.client();
+        let offsets = self.offsets(&watermarks, work.metadata_limit);
+        let sent =
+            self.insist(Some(self.settings.timeout), |wait| client.send_offsets(&offsets, &member, wait));
+        if let Err(Halt::Abort(_)) = &sent
+            && offsets.iter().any(|(_, committed)| !committed.metadata.is_empty())
+        {
+            // Perhaps the broker takes less metadata with an offset. Without it a crash repeats nothing of this mode.
+            work.metadata_limit /= 2;
+        }
+        sent?;
+        work.asked = watermarks;
+        self.insist(None, |wait| client.commit(wait))?;
+        self.is_committed(work);
+        self.context.metrics.committed(Commit::Ok, self.clock.now().saturating_duration_since(since));
+        Ok(())
+    }
+
+    /// The transaction is known to be committed.
+    fn is_committed(&self, work: &mut Work<O::Parcel>) {
+        self.context.link.answered();
+        let watermarks = std::mem::take(&mut work.asked);
+        let parcels = std::mem::take(&mut work.batch);
+        self.finish(parcels, &watermarks);
+        let now = self.clock.now();
+        work.open = None;
+        work.pause = super::FIRST_PAUSE;
+        work.next_offsets = now + self.settings.interval;
+    }
+
+    /// These are written and committed.
+    pub(super) fn finish(&self, parcels: Vec<Arc<O::Parcel>>, watermarks: &[Watermark]) {
+        let mut parcels: Vec<O::Parcel> = parcels.into_iter().map(sole).collect();
+        self.route.count(&parcels, &self.context.metrics);
+        self.outbox.committed(&mut parcels, watermarks);
+    }
+
+    /// Calls until there is an outcome, for `patience` at most.
+    pub(super) fn insist(
+        &self,
+        patience: Option<Duration>,
+        call: impl Fn(Duration) -> Result<(), Failed>,
+    ) -> Result<(), Halt> {
+        let until = patience.map(|patience| self.clock.now() + patience);
+        loop {
+            match call(CALL) {
+                Ok(()) => return Ok(()),
+                Err(_) if self.is_stopped() => return Err(Halt::Stopped),
+                Err(failed)
+                    if failed.remedy == Remedy::Again
+                        && until.is_none_or(|until| self.clock.now() < until) =>
+                {
+                    tracing::debug!("{}: {}; trying again", self.settings.name, failed.text);
+                }
+                Err(failed) => return Err(failed.into()),
+            }
+        }
+    }
+
+    fn offsets(&self, watermarks: &[Watermark], metadata_limit: usize) -> Vec<(TopicPartition, Committed)> {
+        let offset = |watermark: &Watermark| {
+            let (group, topic) = (&*self.settings.group, &*watermark.topic);
+            let stamp = Stamp { group, topic, partition: watermark.partition, watermark: watermark.offset };
+            let metadata = watermark.finished.encode_within(&stamp, metadata_limit);
+            ((watermark.topic.clone(), watermark.partition), Committed { offset: watermark.offset, metadata })
+        };
+        watermarks.iter().map(offset).collect()
+    }
+}
+
+/// For each slot, the sequence number after the last one of it in the batch.
+fn released<O: Releases>(batch: &[Arc<O::Parcel>]) -> Vec<(Slot, u64)> {
+    let mut ends = HashMap::new();
+    for parcel in batch {
+        let (slot, sequence) = O::place(parcel);
+        ends.insert(slot, sequence + 1);
+    }
+    ends.into_iter().collect()
+}
+
+/// The parcel, which the client has given back.
+pub(super) fn sole<P>(parcel: Arc<P>) -> P {
+    Arc::into_inner(parcel).expect("every report has come, so nobody else holds the parcel")
+}

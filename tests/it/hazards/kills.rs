@@ -1,9 +1,11 @@
-//! Two instances, killed at random and replaced, over a long load: nothing is lost, the order holds, and something *is*
-//! repeated. At least once means just that; a run that repeats nothing killed nothing at work, and proves nothing.
+//! Instances, killed at random and replaced, over a long load: nothing is lost, and the order holds. At least once something
+//! *is* repeated: it means just that, and a run that repeats nothing killed nothing at work, and proves nothing. Exactly once,
+//! under the same kills, nothing is.
 
 use std::time::Duration;
 
 use fastrand::Rng;
+use processor::config::Delivery;
 
 use crate::support::guarantees::{AtLeastOnce, Guarantee, PerKeyOrder, repeats};
 use crate::support::kafka::Kafka;
@@ -25,6 +27,21 @@ const KEYS: usize = 1_000;
 
 #[test]
 fn kill_nine_at_random() {
+    kill_nine(Delivery::AtLeastOnce, 2);
+}
+
+#[test]
+fn kill_nine_at_random_exactly_once() {
+    kill_nine(Delivery::ExactlyOnce, 2);
+}
+
+/// Two of three are static members.
+#[test]
+fn kill_nine_at_random_exactly_once_of_three() {
+    kill_nine(Delivery::ExactlyOnce, 3);
+}
+
+fn kill_nine(delivery: Delivery, instances: usize) {
     let kafka = Kafka::for_test();
     let (count, kills) = if kafka.is_real() { (50_000, 3..=5) } else { (200_000, 8..=12) };
     let seed = seed();
@@ -32,18 +49,19 @@ fn kill_nine_at_random() {
     let moments = moments(count, rng.usize(kills), &mut rng);
     let setup = setup().input_partitions(6).set("PROCESSOR_MAX_IN_FLIGHT", IN_FLIGHT);
     let setup = setup.set("PROCESSOR_COMMIT_INTERVAL", "100ms").set("KAFKA_PRODUCER_LINGER_MS", 20);
-    let mut s = setup.on(&kafka);
+    let exactly_once = delivery == Delivery::ExactlyOnce;
+    let mut s = if exactly_once { setup.exactly_once().on(&kafka) } else { setup.on(&kafka) };
     let meter = Meter::start(&kafka, &[(&s.output, s.partitions[1]), (&s.dead_letters, s.partitions[2])]);
     let load: Vec<_> = (0..count).map(|_| s.load(KEYS)).collect();
-    let mut instances: Vec<_> = (0..2).map(|n| start(&s, n)).collect();
-    s.wait_for_members(4);
+    let mut instances: Vec<_> = (0..instances).map(|n| start(&s, n)).collect();
+    s.wait_for_members(2 * instances.len());
     let (last, bound) = s.while_sending_all(load, RECORDS_A_SECOND, |s| {
-        let mut bound = 0;
+        let (mut bound, all) = (0, instances.len());
         for (n, moment) in (1..).zip(&moments) {
             eventually(seconds(120), "the next to be killed comes so far", || meter.written() >= *moment);
             // One alone may have had nothing to do, as its partitions wait for the end of a dead one's session. The last time
             // it is both, so whoever was at work is hit.
-            let victims = if n == moments.len() { vec![0, 1] } else { vec![rng.usize(..2)] };
+            let victims = if n == moments.len() { (0..all).collect() } else { vec![rng.usize(..all)] };
             victims.iter().rev().for_each(|victim| instances.remove(*victim).kill());
             bound += IN_FLIGHT * victims.len() + meter.written_within(UNCOMMITTED);
             victims.iter().for_each(|victim| instances.insert(*victim, start(s, *victim)));
@@ -54,13 +72,13 @@ fn kill_nine_at_random() {
     for mut instance in last {
         instance.stop_cleanly();
     }
-    verdict(&s, seed, moments.len(), bound);
+    verdict(&s, seed, moments.len(), if exactly_once { None } else { Some(bound) });
 }
 
-/// One is a static member of its group: who replaces it has its partitions at once. The partitions of the other wait until its
-/// session ends.
+/// The second is no static member of its group: its partitions wait until its session ends. Who replaces another one has its
+/// partitions at once.
 fn start(s: &Scenario, n: usize) -> Instance {
-    if n == 0 { s.start_with(&[("KAFKA_GROUP_INSTANCE_ID", "static")]) } else { s.start() }
+    if n != 1 { s.start_with(&[("KAFKA_GROUP_INSTANCE_ID", &format!("static-{n}"))]) } else { s.start() }
 }
 
 /// When to kill: at so many records written, as chance will have it. Counted, not timed: so it is in the middle on any machine.
@@ -70,15 +88,17 @@ fn moments(count: usize, kills: usize, rng: &mut Rng) -> Vec<usize> {
     moments
 }
 
-fn verdict(s: &Scenario, seed: u64, kills: usize, bound: usize) {
+/// `bound`: how much may be repeated, and something must.
+fn verdict(s: &Scenario, seed: u64, kills: usize, bound: Option<usize>) {
     let evidence = s.evidence();
     let (lost, swapped) = (AtLeastOnce.violations(&evidence).len(), PerKeyOrder.violations(&evidence).len());
     let written = evidence.output.len() + evidence.dead_letters.len();
     let (sent, repeated) = (evidence.sent.len(), repeats(&evidence));
     say(&format!(
         "kill -9: {sent} in, {written} out, {repeated} repeated, {lost} lost, {swapped} out of order, seed {seed} \
-         ({kills} kills may repeat {bound})"
+         ({kills} kills may repeat {})",
+        bound.unwrap_or(0)
     ));
-    s.judge_this(&evidence, bound);
-    assert!(repeated > 0, "{kills} kills, and nothing had to be repeated: they hit nothing; seed {seed}");
+    s.judge_this(&evidence, bound.unwrap_or(0));
+    assert!(bound.is_none() || repeated > 0, "{kills} kills, and nothing had to be repeated: they hit nothing; seed {seed}");
 }

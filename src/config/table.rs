@@ -192,7 +192,7 @@ pub static SETTINGS: &[Setting] = &[
     row(FAILURE, "PROCESSOR_RETRY_BACKOFF_MAX", Text("30s"), Duration { min: "1ms", max: "24h" },
         "every delay at most"),
     row(LIMITS, "PROCESSOR_MAX_IN_FLIGHT", Text("10000"), count(1, 10_000_000),
-        "records read and not yet finished; at the limit nothing more is taken"),
+        "records read and not yet finished; at the limit nothing more is taken; 40000 is the default with exactly-once"),
     row(LIMITS, "PROCESSOR_MAX_IN_FLIGHT_BYTES", Text("64MiB"), Size { min: "64KiB", max: "1TiB" },
         "the same in bytes"),
     row(LIMITS, "PROCESSOR_COMMIT_INTERVAL", Text("1s"), Duration { min: "10ms", max: "10m" },

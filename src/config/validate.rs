@@ -41,8 +41,8 @@ impl Pass<'_> {
         let servers = self.servers(raw);
         let group_id = self.text("KAFKA_GROUP_ID", &raw.kafka_group_id, |text| Ok(text.to_owned()));
         let dead_letter_topic = self.dead_letter_topic(raw, &group_id);
-        let max_in_flight = self.count("PROCESSOR_MAX_IN_FLIGHT", &raw.processor_max_in_flight);
         let delivery = self.delivery(raw);
+        let max_in_flight = self.max_in_flight(raw, delivery);
         let [consumer_properties, producer_properties] =
             self.clients(&Basics { servers: &servers, group: &group_id, max_in_flight, delivery });
         Config {
@@ -224,6 +224,16 @@ impl Pass<'_> {
         let instance = given.or_else(|| consumer.get("group.instance.id").map(str::to_owned))?;
         self.effective.insert("PROCESSOR_INSTANCE", instance.clone());
         Some(instance)
+    }
+
+    /// A record is in flight until its transaction is committed: what comes within some commits must fit in.
+    fn max_in_flight(&mut self, raw: &Raw, delivery: Delivery) -> u64 {
+        let name = "PROCESSOR_MAX_IN_FLIGHT";
+        if delivery == Delivery::ExactlyOnce && raw.processor_max_in_flight.is_none() {
+            self.effective.insert(name, "40000".into());
+            return 40_000;
+        }
+        self.count(name, &raw.processor_max_in_flight)
     }
 
     fn commit_interval(&mut self, raw: &Raw, delivery: Delivery) -> Duration {

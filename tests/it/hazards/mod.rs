@@ -26,3 +26,4 @@ mod stop;
 mod storm;
 mod stuck;
 mod topics;
+mod transactions;

@@ -18,8 +18,8 @@ pub struct Membership {
     pub instance: Option<String>,
 }
 
-/// The membership under which the consumer's thread has its partitions: it changes when that thread has heard of a rebalance and
-/// acted upon it, and not when the client did.
+/// The membership under which the consumer's thread has its partitions: it changes when that thread has heard of a rebalance, and
+/// not when the client did.
 ///
 /// **Invariant:** a partition that is in the ledger while this stands here was given to the member in this generation or
 /// before, and not taken from it. So whoever reads this first, and then finds a partition in the ledger, may commit it so.

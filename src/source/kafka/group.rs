@@ -94,11 +94,17 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
         self.next_commit = now;
     }
 
-    /// In this generation the partitions are ours from here on, and in no later one: what comes next comes after the answer.
-    fn answer_assign(&mut self, starts: &[(TopicPartition, i64)]) {
+    /// What is in the ledger now is ours in the generation that the group is in now: that is over only after the answer. Of what is
+    /// being revoked that holds too, unless it is lost: nobody is given it before.
+    fn note_standing(&mut self, lost: bool) {
         if self.settings.commit_interval.is_none() {
-            self.control.standing.set(self.client.membership());
+            let membership = if lost { None } else { self.client.membership() };
+            self.control.standing.set(membership);
         }
+    }
+
+    fn answer_assign(&mut self, starts: &[(TopicPartition, i64)]) {
+        self.note_standing(false);
         if let Err(error) = self.client.accept(starts) {
             self.report(Trouble::Failed(format!("cannot accept partitions: {error}")));
         }
@@ -112,9 +118,7 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
             partitions.iter().filter_map(|partition| Some(self.owned.get(partition)?.slot)).collect();
         self.hold_nothing(&partitions);
         self.intake.leave(&slots);
-        if lost {
-            self.control.standing.set(None);
-        }
+        self.note_standing(lost);
         let now = self.clock.now();
         // What is lost belongs to somebody else already: nothing can be committed, so nothing is waited for.
         let until = if lost { now } else { now + self.settings.revoke_timeout };

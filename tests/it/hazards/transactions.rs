@@ -278,6 +278,23 @@ fn two_groups_with_instances_of_one_name() {
     two.finish(second);
 }
 
+/// What is in flight of a partition that is to be given up is committed in the generation that takes it away.
+#[test]
+fn a_rebalance_waits_for_no_time_out() {
+    let kafka = Kafka::for_test();
+    let mut s = setup().exactly_once().on(&kafka);
+    let first = s.start();
+    let mut second = s.while_sending(|s| {
+        eventually(seconds(60), "the first is at work", || s.written() > 2_000);
+        let second = s.start();
+        second.wait_for_log("assigned 1 partition", seconds(15));
+        second
+    });
+    s.wait_until_committed();
+    second.stop_cleanly();
+    s.finish(first);
+}
+
 /// Stopped for longer than its session and its transaction: it has been replaced when it wakes up, and must not add anything.
 #[test]
 fn a_zombie_wakes_up() {

@@ -89,23 +89,22 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
             return Ok(());
         }
         let client = self.client();
-        client.purge_queue();
-        let until = self.clock.now() + self.settings.timeout;
-        while work.outstanding > 0 {
-            match self.serve(work, TICK) {
-                Err(Halt::Rebuild(code, text)) => return Err(Halt::Rebuild(code, text)),
-                Ok(()) | Err(_) => {}
+        // What was sent is waited for, twice the time in which the client gives up on it by itself.
+        let until = self.clock.now() + 2 * self.settings.timeout;
+        loop {
+            // The client gives up what it has not sent, and then waits for its reports, which are ours to take.
+            let patience = if work.outstanding > 0 { TICK } else { CALL };
+            let aborted = client.abort(patience);
+            if let Err(Halt::Rebuild(code, text)) = self.serve(work, Duration::ZERO) {
+                return Err(Halt::Rebuild(code, text));
             }
-            if self.is_stopped() {
-                return Err(Halt::Stopped);
+            match aborted {
+                Ok(()) if work.outstanding == 0 => return Ok(()),
+                Ok(()) => return Err(Halt::Rebuild(Code::State, "aborted, and not all reported".to_owned())),
+                Err(_) if self.is_stopped() => return Err(Halt::Stopped),
+                Err(failed) if failed.remedy == Remedy::Again && self.clock.now() < until => {}
+                Err(failed) => return Err(Halt::Rebuild(failed.code, failed.text)),
             }
-            if self.clock.now() >= until {
-                return Err(Halt::Rebuild(Code::OperationTimedOut, "no answer before an abort".to_owned()));
-            }
-        }
-        match self.insist(Some(self.settings.timeout), |wait| client.abort(wait)) {
-            Err(Halt::Abort(text)) => Err(Halt::Rebuild(Code::State, text)),
-            done => done,
         }
     }
 
@@ -278,13 +277,14 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
             return;
         }
         let client = self.client();
-        client.purge();
         let until = self.clock.now() + LAST_WORDS;
-        while work.outstanding > 0 && self.clock.now() < until {
+        while let Err(failed) = client.abort(TICK) {
+            if failed.remedy != Remedy::Again || self.clock.now() >= until {
+                tracing::debug!("{}: {}", self.settings.name, failed.text);
+                return;
+            }
+            // Nothing is done about what was not written: it is aborted.
             let _ = self.serve(work, TICK);
-        }
-        if let Err(failed) = client.abort(LAST_WORDS) {
-            tracing::debug!("{}: {}", self.settings.name, failed.text);
         }
     }
 }

@@ -30,8 +30,9 @@ pub fn settings(kafka: &Kafka) -> ClientConfig {
     config
 }
 
+/// Its partitions end where the last record is, of an open transaction too.
 fn admin(kafka: &Kafka) -> AdminClient<DefaultClientContext> {
-    settings(kafka).create().expect("an admin client")
+    settings(kafka).set("isolation.level", "read_uncommitted").create().expect("an admin client")
 }
 
 fn options() -> AdminOptions {

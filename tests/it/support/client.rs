@@ -12,7 +12,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::kafka::Kafka;
 use super::record::{Headers, Input, Seen, Sent};
-use super::{admin, seconds};
+use super::{admin, eventually, seconds};
 
 /// Where the cluster says each record stands.
 #[derive(Default)]
@@ -111,7 +111,8 @@ fn owned(headers: &Headers) -> OwnedHeaders {
     })
 }
 
-/// Reads a topic from its beginning to its present end, committed transactions only.
+/// Reads a topic from its beginning to its present end, committed transactions only. What a process that was killed left open
+/// hides what is behind it until the broker ends it: that is waited for.
 pub fn read_topic(kafka: &Kafka, topic: &str, partitions: i32) -> Vec<Seen> {
     let mut config = admin::settings(kafka);
     config.set("group.id", "reader-of-the-tests").set("enable.auto.commit", "false");
@@ -122,6 +123,10 @@ pub fn read_topic(kafka: &Kafka, topic: &str, partitions: i32) -> Vec<Seen> {
     for partition in 0..partitions {
         list.add_partition_offset(topic, partition, Offset::Beginning).expect("a valid offset");
     }
+    eventually(seconds(30), &format!("no transaction is open in {topic}"), || {
+        let ends = admin::ends(kafka, topic, partitions);
+        ends.is_some() && admin::ends_seen_by(reader.client(), topic, partitions) == ends
+    });
     reader.assign(&list).expect("partitions can be assigned");
     let (mut seen, mut open, deadline) = (Vec::new(), partitions, Instant::now() + seconds(60));
     while open > 0 {

@@ -7,15 +7,17 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 use rdkafka::admin::AdminClient;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use super::Event;
-use super::derive::{about, client_config};
+use super::derive::{about, client_config, producer_properties, transaction_timeout, transactional_name};
 use super::ended::{Ended, Exit};
 use super::status::AppStatus;
-use crate::config::Config;
+use crate::config::{Config, Delivery};
 use crate::kafka::admin::{self, Topic};
 use crate::kafka::context::{Context, Member};
+use crate::kafka::ffi::Writer;
+use crate::kafka::ffi::transactions::Remedy;
 use crate::kafka::link::Link;
 use crate::kafka::offsets::committed;
 use crate::source::start::Known;
@@ -119,7 +121,18 @@ pub fn check(config: &Config) -> (Vec<Finding>, Exit) {
     match result {
         Ok(found) => {
             let exit = if found.dead_letters_missing.is_some() { Exit::Missing } else { Exit::Clean };
-            (findings(config, &found), exit)
+            let mut all = findings(config, &found);
+            match (config.delivery == Delivery::ExactlyOnce).then(|| transactions(config, &found, &context)) {
+                None => (all, exit),
+                Some(Ok(finding)) => {
+                    all.push(finding);
+                    (all, exit)
+                }
+                Some(Err(ended)) => {
+                    all.push(finding("transactions", false, ended.message));
+                    (all, ended.exit)
+                }
+            }
         }
         Err(Refused::Ended(ended)) => (vec![finding("topics", false, ended.message)], ended.exit),
         Err(Refused::Silent(error)) => match context.link.denial() {
@@ -156,6 +169,43 @@ fn findings(config: &Config, found: &Found) -> Vec<Finding> {
     ];
     all.extend(found.dead_letters_missing.iter().map(|text| finding("dead letters", false, text.clone())));
     all
+}
+
+/// Whether the cluster lets us have transactions: tried with a name of its own, so that no running instance is shut out. Nothing
+/// is written to a topic.
+fn transactions(config: &Config, found: &Found, context: &Context) -> Result<Finding, Ended> {
+    let name = format!("{}-check", transactional_name(config));
+    let timeout = transaction_timeout(config).as_millis();
+    let mut properties = producer_properties(config, found);
+    properties.set("transactional.id", &name);
+    let writer: Writer<(), Context> = Writer::new(&properties, context.clone(), &[])
+        .map_err(|error| Ended::new(Exit::Config, format!("librdkafka does not accept these properties: {error}")))?;
+    let until = Instant::now() + 2 * PATIENCE;
+    loop {
+        let Err(failed) = writer.init_transactions(PAUSE) else {
+            let text = format!("allowed, as {name}; one lasts {timeout} ms at most");
+            return Ok(finding("transactions", true, text));
+        };
+        writer.poll(Duration::ZERO, &mut |_| {});
+        let (exit, text) = match failed.code {
+            Code::TransactionalIdAuthorizationFailed | Code::ClusterAuthorizationFailed => {
+                (Exit::Denied, "the user needs Write and Describe on TransactionalId".to_owned())
+            }
+            Code::InvalidTransactionTimeout => (
+                Exit::Config,
+                format!("set KAFKA_TRANSACTION_TIMEOUT_MS, {timeout}, to no more than the brokers' transaction.max.timeout.ms"),
+            ),
+            _ if failed.remedy == Remedy::Again && Instant::now() < until => continue,
+            _ => (
+                Exit::Missing,
+                "does the transaction coordinator work? It needs as many brokers as \
+                 transaction.state.log.replication.factor says (3 by default), and of those \
+                 transaction.state.log.min.isr (2) in sync"
+                    .to_owned(),
+            ),
+        };
+        return Err(Ended::new(exit, format!("no transactions, as {name}: {}. {text}", failed.text)));
+    }
 }
 
 fn finding(what: &str, ok: bool, text: String) -> Finding {

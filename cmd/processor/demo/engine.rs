@@ -1,14 +1,16 @@
-//! The processor itself, as `processor run` runs it, on a thread of this process.
+//! The processor itself, as `processor run` runs it, on a thread of this process; or, to be killed, in processes of its own.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use processor::app::{App, Ended, Stopper};
 use processor::config::{self, Config, Http};
 use processor::telemetry::logging;
 
+use super::children::Children;
 use super::options::Options;
 use super::screen::Screen;
 use super::topics::{GROUP, INPUT, OUTPUT, RECONNECT_MS};
@@ -22,15 +24,24 @@ const LOG_SETTINGS: [&str; 2] = ["RUST_LOG", "PROCESSOR_LOG_FORMAT"];
 
 /// The processor, ready to start.
 pub struct Ready {
-    app: App,
+    body: Body,
     /// Where it answers probes and shows metrics.
     pub address: Option<SocketAddr>,
 }
 
+enum Body {
+    /// On a thread of this process.
+    Here(Box<App>),
+    /// In processes of its own, with these variables.
+    Apart(Vec<(String, String)>),
+}
+
 /// The running processor.
-pub struct Engine {
-    stopper: Stopper,
-    thread: JoinHandle<Ended>,
+pub enum Engine {
+    /// On a thread of this process.
+    Here(Stopper, JoinHandle<Ended>),
+    /// In processes of its own, and whether they were told to stop.
+    Apart(Arc<Children>, AtomicBool),
 }
 
 /// Settles on a configuration, and begins the log.
@@ -46,6 +57,15 @@ pub fn prepare(options: &Options, servers: &str, screen: &Arc<Screen>) -> Result
         output::say(format_args!("error: {error}"));
         return Err(Exit::Config);
     }
+    if options.exactly_once && options.chaos {
+        let mut variables: Vec<_> = ours(options, servers)
+            .into_iter()
+            .filter(|(name, _)| *name != "PROCESSOR_HTTP_ADDR")
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        variables.extend([("PROCESSOR_HTTP_ADDR", "off"), ("RUST_LOG", "off")].map(|(n, v)| (n.to_owned(), v.to_owned())));
+        return Ok(Ready { body: Body::Apart(variables), address: None });
+    }
     let mut app = App::new(config.clone()).without_signals();
     let address = match app.bind() {
         Ok(address) => address,
@@ -55,23 +75,29 @@ pub fn prepare(options: &Options, servers: &str, screen: &Arc<Screen>) -> Result
             None
         }
     };
-    Ok(Ready { app, address })
+    Ok(Ready { body: Body::Here(Box::new(app)), address })
 }
 
-fn configuration(options: &Options, servers: &str) -> Result<Config, Exit> {
-    let ours = [
+fn ours(options: &Options, servers: &str) -> [(&'static str, String); 10] {
+    let delivery = if options.exactly_once { "exactly-once" } else { "at-least-once" };
+    [
         ("KAFKA_SERVERS", servers),
         ("KAFKA_GROUP_ID", GROUP),
         ("KAFKA_CONSUMER_TOPICS", INPUT),
         ("KAFKA_OUTPUT_TOPIC", OUTPUT),
         ("KAFKA_OFFSET_RESET", "earliest"),
         ("WORKER_POOL", &options.workers.to_string()),
+        ("PROCESSOR_DELIVERY", delivery),
         ("PROCESSOR_HTTP_ADDR", "127.0.0.1:0"),
         // An instance that joined and was killed is not waited for as long as elsewhere.
         ("KAFKA_SESSION_TIMEOUT_MS", "10000"),
         ("KAFKA_RECONNECT_BACKOFF_MAX_MS", RECONNECT_MS),
-    ];
-    let ours = ours.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    ]
+    .map(|(name, value)| (name, value.to_owned()))
+}
+
+fn configuration(options: &Options, servers: &str) -> Result<Config, Exit> {
+    let ours = ours(options, servers).map(|(name, value)| (OsString::from(name), OsString::from(value)));
     let mut log = LOG_SETTINGS.map(|name| (OsString::from(name), std::env::var_os(name).unwrap_or_default()));
     if log[0].1.is_empty() {
         log[0].1 = OsString::from(LOG_FILTER);
@@ -89,24 +115,46 @@ impl Ready {
     /// # Errors
     /// When there is no thread left.
     pub fn start(self) -> Result<Engine, String> {
-        let stopper = self.app.stopper();
-        let thread = std::thread::Builder::new().name("processor".to_owned()).spawn(move || self.app.run());
-        Ok(Engine {
-            stopper,
-            thread: thread.map_err(|error| format!("no thread for the processor: {error}"))?,
-        })
+        match self.body {
+            Body::Apart(variables) => {
+                Ok(Engine::Apart(Arc::new(Children::start(variables)?), AtomicBool::new(false)))
+            }
+            Body::Here(app) => {
+                let stopper = app.stopper();
+                let thread = std::thread::Builder::new().name("processor".to_owned()).spawn(move || app.run());
+                let thread = thread.map_err(|error| format!("no thread for the processor: {error}"))?;
+                Ok(Engine::Here(stopper, thread))
+            }
+        }
     }
 }
 
 impl Engine {
+    /// Its processes, if it has some of its own.
+    pub fn children(&self) -> Option<Arc<Children>> {
+        match self {
+            Self::Here(..) => None,
+            Self::Apart(children, _) => Some(children.clone()),
+        }
+    }
+
     /// Tells it to drain and to stop.
     pub fn stop(&self) {
-        self.stopper.stop();
+        match self {
+            Self::Here(stopper, _) => stopper.stop(),
+            Self::Apart(children, told) => {
+                told.store(true, Ordering::Relaxed);
+                children.stop();
+            }
+        }
     }
 
     /// Whether it has ended, told or not.
     pub fn has_ended(&self) -> bool {
-        self.thread.is_finished()
+        match self {
+            Self::Here(_, thread) => thread.is_finished(),
+            Self::Apart(children, told) => children.has_ended(told.load(Ordering::Relaxed)),
+        }
     }
 
     /// How it ended, if it did not end well. Waits for nothing.
@@ -114,7 +162,11 @@ impl Engine {
         if !self.has_ended() {
             return Err("the processor did not end in time".to_owned());
         }
-        match self.thread.join() {
+        let thread = match self {
+            Self::Here(_, thread) => thread,
+            Self::Apart(children, _) => return children.end(),
+        };
+        match thread.join() {
             Ok(ended) if ended.exit == Exit::Clean => Ok(()),
             Ok(ended) => {
                 let message =

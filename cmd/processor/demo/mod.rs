@@ -16,6 +16,7 @@
 //! * [`show`] runs it all from the first record to the [`verdict`].
 
 mod chaos;
+mod children;
 mod engine;
 mod generator;
 mod judge;

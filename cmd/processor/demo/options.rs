@@ -24,6 +24,9 @@ Ctrl-C, or the end of --duration, stops the generator, waits until everything is
 prints the verdict. A second Ctrl-C ends at once. --chaos ends when everything is read back, so the processor's last
 commit is not disturbed.
 
+With --exactly-once the judge, as everybody who wants it, reads with read_committed: a result is there when its transaction
+is committed, which is every 100 ms. With --chaos the processor is two processes then, and now and then one is killed.
+
 Settings of the environment (KAFKA_…, PROCESSOR_…, WORKER_POOL and so on) are not read, but for RUST_LOG (here: warn)
 and PROCESSOR_LOG_FORMAT; log lines go to standard error.
 
@@ -39,8 +42,10 @@ pub struct Options {
     pub bad: u32,
     /// How long records are generated; `None` is until a signal.
     pub duration: Option<Duration>,
-    /// Whether the broker is tormented.
+    /// Whether the broker is tormented; and with exactly once instances are killed.
     pub chaos: bool,
+    /// `PROCESSOR_DELIVERY=exactly-once`.
+    pub exactly_once: bool,
     /// What chance begins with: which records are broken, and which requests.
     pub seed: u64,
     /// `WORKER_POOL`.
@@ -80,6 +85,12 @@ pub fn arguments() -> Command {
                 .help("the broker refuses, delays, cuts, loses answers and stands still, by chance"),
         )
         .arg(
+            Arg::new("exactly-once")
+                .long("exactly-once")
+                .action(ArgAction::SetTrue)
+                .help("results and offsets in one transaction; with --chaos two processes, which are killed with SIGKILL"),
+        )
+        .arg(
             value("seed", "N")
                 .value_parser(value_parser!(u64))
                 .help("what chance begins with [default: another one each time]"),
@@ -106,6 +117,7 @@ impl Options {
             bad: arguments.get_one("bad").copied().unwrap_or_default(),
             duration: arguments.get_one("duration").copied(),
             chaos: arguments.get_flag("chaos"),
+            exactly_once: arguments.get_flag("exactly-once"),
             // Short, so that it can be typed.
             seed: arguments.get_one("seed").copied().unwrap_or_else(|| fastrand::u64(..1_000_000)),
             workers: arguments.get_one("workers").copied().unwrap_or(1),
@@ -126,8 +138,16 @@ mod tests {
     #[test]
     fn what_is_not_said_has_a_default() {
         let options = read(&["--seed", "7"]).unwrap();
-        let expected =
-            Options { rate: 5000, bad: 20_000, duration: None, chaos: false, seed: 7, workers: 6, port: 0 };
+        let expected = Options {
+            rate: 5000,
+            bad: 20_000,
+            duration: None,
+            chaos: false,
+            exactly_once: false,
+            seed: 7,
+            workers: 6,
+            port: 0,
+        };
         assert_eq!(options, expected);
         assert_eq!(read(&["--duration", "1m30s"]).unwrap().duration, Some(Duration::from_secs(90)));
     }

@@ -107,8 +107,7 @@ impl Show {
             verdict.troubles.push(format!("not everything was read back within {} s", DRAIN.as_secs()));
         }
         if let Some(chaos) = flow.chaos {
-            let pauses = chaos.end();
-            verdict.chaos = Some((self.broker.faults().injected(), pauses, self.options.seed));
+            verdict.chaos = Some((self.broker.faults().injected(), chaos.end(), self.options.seed));
         }
         drained != Waited::Signal
     }
@@ -136,7 +135,7 @@ impl Show {
         if !self.options.chaos {
             return None;
         }
-        let chaos = Chaos::start(self.broker.clone(), self.options.seed);
+        let chaos = Chaos::start(self.broker.clone(), self.engine.children(), self.options.seed);
         chaos.map_err(|error| verdict.troubles.push(format!("no thread for the chaos: {error}"))).ok()
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::chaos::Counts;
 use super::judge::Tally;
 use super::progress::grouped;
 use super::topics::{GROUP, INPUT};
@@ -23,8 +24,8 @@ pub struct Verdict {
     pub elapsed: Duration,
     /// Of the whole, milliseconds.
     pub p99: Option<u64>,
-    /// Faults, pauses and the seed, if there was chaos.
-    pub chaos: Option<(u64, u64, u64)>,
+    /// Faults, pauses and kills, and the seed, if there was chaos.
+    pub chaos: Option<(u64, Counts, u64)>,
     /// The largest this process ever was, in bytes, where the system says so.
     pub peak_memory: Option<u64>,
     /// Records of the input behind the group's committed offsets; or why that is not known.
@@ -114,10 +115,11 @@ impl fmt::Display for Verdict {
             grouped(out_of_order)
         )?;
         self.write_oddities(f)?;
-        if let Some((faults, pauses, seed)) = self.chaos {
+        if let Some((faults, Counts { pauses, kills }, seed)) = self.chaos {
+            let kills = if kills > 0 { format!(", and {kills} instances killed") } else { String::new() };
             writeln!(
                 f,
-                "  chaos          {} faults and {pauses} pauses, by chance from --seed {seed}",
+                "  chaos          {} faults and {pauses} pauses{kills}, by chance from --seed {seed}",
                 grouped(faults)
             )?;
         }

@@ -20,7 +20,7 @@ pub fn banner(options: &Options, servers: &str, metrics: Option<SocketAddr>) -> 
     let until = options.duration.map_or("until Ctrl-C".to_owned(), |time| format!("for {:.0?}", time));
     let metrics = metrics.map_or("off: no port could be had".to_owned(), |at| format!("http://{at}/metrics"));
     let mut text = format!(
-        "processor demo: an embedded broker, a generator, the processor and a judge, all in this process\n\
+        "processor demo: an embedded broker, a generator, the processor and a judge, and nothing else\n\
          the broker is in memory, {} MiB a partition, and gone at the end: for demo and tests only, never for production\n\
          \n  {} ({} partitions) -> processor -> {} ({}); what fails -> {} ({})\n  \
          {rate} of {SIZE} bytes, {} % of them broken, {until}; seed {}\n",
@@ -36,6 +36,12 @@ pub fn banner(options: &Options, servers: &str, metrics: Option<SocketAddr>) -> 
     );
     if options.chaos {
         text += "  chaos: the broker refuses, delays, cuts, loses answers and stands still, by chance\n";
+    }
+    if options.exactly_once {
+        text += "  exactly once: results, dead letters and offsets in one transaction, ten times a second\n";
+    }
+    if options.exactly_once && options.chaos {
+        text += "  the processor is two processes, and now and then one of them is killed with SIGKILL\n";
     }
     // Writing to a string cannot fail.
     let _ = write!(
@@ -54,6 +60,7 @@ pub fn next() -> String {
     format!(
         "try next:\n  \
          {program} demo --chaos                       with a broker that misbehaves\n  \
+         {program} demo --exactly-once --chaos        and instances that are killed, and nothing repeated\n  \
          {program} demo --rate 0 --duration 30s       as fast as this machine goes\n  \
          {program} broker                             the broker alone; then the README's \"Run it against a Kafka\"\n  \
          {program} run --help                         all settings"

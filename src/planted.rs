@@ -53,6 +53,14 @@ bugs! {
     MapIgnored: "an offset map is written, and not heeded by the next owner",
     BreakerNeverOpens: "an outage is taken for many poisonous keys",
     MarkForgotten: "PROCESSOR_AFTER_FAILURE=run, and what is behind the failure is tried all the same",
+    OffsetsOutside: "exactly once, and a transaction is committed without the offsets of what is in it",
+    DeadLetterOutside: "exactly once, and a dead letter is left out of the transaction that its offset is in",
+    CommitBeyondThePrefix: "exactly once, and what is behind an unfinished record is committed with the watermark",
+    AbortForgets: "exactly once, and what was in a transaction that was aborted is not written again",
+    StaleIsCommitted: "exactly once, and what is in a transaction is committed though its partition was given up",
+    UnknownTakenForDone: "exactly once, and a commit whose outcome nobody knows counts as done",
+    UnknownTakenForFailed: "exactly once, and a commit whose outcome nobody knows counts as not done",
+    StandingKept: "exactly once, and a member whose partitions are lost commits as if they were not",
     StopGoesOn: "PROCESSOR_ON_FAILURE=stop, and what is behind the failure is worked on until the end",
 }
 

@@ -178,8 +178,9 @@ fn transactions(config: &Config, found: &Found, context: &Context) -> Result<Fin
     let timeout = transaction_timeout(config).as_millis();
     let mut properties = producer_properties(config, found);
     properties.set("transactional.id", &name);
-    let writer: Writer<(), Context> = Writer::new(&properties, context.clone(), &[])
-        .map_err(|error| Ended::new(Exit::Config, format!("librdkafka does not accept these properties: {error}")))?;
+    let writer: Writer<(), Context> = Writer::new(&properties, context.clone(), &[]).map_err(|error| {
+        Ended::new(Exit::Config, format!("librdkafka does not accept these properties: {error}"))
+    })?;
     let until = Instant::now() + 2 * PATIENCE;
     loop {
         let Err(failed) = writer.init_transactions(PAUSE) else {
@@ -193,7 +194,9 @@ fn transactions(config: &Config, found: &Found, context: &Context) -> Result<Fin
             }
             Code::InvalidTransactionTimeout => (
                 Exit::Config,
-                format!("set KAFKA_TRANSACTION_TIMEOUT_MS, {timeout}, to no more than the brokers' transaction.max.timeout.ms"),
+                format!(
+                    "set KAFKA_TRANSACTION_TIMEOUT_MS, {timeout}, to no more than the brokers' transaction.max.timeout.ms"
+                ),
             ),
             _ if failed.remedy == Remedy::Again && Instant::now() < until => continue,
             _ => (

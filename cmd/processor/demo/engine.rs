@@ -63,7 +63,9 @@ pub fn prepare(options: &Options, servers: &str, screen: &Arc<Screen>) -> Result
             .filter(|(name, _)| *name != "PROCESSOR_HTTP_ADDR")
             .map(|(name, value)| (name.to_owned(), value))
             .collect();
-        variables.extend([("PROCESSOR_HTTP_ADDR", "off"), ("RUST_LOG", "off")].map(|(n, v)| (n.to_owned(), v.to_owned())));
+        variables.extend(
+            [("PROCESSOR_HTTP_ADDR", "off"), ("RUST_LOG", "off")].map(|(n, v)| (n.to_owned(), v.to_owned())),
+        );
         return Ok(Ready { body: Body::Apart(variables), address: None });
     }
     let mut app = App::new(config.clone()).without_signals();
@@ -121,7 +123,8 @@ impl Ready {
             }
             Body::Here(app) => {
                 let stopper = app.stopper();
-                let thread = std::thread::Builder::new().name("processor".to_owned()).spawn(move || app.run());
+                let thread =
+                    std::thread::Builder::new().name("processor".to_owned()).spawn(move || app.run());
                 let thread = thread.map_err(|error| format!("no thread for the processor: {error}"))?;
                 Ok(Engine::Here(stopper, thread))
             }

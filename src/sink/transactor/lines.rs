@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::offsets::Slot;
+use crate::planted::{Bug, planted};
 
 /// See the module.
 pub(super) struct Lines<P> {
@@ -14,6 +15,8 @@ pub(super) struct Lines<P> {
 
 struct Line<P> {
     slot: Slot,
+    /// All before this sequence number are finished.
+    finished: u64,
     /// The sequence number of the first place in `held`: all before it are released.
     next: u64,
     held: VecDeque<Option<Arc<P>>>,
@@ -28,11 +31,14 @@ impl<P> Default for Lines<P> {
 impl<P> Lines<P> {
     /// Holds a parcel at its place: also one that was released before, and was not written after all.
     pub(super) fn hold(&mut self, (slot, sequence): (Slot, u64), parcel: Arc<P>) {
-        let line =
-            self.lines.entry(slot.epoch).or_insert_with(|| Line { slot, next: 0, held: VecDeque::new() });
-        while sequence < line.next {
-            line.held.push_front(None);
-            line.next -= 1;
+        let line = self.lines.entry(slot.epoch).or_insert_with(|| {
+            let (finished, next, held) = (0, 0, VecDeque::new());
+            Line { slot, finished, next, held }
+        });
+        if sequence < line.next {
+            // It was released, and comes back: so do all that are not finished.
+            (line.finished..line.next).for_each(|_| line.held.push_front(None));
+            line.next = line.finished;
         }
         let index = usize::try_from(sequence - line.next).expect("what is in flight fits into memory");
         if line.held.len() <= index {
@@ -46,6 +52,10 @@ impl<P> Lines<P> {
     pub(super) fn release(&mut self, most: usize, out: &mut Vec<Arc<P>>) {
         let end = out.len() + most;
         for line in self.lines.values_mut() {
+            while planted(Bug::CommitBeyondThePrefix) && matches!(line.held.front(), Some(None)) {
+                line.held.pop_front();
+                line.next += 1;
+            }
             while out.len() < end
                 && let Some(Some(_)) = line.held.front()
             {
@@ -53,6 +63,13 @@ impl<P> Lines<P> {
                 line.next += 1;
                 self.held -= 1;
             }
+        }
+    }
+
+    /// All of a slot before this sequence number are finished, and do not come back.
+    pub(super) fn finish(&mut self, slot: Slot, end: u64) {
+        if let Some(line) = self.lines.get_mut(&slot.epoch) {
+            line.finished = end;
         }
     }
 
@@ -144,6 +161,11 @@ mod tests {
             lines.hold((slot(7), sequence), Arc::new(sequence));
         }
         assert_eq!(released(&mut lines, 10), [0, 1, 2, 3, 4, 5]);
+        lines.finish(slot(7), 4);
+        lines.hold((slot(7), 5), Arc::new(5));
+        assert_eq!(released(&mut lines, 10), [0; 0], "4 is missing");
+        lines.hold((slot(7), 4), Arc::new(4));
+        assert_eq!(released(&mut lines, 10), [4, 5]);
     }
 
     #[test]

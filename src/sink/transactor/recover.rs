@@ -9,6 +9,7 @@ use super::transaction::sole;
 use super::{CALL, Halt, LAST_PAUSE, Releases, TICK, Transactor, Trouble, Work};
 use crate::kafka::context::TopicPartition;
 use crate::kafka::errors::{self, Delivery};
+use crate::planted::{Bug, planted};
 use crate::sink::client::Client;
 use crate::sink::{Parcel, Refusal, Target};
 use crate::telemetry::metrics::Commit;
@@ -109,7 +110,7 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
     }
 
     fn hold_again(&self, work: &mut Work<O::Parcel>) {
-        for parcel in work.batch.drain(..) {
+        for parcel in work.batch.drain(..).filter(|_| !planted(Bug::AbortForgets)) {
             work.lines.hold(O::place(&parcel), parcel);
         }
         self.prune(work);
@@ -206,7 +207,9 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
             .into_iter()
             .zip(partitions)
             .filter(|(watermark, partition)| {
-                committed.get(partition).is_some_and(|committed| committed.offset >= watermark.offset)
+                let has =
+                    committed.get(partition).is_some_and(|committed| committed.offset >= watermark.offset);
+                (has || planted(Bug::UnknownTakenForDone)) && !planted(Bug::UnknownTakenForFailed)
             })
             .map(|(watermark, _)| watermark)
             .collect();
@@ -220,7 +223,7 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
             finished.len(),
             rest.len()
         );
-        self.finish(finished, &done);
+        self.finish(work, finished, &done);
         work.batch = rest;
         self.hold_again(work);
         Ok(())

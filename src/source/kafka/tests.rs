@@ -35,6 +35,8 @@ struct Script {
     /// Whether commits are answered, all well.
     answers: bool,
     lost: bool,
+    /// Which generation the client is in, if it is a member.
+    generation: Option<i32>,
     /// Whether partitions cannot be parked.
     stubborn: bool,
 }
@@ -133,7 +135,13 @@ impl Client for Fake {
     }
 
     fn membership(&mut self) -> Option<Membership> {
-        None
+        let generation = self.0.lock().generation?;
+        Some(Membership {
+            group: "group".to_owned(),
+            generation,
+            member: "member".to_owned(),
+            instance: None,
+        })
     }
 
     fn is_lost(&mut self) -> bool {
@@ -317,6 +325,28 @@ fn a_cluster_that_does_not_say_where_to_start_is_asked_again_half_a_second_later
     bench.client.0.lock().silent = false;
     assert_eq!(bench.after(499), NOTHING);
     assert_eq!(bench.after(1), ["attach 0", "accept 0@3"]);
+}
+
+/// And not when it commits: the client may be in the next generation then, where what is in flight is somebody else's.
+#[test]
+fn as_whom_a_member_commits_is_noted_before_the_group_is_answered() {
+    let mut bench = Bench::new(10);
+    bench.source.settings.commit_interval = None;
+    let after = |bench: &mut Bench, generation, told: Option<Told>| {
+        bench.client.0.lock().generation = generation;
+        told.into_iter().for_each(|told| bench.client.tell(Event::Told(told)));
+        bench.source.round();
+        bench.control.standing().get().map(|standing| standing.generation)
+    };
+    assert_eq!(after(&mut bench, Some(1), None), None, "nothing is told yet");
+    assert_eq!(after(&mut bench, Some(1), Some(Told::Assigned(vec![partition(0), partition(1)]))), Some(1));
+    assert_eq!(after(&mut bench, Some(2), None), Some(1), "the thread has not heard of it");
+    // It is taken away in this generation, and given to nobody before the answer.
+    assert_eq!(after(&mut bench, Some(2), Some(Told::Revoked(vec![partition(0)]))), Some(2));
+    assert_eq!(after(&mut bench, Some(3), Some(Told::Assigned(vec![]))), Some(3));
+    // Thrown out, and a member again before the thread has heard of it.
+    bench.client.0.lock().lost = true;
+    assert_eq!(after(&mut bench, Some(5), Some(Told::Revoked(vec![partition(1)]))), None);
 }
 
 #[test]

@@ -100,5 +100,8 @@ fn verdict(s: &Scenario, seed: u64, kills: usize, bound: Option<usize>) {
         bound.unwrap_or(0)
     ));
     s.judge_this(&evidence, bound.unwrap_or(0));
-    assert!(bound.is_none() || repeated > 0, "{kills} kills, and nothing had to be repeated: they hit nothing; seed {seed}");
+    assert!(
+        bound.is_none() || repeated > 0,
+        "{kills} kills, and nothing had to be repeated: they hit nothing; seed {seed}"
+    );
 }

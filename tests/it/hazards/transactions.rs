@@ -6,9 +6,9 @@ use processor::embedded::{Fault, Request};
 use super::faults::{BATCH, send_before};
 use crate::support::client::Sender;
 use crate::support::codes::{
-    CONCURRENT_TRANSACTIONS, COORDINATOR_LOADING, COORDINATOR_NOT_AVAILABLE, ILLEGAL_GENERATION, INVALID_PRODUCER_EPOCH,
-    INVALID_PRODUCER_ID_MAPPING, INVALID_TXN_STATE, NOT_COORDINATOR, NOT_ENOUGH_REPLICAS, PRODUCER_FENCED,
-    REBALANCE_IN_PROGRESS, UNKNOWN_MEMBER_ID,
+    CONCURRENT_TRANSACTIONS, COORDINATOR_LOADING, COORDINATOR_NOT_AVAILABLE, ILLEGAL_GENERATION,
+    INVALID_PRODUCER_EPOCH, INVALID_PRODUCER_ID_MAPPING, INVALID_TXN_STATE, NOT_COORDINATOR,
+    NOT_ENOUGH_REPLICAS, PRODUCER_FENCED, REBALANCE_IN_PROGRESS, UNKNOWN_MEMBER_ID,
 };
 use crate::support::kafka::Kafka;
 use crate::support::record::Input;
@@ -95,7 +95,8 @@ fn a_commit_ends_the_client_and_was_done() {
 
 #[test]
 fn offsets_are_refused() {
-    let codes = [COORDINATOR_LOADING, NOT_COORDINATOR, ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, REBALANCE_IN_PROGRESS];
+    let codes =
+        [COORDINATOR_LOADING, NOT_COORDINATOR, ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, REBALANCE_IN_PROGRESS];
     once_whatever_befalls(Request::TxnOffsetCommit, &codes.map(Refuse));
     once_whatever_befalls(Request::TxnOffsetCommit, &[LoseAnswer, Cut, LoseAnswer]);
     let codes = [COORDINATOR_LOADING, INVALID_PRODUCER_ID_MAPPING, CONCURRENT_TRANSACTIONS];
@@ -112,7 +113,10 @@ fn partitions_are_not_taken_into_the_transaction() {
 #[test]
 fn writes_go_wrong() {
     once_whatever_befalls(Request::Produce, &[LoseAnswer; 4]);
-    once_whatever_befalls(Request::Produce, &[NOT_ENOUGH_REPLICAS, INVALID_PRODUCER_EPOCH, PRODUCER_FENCED].map(Refuse));
+    once_whatever_befalls(
+        Request::Produce,
+        &[NOT_ENOUGH_REPLICAS, INVALID_PRODUCER_EPOCH, PRODUCER_FENCED].map(Refuse),
+    );
 }
 
 /// It is aborted by the broker then, which shuts the client out; the records are written again by another one.
@@ -194,7 +198,9 @@ fn retries_take_longer_than_a_transaction_may() {
     let others: Vec<_> = (0..1_000).map(|n| keyed(&s, n).to(n as i32 % 4)).collect();
     s.send(others);
     let instance = s.start();
-    eventually(seconds(15), "the other partitions are committed", || s.is_committed(|sent| sent.partition != 0));
+    eventually(seconds(15), "the other partitions are committed", || {
+        s.is_committed(|sent| sent.partition != 0)
+    });
     assert!(s.committed_of(0) == 0 || s.is_committed(|_| true), "committed while it is tried again");
     s.wait_until_committed();
     assert!(!instance.log().contains("a transaction of"), "one was open for too long: {}", instance.log());
@@ -215,7 +221,9 @@ fn ten_thousand_are_held_back_behind_a_slow_one() {
     let instance = s.start();
     eventually(seconds(11), "the other partition is done", || s.is_committed(|sent| sent.partition == 1));
     assert_eq!(s.committed_of(0), 0, "nothing passes the slow one");
-    eventually(seconds(30), "the slow one is named", || instance.log().contains("stuck: the transform has not returned"));
+    eventually(seconds(30), "the slow one is named", || {
+        instance.log().contains("stuck: the transform has not returned")
+    });
     s.finish(instance);
 }
 

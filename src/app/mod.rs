@@ -19,6 +19,7 @@
 //! 3. When the drain time is over, or at a second signal, they stop waiting: what is not finished is not committed.
 //! 4. Workers and producers stop. A transform that hangs is not waited for: nothing of it will be committed.
 
+mod behind;
 mod derive;
 mod ended;
 mod ends;
@@ -43,6 +44,7 @@ use crate::source::kafka::{Control, Farewell, Trouble};
 use crate::telemetry::Metrics;
 use crate::telemetry::http::Bound;
 use crate::transform::{Transform, builtin::Validate};
+use behind::Behind;
 pub use derive::librdkafka_version;
 use derive::{about, policy, promise};
 pub use ended::{Ended, Exit};
@@ -240,6 +242,7 @@ impl Running {
 
     fn wait_for_a_cause(&self, inbox: &Receiver<Event>) -> Event {
         let mut next_look_up = Instant::now() + LOOK_UP;
+        let mut behind = Behind::new(&self.config, &self.context);
         loop {
             match inbox.recv_timeout(TICK) {
                 Ok(Event::Left(_)) => {
@@ -256,6 +259,8 @@ impl Running {
             } else if Instant::now() >= next_look_up || self.sink.route().misses_dead_letters() {
                 next_look_up = Instant::now() + LOOK_UP;
                 self.look_up_partitions();
+            } else {
+                behind.look(&self.pipeline);
             }
         }
     }

@@ -231,6 +231,32 @@ impl Ledger {
         }
     }
 
+    /// Partitions that have nothing in flight and nothing to commit, and yet end behind their watermark: that.
+    pub fn short_of_their_end(&self) -> Vec<(Slot, (Arc<str>, i32), i64)> {
+        let short = |assigned: &Assigned| {
+            let quiet = assigned.in_flight.records == 0 && !assigned.leaving && !assigned.is_uncommitted();
+            quiet && assigned.end.is_some_and(|end| end > assigned.tracker.next())
+        };
+        self.iter()
+            .filter(|(_, assigned)| short(assigned))
+            .map(|(slot, assigned)| {
+                (slot, (assigned.topic.clone(), assigned.partition), assigned.tracker.next())
+            })
+            .collect()
+    }
+
+    /// There is no record between these two offsets. The watermark moves over them, if nothing was delivered since it stood at
+    /// the first.
+    pub fn pass(&mut self, slot: Slot, from: i64, end: i64) {
+        if let Some(assigned) = self.get_mut(slot)
+            && !assigned.leaving
+            && assigned.in_flight.records == 0
+            && assigned.tracker.next() == from
+        {
+            assigned.tracker.pass(end);
+        }
+    }
+
     /// Notes where a partition ends now.
     pub fn note_end(&mut self, slot: Slot, end: i64) {
         if let Some(assigned) = self.get_mut(slot) {

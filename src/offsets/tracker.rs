@@ -167,6 +167,16 @@ impl Tracker {
         map
     }
 
+    /// There is no record before `end` that was not delivered: who read on from [`Tracker::next`] has come there without one.
+    ///
+    /// **Before:** nothing is open.
+    pub fn pass(&mut self, end: i64) {
+        assert_eq!(self.open, 0, "what is passed over stands behind everything that was delivered");
+        self.next = self.next.max(end);
+        self.finished_before.forget_below(self.next);
+        self.changes += 1;
+    }
+
     /// Grows with everything that a commit could tell.
     pub fn changes(&self) -> u64 {
         self.changes

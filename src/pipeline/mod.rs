@@ -26,7 +26,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::breaker::Probe;
 use crate::clock::Clock;
 use crate::config::{AfterFailure, Delivery, OnFailure, Order, Retry};
-use crate::offsets::{Budget, End, Ledger, Ticket};
+use crate::offsets::{Budget, End, Ledger, Slot, Ticket};
 use crate::record::Record;
 use crate::scheduler::pending::{Held, Lane, Mark, Verdict};
 use crate::scheduler::{Depth, Scheduler};
@@ -174,6 +174,11 @@ impl Pipeline {
     /// Looks at the ledger under its lock; be brief.
     pub fn with_ledger<T>(&self, look: impl FnOnce(&Ledger) -> T) -> T {
         look(&self.ledger.lock())
+    }
+
+    /// There is no record of this assignment between these two offsets.
+    pub fn pass(&self, slot: Slot, from: i64, end: i64) {
+        self.ledger.lock().pass(slot, from, end);
     }
 
     /// How full the lists are.

@@ -3,6 +3,7 @@
 pub mod client;
 pub mod kafka;
 pub mod librdkafka;
+pub mod scout;
 pub mod start;
 
 use std::collections::VecDeque;

@@ -29,6 +29,33 @@ fn markers_of_transactions_and_aborted_records(mode: Mode) {
     s.finish(instance);
 }
 
+/// Whoever looks after the lag sees none where no record is left, and whatever comes behind is read.
+fn nothing_is_left_behind_markers(delivery: &'static str) {
+    let kafka = Kafka::for_test();
+    let mut s = setup().set("PROCESSOR_DELIVERY", delivery).on(&kafka);
+    let sender = Sender::transactional(&kafka, &s.group);
+    let instance = s.start();
+    for n in 0..4 {
+        let sent = sender.send_transaction(&s.input, some(&s, 20), n % 2 == 0);
+        s.sent.extend(sent.into_iter().filter(|_| n % 2 == 0));
+        eventually(seconds(60), "the group is at the end of each partition", || {
+            let Some(ends) = admin::ends(&kafka, &s.input, 4) else { return false };
+            (0..4).all(|number| s.committed_of(number) == ends[number as usize])
+        });
+    }
+    s.finish(instance);
+}
+
+#[test]
+fn the_lag_is_nothing_behind_markers_at_least_once() {
+    nothing_is_left_behind_markers("at-least-once");
+}
+
+#[test]
+fn the_lag_is_nothing_behind_markers_exactly_once() {
+    nothing_is_left_behind_markers("exactly-once");
+}
+
 fn a_compacted_topic(mode: Mode) {
     let Some(kafka) = Kafka::real("the embedded broker does not compact") else { return };
     let mut s = setup().mode(mode).input_partitions(1);

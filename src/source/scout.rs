@@ -1,0 +1,83 @@
+//! Looks whether anything is left of a partition. Behind the last record there may be markers of transactions, and records of
+//! aborted ones: no consumer is shown them, so the committed offset stays before them, and whoever counts the lag counts them.
+//!
+//! The proof that there is no record is a read of its own, with a client that is no member of the group: it begins where the
+//! watermark is, and comes to the end of what is committed without having been shown one. (A member's own client could say where it
+//! came to an end, but then moves its position past a record that is not there: librdkafka #4844.)
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::client::TopicPartition;
+use crate::kafka::context::{Context, Member};
+use crate::kafka::ffi::RecordQueue;
+
+/// How long one look may take.
+const PATIENCE: Duration = Duration::from_millis(500);
+const WAIT: Duration = Duration::from_millis(50);
+
+/// See the module.
+pub struct Scout {
+    queue: RecordQueue,
+    consumer: Arc<BaseConsumer<Member>>,
+}
+
+impl Scout {
+    /// A client with the properties of the members.
+    ///
+    /// # Errors
+    /// When librdkafka does not accept them.
+    pub fn new(mut properties: ClientConfig, context: Context) -> KafkaResult<Self> {
+        properties.remove("group.instance.id");
+        properties.set("enable.partition.eof", "true").set("isolation.level", "read_committed");
+        // Where there is nothing the broker is to say so, and not to wait for something.
+        properties.set("fetch.wait.max.ms", "10");
+        let consumer: BaseConsumer<Member> = properties.create_with_context(Member::new(context))?;
+        let consumer = Arc::new(consumer);
+        Ok(Self { queue: RecordQueue::new(&consumer, 1), consumer })
+    }
+
+    /// Where the partition ends, if there is no record from `from` on to there; `None` where there is one, or if that could not be
+    /// found out now. Blocks for half a second at most.
+    pub fn end_without_records(&mut self, partition: &TopicPartition, from: i64) -> Option<i64> {
+        let (topic, number) = partition;
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, *number, Offset::Offset(from)).ok()?;
+        self.queue.attach(topic, *number);
+        let found = match self.consumer.assign(&list) {
+            Ok(()) => self.look(*number, from),
+            Err(error) => {
+                tracing::debug!("{topic}/{number} cannot be looked at: {error}");
+                None
+            }
+        };
+        if let Err(error) = self.consumer.unassign() {
+            tracing::debug!("{topic}/{number}: {error}");
+        }
+        // What of an earlier look is still there must not be taken for an answer to the next.
+        while self.queue.take(Duration::ZERO, |_| {}) > 0 {}
+        self.queue.forget(topic, *number);
+        found
+    }
+
+    fn look(&mut self, number: i32, from: i64) -> Option<i64> {
+        let until = Instant::now() + PATIENCE;
+        let (mut end, mut record) = (None, false);
+        while end.is_none() && !record && Instant::now() < until {
+            self.consumer.poll(Duration::ZERO);
+            self.queue.take(WAIT, |message| match message.error() {
+                Some((Code::PartitionEOF, _)) if message.partition() == number => {
+                    end = Some(message.offset())
+                }
+                Some(_) => {}
+                None => record = true,
+            });
+        }
+        end.filter(|end| !record && *end > from)
+    }
+}

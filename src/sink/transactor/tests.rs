@@ -148,13 +148,16 @@ struct Bank {
     clients: Mutex<usize>,
 }
 
+/// A transaction: what is written in it, and its offsets.
+type Open = (Vec<(i64, Target)>, HashMap<TopicPartition, i64>);
+
 struct FakeConnect(Arc<Bank>);
 
 struct FakeClient {
     bank: Arc<Bank>,
     number: usize,
     sent: Mutex<VecDeque<Arc<Letter>>>,
-    open: Mutex<Option<(Vec<(i64, Target)>, HashMap<TopicPartition, i64>)>>,
+    open: Mutex<Option<Open>>,
 }
 
 impl Connect<Letter> for FakeConnect {

@@ -88,6 +88,7 @@ fn plan(options: &Options, work: &Path) -> Result<Plan, String> {
         bad: 2,
         seed: options.seed,
         short: options.short,
+        exactly_once: options.exactly_once,
     })
 }
 

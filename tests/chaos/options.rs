@@ -14,6 +14,8 @@ pub struct Options {
     pub kinds: Vec<&'static Kind>,
     /// A few kinds, few repetitions.
     pub short: bool,
+    /// The instances run with `PROCESSOR_DELIVERY=exactly-once`, and nothing may be repeated.
+    pub exactly_once: bool,
     /// Only say which kinds there are.
     pub list: bool,
     /// Show that the oracle objects to falsified outputs.
@@ -29,7 +31,7 @@ const RECORDS: (u64, u64) = (100_000, 20_000);
 pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
     let mut arguments = arguments.peekable();
     let (mut records, mut only, mut table) = (None, None, None);
-    let (mut short, mut list, mut sabotage) = (false, false, false);
+    let (mut short, mut list, mut sabotage, mut exactly_once) = (false, false, false, false);
     let mut seed = fastrand::u64(..1 << 32);
     while let Some(option) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{option} wants a value"));
@@ -39,6 +41,7 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Options, String>
             "--only" => only = Some(value()?),
             "--table" => table = Some(PathBuf::from(value()?)),
             "--short" => short = true,
+            "--exactly-once" => exactly_once = true,
             "--list" => list = true,
             "--sabotage" => sabotage = true,
             _ => return Err(format!("{option} is no option of it; see scripts/chaos --help")),
@@ -47,7 +50,8 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Options, String>
     let names =
         only.unwrap_or_else(|| if short || sabotage { faults::SHORT.join(",") } else { String::new() });
     let records = records.unwrap_or(if short || sabotage { RECORDS.1 } else { RECORDS.0 });
-    Ok(Options { records, seed, kinds: named(&names)?, short: short || sabotage, list, sabotage, table })
+    let (kinds, short) = (named(&names)?, short || sabotage);
+    Ok(Options { records, seed, kinds, short, exactly_once, list, sabotage, table })
 }
 
 fn number(option: &str, text: &str) -> Result<u64, String> {

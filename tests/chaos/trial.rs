@@ -43,6 +43,8 @@ pub struct Plan {
     pub seed: u64,
     /// Fewer repetitions of each fault.
     pub short: bool,
+    /// `PROCESSOR_DELIVERY=exactly-once`.
+    pub exactly_once: bool,
 }
 
 /// What the faults of a run came to.
@@ -112,7 +114,7 @@ impl<'a> Trial<'a> {
         let seed = name.bytes().fold(plan.seed, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
         Ok(Self {
             watch: Watch::start(&cluster.servers(), topics.clone())?,
-            settings: settings(cluster, &topics, &dead_letters, more),
+            settings: settings(cluster, &topics, &dead_letters, plan.exactly_once, more),
             rng: fastrand::Rng::with_seed(seed),
             count: Count::default(),
             instances: Vec::new(),
@@ -302,7 +304,13 @@ impl Drop for Trial<'_> {
     }
 }
 
-fn settings(cluster: &Cluster, topics: &Topics, dead_letters: &str, more: &[(&str, &str)]) -> Settings {
+fn settings(
+    cluster: &Cluster,
+    topics: &Topics,
+    dead_letters: &str,
+    exactly_once: bool,
+    more: &[(&str, &str)],
+) -> Settings {
     let (servers, in_flight) = (cluster.proxied(), IN_FLIGHT.to_string());
     let (session, interval) = (SESSION.as_millis().to_string(), format!("{}ms", COMMIT_INTERVAL.as_millis()));
     let mut settings: Vec<(&str, &str)> = vec![
@@ -323,6 +331,14 @@ fn settings(cluster: &Cluster, topics: &Topics, dead_letters: &str, more: &[(&st
         ("PROCESSOR_HTTP_ADDR", "off"),
         ("PROCESSOR_LOG_FORMAT", "text"),
     ];
+    if exactly_once {
+        settings.extend([
+            ("PROCESSOR_DELIVERY", "exactly-once"),
+            ("PROCESSOR_COMMIT_INTERVAL", "100ms"),
+            // What a killed instance leaves open ends before its partitions change hands.
+            ("KAFKA_TRANSACTION_TIMEOUT_MS", "5000"),
+        ]);
+    }
     settings.extend(more);
     settings.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

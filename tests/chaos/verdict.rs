@@ -116,10 +116,13 @@ fn read(text: &str) -> Result<Tally, String> {
     })
 }
 
-/// How many repeats are allowed. None, but for what the run asked to have again; for each instance that was killed, what it
+/// How many repeats are allowed. Exactly once none, but what the run asked to have again; else none, but for what the run asked to have again; for each instance that was killed, what it
 /// had in flight and what it finished since its last commit; and where it could be cut off from its coordinator, for each time
 /// that partitions went to another, the same and what it finished in the session in which no commit got through.
 pub fn allowed(trial: &Trial<'_>, cuts_off: bool) -> u64 {
+    if trial.plan.exactly_once {
+        return trial.count.asked_again;
+    }
     let given_up = if cuts_off { trial.given_up() } else { 0 };
     let finished_in = |time: Duration| (trial.seen().peak * time.as_secs_f64()).ceil() as u64;
     let killed = trial.count.hard * (IN_FLIGHT + finished_in(COMMIT_INTERVAL));

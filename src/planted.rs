@@ -61,6 +61,7 @@ bugs! {
     UnknownTakenForDone: "exactly once, and a commit whose outcome nobody knows counts as done",
     UnknownTakenForFailed: "exactly once, and a commit whose outcome nobody knows counts as not done",
     StandingKept: "exactly once, and a member whose partitions are lost commits as if they were not",
+    NumbersUsedAgain: "exactly once, and the client that aborted what may have been written is used again",
     StopGoesOn: "PROCESSOR_ON_FAILURE=stop, and what is behind the failure is worked on until the end",
 }
 

@@ -83,16 +83,42 @@ impl Reader {
         kafka::existing(topic, &self.topic(topic)?)
     }
 
-    /// Where the partitions of a topic begin and end now.
+    /// Where the partitions of a topic begin and end now, for a reader of committed records.
     pub fn spans(&self, topic: &str) -> Result<Vec<Span>, Ended> {
+        self.spans_seen_by(&self.asker, topic)
+    }
+
+    fn spans_seen_by(&self, client: &BaseConsumer<Denial>, topic: &str) -> Result<Vec<Span>, Ended> {
         let partitions = self.partitions(topic)?;
         let name: Arc<str> = topic.into();
         let span = |partition| {
             let patience = PATIENCE.min(self.timeout);
-            let (first, end) = self.ask(|| self.asker.fetch_watermarks(topic, partition, patience))?;
+            let (first, end) = self.ask(|| client.fetch_watermarks(topic, partition, patience))?;
             Ok(Span { topic: name.clone(), partition, first, end })
         };
         (0..partitions).map(span).collect()
+    }
+
+    /// The same, once every transaction that is open now has ended: what is in it, and all behind it, cannot be read before.
+    pub fn settled_spans(&self, topic: &str) -> Result<Vec<Span>, Ended> {
+        let mut config = self.config.clone();
+        config.set("isolation.level", "read_uncommitted");
+        let spans = self.spans_seen_by(&connect(&config)?, topic)?;
+        let began = Instant::now();
+        loop {
+            let readable = self.spans(topic)?;
+            let hidden = spans.iter().zip(&readable).find(|(span, readable)| readable.end < span.end);
+            let Some((Span { partition, .. }, _)) = hidden else { return Ok(spans) };
+            if began.elapsed() >= self.timeout {
+                let text = format!(
+                    "{topic}/{partition}: a transaction has been open for {:.0?}, and nothing behind its first record can be \
+                     read. The broker ends one whose producer is gone after its transaction.timeout.ms: try again later",
+                    self.timeout
+                );
+                return Err(Ended::new(Exit::Missing, text));
+            }
+            std::thread::park_timeout(WAIT);
+        }
     }
 
     /// What the group has committed, where it has something.

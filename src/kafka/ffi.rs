@@ -18,6 +18,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::marker::PhantomData;
 use std::ptr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rdkafka::client::{Client, ClientContext};
@@ -367,6 +368,8 @@ pub struct Writer<P, C: ClientContext> {
     /// Owned; destroyed before the client.
     reports: *mut rd::rd_kafka_queue_t,
     client: Client<C>,
+    /// Something was given up that may have been written.
+    in_doubt: AtomicBool,
     parcels: PhantomData<fn(Arc<P>) -> Arc<P>>,
 }
 
@@ -386,7 +389,8 @@ impl<P: Send + Sync, C: ClientContext> Writer<P, C> {
         let client = Client::new(config, native, rd::rd_kafka_type_t::RD_KAFKA_PRODUCER, context)?;
         // SAFETY: the client is alive.
         let reports = unsafe { rd::rd_kafka_queue_get_main(client.native_ptr()) };
-        let mut writer = Self { topics: Vec::new(), reports, client, parcels: PhantomData };
+        let in_doubt = AtomicBool::new(false);
+        let mut writer = Self { topics: Vec::new(), reports, client, in_doubt, parcels: PhantomData };
         for topic in topics {
             let name = CString::new(*topic).expect("topic names have no NUL");
             // SAFETY: the client is alive, the name is a C string, and null asks for the default configuration.
@@ -469,7 +473,7 @@ impl<P: Send + Sync, C: ClientContext> Writer<P, C> {
         }
         // SAFETY: the event is ours until destroyed below.
         match unsafe { rd::rd_kafka_event_type(event) } {
-            rd::RD_KAFKA_EVENT_DR => Self::deliveries(event, see),
+            rd::RD_KAFKA_EVENT_DR => self.deliveries(event, see),
             rd::RD_KAFKA_EVENT_ERROR => {
                 // SAFETY: the event is alive; its text is copied.
                 let (code, text) = unsafe {
@@ -495,7 +499,7 @@ impl<P: Send + Sync, C: ClientContext> Writer<P, C> {
         true
     }
 
-    fn deliveries(event: *mut rd::rd_kafka_event_t, see: &mut dyn FnMut(Report<P>)) {
+    fn deliveries(&self, event: *mut rd::rd_kafka_event_t, see: &mut dyn FnMut(Report<P>)) {
         let mut messages: [*const rd::rd_kafka_message_t; 256] = [ptr::null(); 256];
         loop {
             // SAFETY: the event is a delivery report and alive; the array has the room that is said.
@@ -503,8 +507,17 @@ impl<P: Send + Sync, C: ClientContext> Writer<P, C> {
                 unsafe { rd::rd_kafka_event_message_array(event, messages.as_mut_ptr(), messages.len()) };
             for &message in &messages[..count] {
                 // SAFETY: the message lives as long as the event.
-                let (code, offset, parcel) =
-                    unsafe { ((*message).err, (*message).offset, (*message)._private) };
+                let (code, offset, parcel, status) = unsafe {
+                    (
+                        (*message).err,
+                        (*message).offset,
+                        (*message)._private,
+                        rd::rd_kafka_message_status(message),
+                    )
+                };
+                if status == rd::rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED {
+                    self.in_doubt.store(true, Ordering::Relaxed);
+                }
                 // SAFETY: this is the pointer that `write` made with `into_raw`, and each message is reported once.
                 let parcel = unsafe { Arc::from_raw(parcel.cast::<P>().cast_const()) };
                 see(Report::Delivery(parcel, delivered(code, offset)));

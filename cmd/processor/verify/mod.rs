@@ -3,7 +3,7 @@
 //!
 //! What is looked at is fixed before anything is read, in this order, so that it can be judged while the group is at work:
 //! the committed offsets (what they say is finished is in the output *now*), where output and dead letters end, where the input
-//! ends (whatever is in the output has its record before that).
+//! ends (whatever is in the output has its record before that). A transaction that is open then is waited for.
 
 mod options;
 
@@ -128,11 +128,11 @@ fn tell_commits(
 /// Output and dead letters. A dead-letter topic that nobody named need not be there.
 fn results(options: &Options, reader: &Reader) -> Result<Vec<Span>, Ended> {
     let config = &options.config;
-    let mut spans = reader.spans(&config.output_topic)?;
+    let mut spans = reader.settled_spans(&config.output_topic)?;
     if let Some(topic) = &config.dead_letter_topic
         && (*topic != format!("dlq.{}", config.group_id) || reader.has(topic)?)
     {
-        spans.extend(reader.spans(topic)?);
+        spans.extend(reader.settled_spans(topic)?);
     }
     Ok(spans)
 }

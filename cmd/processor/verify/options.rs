@@ -26,7 +26,7 @@ wrote it), a dead letter by __dlq.errors.*, and records of `processor generate` 
   watermark     a committed offset beyond a record without a result
 
 Topics are read from their first offset to where they end when it begins; with a group also while it is at work
-(--max-unfinished any). It needs some 120 bytes a record.
+(--max-unfinished any). A transaction that is open in the output is waited for. It needs some 120 bytes a record.
 
 Exit codes: 0 nothing wrong; 1 something is; 2 usage; 69 broker or topic missing, or no answer within --timeout;
 77 authentication or permission; 78 configuration";

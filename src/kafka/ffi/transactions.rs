@@ -3,6 +3,7 @@
 
 use std::ffi::{CStr, CString, c_int};
 use std::ptr;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
@@ -13,6 +14,7 @@ use rdkafka_sys as rd;
 
 use super::{Writer, text};
 use crate::kafka::membership::Membership;
+use crate::planted::{Bug, planted};
 
 /// Why a call of the transactional API did not do what it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,11 +103,25 @@ impl<P: Send + Sync, C: ClientContext> Writer<P, C> {
 
     /// Aborts the transaction. Every record of it must have been reported.
     ///
+    /// librdkafka gives the sequence numbers of what it gives up to the records that come next, in the same epoch. If the broker
+    /// had written it and only the answer was lost, it would take those for a repetition: acknowledge them, and not write them.
+    /// So this client is not to be used again then.
+    ///
     /// # Errors
-    /// When it is not done within `wait`, or never will be.
+    /// When it is not done within `wait`, or never will be; with [`Remedy::Rebuild`] also when it is aborted, and something was
+    /// given up that may have been written.
     pub fn abort_transaction(&self, wait: Duration) -> Result<(), Failed> {
         // SAFETY: as above.
-        unsafe { outcome(rd::rd_kafka_abort_transaction(self.client.native_ptr(), milliseconds(wait))) }
+        unsafe { outcome(rd::rd_kafka_abort_transaction(self.client.native_ptr(), milliseconds(wait)))? };
+        if self.in_doubt.load(Ordering::Relaxed) && !planted(Bug::NumbersUsedAgain) {
+            let text = "aborted; what was given up may have been written, so the client's sequence numbers are not safe";
+            return Err(Failed {
+                code: RDKafkaErrorCode::Inconsistent,
+                text: text.to_owned(),
+                remedy: Remedy::Rebuild,
+            });
+        }
+        Ok(())
     }
 }
 

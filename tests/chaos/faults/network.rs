@@ -106,17 +106,20 @@ fn stalled(trial: &mut Trial<'_>) -> Made {
 }
 
 fn produce_answers(trial: &mut Trial<'_>) -> Made {
-    lose(trial, Api::Produce)
+    lose(trial, &[Api::Produce])
 }
 
 fn commit_answers(trial: &mut Trial<'_>) -> Made {
-    lose(trial, Api::OffsetCommit)
+    match trial.plan.exactly_once {
+        true => lose(trial, &[Api::TxnOffsetCommit, Api::EndTxn]),
+        false => lose(trial, &[Api::OffsetCommit]),
+    }
 }
 
-/// Until one answer at least is lost; then all is well for a moment; and so on.
-fn lose(trial: &mut Trial<'_>, api: Api) -> Made {
+/// Until one answer at least is lost, to one kind of request after the other; then all is well for a moment; and so on.
+fn lose(trial: &mut Trial<'_>, apis: &[Api]) -> Made {
     let (begin, time) = (Instant::now(), trial.lasting(seconds(20)));
-    while begin.elapsed() < time {
+    for &api in apis.iter().cycle().take_while(|_| begin.elapsed() < time) {
         let before = trial.cluster.touched();
         trial.cluster.weather(Rules { loses: Some(api), ..Rules::default() });
         let lost = until(seconds(15), "an answer was lost", || trial.cluster.touched() > before);

@@ -13,6 +13,10 @@ pub enum Api {
     Produce = 0,
     /// A group's offsets.
     OffsetCommit = 8,
+    /// The end of a transaction.
+    EndTxn = 26,
+    /// A group's offsets, in a transaction.
+    TxnOffsetCommit = 28,
 }
 
 impl Api {

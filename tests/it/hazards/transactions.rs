@@ -8,7 +8,8 @@ use crate::support::client::Sender;
 use crate::support::codes::{
     CONCURRENT_TRANSACTIONS, COORDINATOR_LOADING, COORDINATOR_NOT_AVAILABLE, ILLEGAL_GENERATION,
     INVALID_PRODUCER_EPOCH, INVALID_PRODUCER_ID_MAPPING, INVALID_TXN_STATE, NOT_COORDINATOR,
-    NOT_ENOUGH_REPLICAS, PRODUCER_FENCED, REBALANCE_IN_PROGRESS, UNKNOWN_MEMBER_ID,
+    NOT_ENOUGH_REPLICAS, PRODUCER_FENCED, REBALANCE_IN_PROGRESS, TOPIC_AUTHORIZATION_FAILED,
+    UNKNOWN_MEMBER_ID,
 };
 use crate::support::kafka::Kafka;
 use crate::support::record::Input;
@@ -117,6 +118,33 @@ fn writes_go_wrong() {
         Request::Produce,
         &[NOT_ENOUGH_REPLICAS, INVALID_PRODUCER_EPOCH, PRODUCER_FENCED].map(Refuse),
     );
+}
+
+/// What is given up may be written already, under sequence numbers that the client would use again: the broker would take what
+/// comes next for the same, and not write it.
+#[test]
+fn a_write_whose_answer_was_lost_is_aborted() {
+    // One record a batch, so that any two look alike; and time, before it is sent again and before the transaction ends.
+    let setup = sensitive().set("KAFKA_PRODUCER_BATCH_NUM_MESSAGES", 1).set("CONSUMERS_COUNT", 1);
+    let setup = setup.set("KAFKA_PRODUCER_RETRY_BACKOFF_MS", 1_000).set("PROCESSOR_COMMIT_INTERVAL", "4s");
+    let mut s = setup.on(&Kafka::embedded());
+    let instance = s.start();
+    s.send_load(500);
+    s.wait_until_committed();
+    for round in 0..2 {
+        instance.signal("STOP");
+        let lost: Vec<_> = (0..10).map(|_| keyed(&s, 0)).collect();
+        s.send(lost);
+        s.kafka.faults().next(Request::Produce, LoseAnswer);
+        instance.signal("CONT");
+        eventually(seconds(10), "an answer is lost", || s.kafka.faults().injected() == 2 * round + 1);
+        send_before(&mut s, &instance, 100, |script| {
+            script.next(Request::AddPartitionsToTxn, Refuse(TOPIC_AUTHORIZATION_FAILED));
+        });
+        s.wait_until_committed();
+        assert_eq!(s.kafka.faults().injected(), 2 * round + 2, "the transaction was not aborted");
+    }
+    s.finish(instance);
 }
 
 /// It is aborted by the broker then, which shuts the client out; the records are written again by another one.

@@ -1,6 +1,7 @@
 //! One fault each, made by hand.
 
 use std::ops::Range;
+use std::thread;
 
 use processor::offsets::OffsetMap;
 use processor::offsets::map::Stamp;
@@ -12,6 +13,7 @@ use crate::support::admin;
 use crate::support::admin::Offsets;
 use crate::support::client::Sender;
 use crate::support::record::Input;
+use crate::support::{holds_within, seconds};
 
 #[test]
 fn a_faultless_copy_is_good() {
@@ -259,6 +261,26 @@ fn transactions_leave_holes_that_are_no_records() {
     assert_eq!(world.sent.len(), 6);
     world.write(world.results());
     world.verify(&[]).assert(&[], true);
+}
+
+/// What is in it, and all behind, cannot be read before it ends. One that does not end is named.
+#[test]
+fn a_transaction_that_is_open_is_waited_for() {
+    let mut world = World::new();
+    world.sender = Sender::transactional(&world.kafka, &world.name);
+    world.sender.begin();
+    world.write(world.results());
+    let impatient = world.verify(&["--timeout", "1s"]);
+    assert_eq!(impatient.code, Some(69), "{}", impatient.report);
+    let error = impatient.report["error"].as_str().unwrap_or_default();
+    assert!(error.contains(&world.topic("out")) && error.contains("transaction"), "{error}");
+    let verdict = thread::scope(|scope| {
+        let patient = scope.spawn(|| world.verify(&[]));
+        assert!(!holds_within(seconds(1), || patient.is_finished()), "it judges what it cannot read");
+        world.sender.commit();
+        patient.join().expect("it does not panic")
+    });
+    verdict.assert(&[], true);
 }
 
 #[test]

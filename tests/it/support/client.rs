@@ -79,14 +79,24 @@ impl Sender {
 
     /// Sends records in one transaction and commits it, or aborts it: then nothing was sent.
     pub fn send_transaction(&self, topic: &str, inputs: Vec<Input>, commit: bool) -> Vec<Sent> {
-        self.0.begin_transaction().expect("a transaction can be begun");
+        self.begin();
         let sent = self.send(topic, inputs);
         if commit {
-            self.0.commit_transaction(seconds(30)).expect("a transaction can be committed");
+            self.commit();
             return sent;
         }
         self.0.abort_transaction(seconds(30)).expect("a transaction can be aborted");
         Vec::new()
+    }
+
+    /// What is sent from here on is in a transaction.
+    pub fn begin(&self) {
+        self.0.begin_transaction().expect("a transaction can be begun");
+    }
+
+    /// Commits it.
+    pub fn commit(&self) {
+        self.0.commit_transaction(seconds(30)).expect("a transaction can be committed");
     }
 
     fn enqueue(&self, topic: &str, index: usize, input: &Input) {

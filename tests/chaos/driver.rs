@@ -89,6 +89,7 @@ fn plan(options: &Options, work: &Path) -> Result<Plan, String> {
         seed: options.seed,
         short: options.short,
         exactly_once: options.exactly_once,
+        reader: path("CHAOS_PYTHON").and_then(|python| Ok((python, path("CHAOS_READER")?))).ok(),
     })
 }
 
@@ -123,7 +124,10 @@ fn judged(trial: &mut Trial<'_>, kind: &'static Kind) -> Verdict {
     let allowed = verdict::allowed(trial, kind.cuts_off);
     let tally = verdict::tally(trial);
     match &tally {
-        Ok(tally) => wrong.extend(verdict::faults_of(tally, allowed, trial.plan.records)),
+        Ok(tally) => {
+            wrong.extend(verdict::faults_of(tally, allowed, trial.plan.records));
+            wrong.extend(verdict::second_opinion(trial, tally));
+        }
         Err(fault) => wrong.push(fault.clone()),
     }
     Verdict {

@@ -45,6 +45,8 @@ pub struct Plan {
     pub short: bool,
     /// `PROCESSOR_DELIVERY=exactly-once`.
     pub exactly_once: bool,
+    /// Python and the program of a second reader, where there is one.
+    pub reader: Option<(PathBuf, PathBuf)>,
 }
 
 /// What the faults of a run came to.

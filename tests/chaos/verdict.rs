@@ -116,9 +116,38 @@ fn read(text: &str) -> Result<Tally, String> {
     })
 }
 
-/// How many repeats are allowed. Exactly once none, but what the run asked to have again; else none, but for what the run asked to have again; for each instance that was killed, what it
-/// had in flight and what it finished since its last commit; and where it could be cut off from its coordinator, for each time
-/// that partitions went to another, the same and what it finished in the session in which no commit got through.
+/// What a reader that shares nothing with the oracle finds in the same topics (`scripts/chaos.d/reader.py`), where it differs.
+pub fn second_opinion(trial: &Trial<'_>, tally: &Tally) -> Vec<String> {
+    let Some((python, program)) = &trial.plan.reader else { return Vec::new() };
+    let answer = Command::new(python)
+        .arg(program)
+        .args([&trial.cluster.servers(), &trial.topics.input.0, &trial.topics.output.0, &trial.dead_letters])
+        .output();
+    let found: Value = match &answer {
+        Ok(answer) if answer.status.success() => serde_json::from_slice(&answer.stdout).unwrap_or_default(),
+        Ok(answer) => {
+            return vec![format!("the second reader: {}", String::from_utf8_lossy(&answer.stderr).trim())];
+        }
+        Err(error) => return vec![format!("the second reader cannot be asked: {error}")],
+    };
+    let expected = [
+        ("records", tally.records),
+        ("lost", tally.lost),
+        ("repeated", tally.repeated),
+        ("out_of_order", tally.out_of_order),
+        ("phantom", tally.phantom),
+    ];
+    let differs = |(what, count): &(&str, u64)| {
+        let other = found[*what].as_u64();
+        (other != Some(*count)).then(|| format!("{what}: {count}, and by a second reader {other:?}"))
+    };
+    expected.iter().filter_map(differs).collect()
+}
+
+/// How many repeats are allowed: what the run asked to have again, and exactly once no more. Else, for each instance that was
+/// killed, also what it had in flight and what it finished since its last commit; and where it could be cut off from its
+/// coordinator, for each time that partitions went to another, the same and what it finished in the session in which no commit got
+/// through.
 pub fn allowed(trial: &Trial<'_>, cuts_off: bool) -> u64 {
     if trial.plan.exactly_once {
         return trial.count.asked_again;

@@ -4,6 +4,7 @@ use processor::embedded::Fault::{Cut, Delay, LoseAnswer, Refuse};
 use processor::embedded::{Fault, Request};
 
 use super::faults::{BATCH, send_before};
+use crate::conformance::wire::Wire;
 use crate::support::client::Sender;
 use crate::support::codes::{
     CONCURRENT_TRANSACTIONS, COORDINATOR_LOADING, COORDINATOR_NOT_AVAILABLE, ILLEGAL_GENERATION,
@@ -271,6 +272,32 @@ fn fenced_once_in_the_middle() {
         eventually(seconds(60), "it goes on", || s.written() > before + 1_000);
     });
     s.wait_until_committed();
+    s.finish(instance);
+}
+
+/// Each client of a name has an epoch of its own, and there are 32,766 of them: then the broker gives the name a new producer.
+#[test]
+fn no_epoch_is_left() {
+    let setup = setup().exactly_once().set("PROCESSOR_INSTANCE", "same").set("CONSUMERS_COUNT", 1);
+    let mut s = setup.on(&Kafka::embedded());
+    let id = format!("{}-same-0", s.group);
+    let mut wire = Wire::to_transactions(&s.kafka, &id);
+    let mut next = || match wire.init_producer(Some(&id), 10_000) {
+        (0, identity) => identity,
+        (code, _) => panic!("no epoch: {code}"),
+    };
+    let first = next().producer;
+    while next().epoch < i16::MAX - 3 {}
+    let instance = s.start();
+    s.while_sending(|s| {
+        for _ in 0..3 {
+            let before = s.written();
+            eventually(seconds(60), "it is at work", || s.written() > before + 500);
+            next();
+        }
+    });
+    s.wait_until_committed();
+    assert_ne!(next().producer, first, "there were epochs enough");
     s.finish(instance);
 }
 

@@ -17,8 +17,8 @@ use serde_json::json;
 
 use crate::kafka::{self, Denial};
 use crate::pace::Pace;
-use crate::pen::{PAUSE, Pen, Style};
-use crate::{arguments, output, settings};
+use crate::pen::{Pen, Style};
+use crate::{arguments, output, pen, settings};
 
 const ABOUT: &str =
     "Writes stamped records into the input topic, for trials: processor verify knows them again";
@@ -199,9 +199,7 @@ impl Work {
     fn find_topic(&self) -> Result<(), Ended> {
         let producer = &self.pen.producer;
         let wait = self.timeout.min(Duration::from_secs(5));
-        let serve = || {
-            producer.poll(PAUSE);
-        };
+        let serve = || pen::rest(producer);
         let topic = kafka::ask(self.timeout, &self.answers.denial, serve, || {
             admin::topic(producer.client(), &self.topic, wait)
         })?;
@@ -209,7 +207,10 @@ impl Work {
     }
 
     fn take_answers(&self, wait: bool, given: u64, patience: &mut Patience) -> Result<(), Ended> {
-        self.pen.producer.poll(if wait { PAUSE } else { Duration::ZERO });
+        self.pen.producer.poll(Duration::ZERO);
+        if wait {
+            pen::rest(&self.pen.producer);
+        }
         let answered = self.answers.all();
         if patience.is_over(answered, answered == given) {
             let text = format!(

@@ -91,8 +91,14 @@ fn send<C: ProducerContext<DeliveryOpaque = ()> + 'static>(
         if let Some((code, text)) = producer.client().fatal_error() {
             return Err(format!("records cannot be written to {topic}: {code}: {text}"));
         }
-        producer.poll(PAUSE);
+        rest(producer);
         record = refused;
     }
     Ok(())
+}
+
+/// Serves the client, and waits a moment. Not in its own call, which spins for what is less than a millisecond.
+pub fn rest<C: ProducerContext<DeliveryOpaque = ()> + 'static>(producer: &BaseProducer<C>) {
+    producer.poll(Duration::ZERO);
+    std::thread::park_timeout(PAUSE);
 }

@@ -11,11 +11,14 @@ use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
 
 use super::Parcel;
 use super::client::{Client, Connect, Outgoing, Report};
-use super::transactor::client::{Committed, Committer, Failed, Transactional};
+use super::transactor::client::{Committed, Committer, Failed, Remedy, Transactional};
 use crate::kafka::context::{Context, Member, TopicPartition};
 use crate::kafka::ffi::Writer;
 use crate::kafka::membership::Membership;
 use crate::kafka::offsets;
+
+/// How long a call may take beyond its time before it is given up.
+const OVERDUE: Duration = Duration::from_secs(5);
 
 /// What it takes to make a producer.
 #[derive(Clone)]
@@ -64,13 +67,31 @@ impl<P: Parcel, C: ClientContext + 'static> Transactional<P> for Writer<P, C> {
         self.begin_transaction()
     }
 
+    /// On a thread of its own: librdkafka may not return before the connection to the group's coordinator changes, whatever
+    /// `wait` says (its #5456). The client lives until it does.
     fn send_offsets(
-        &self,
+        self: &Arc<Self>,
         offsets: &[(TopicPartition, Committed)],
         member: &Membership,
         wait: Duration,
     ) -> Result<(), Failed> {
-        Writer::send_offsets(self, &offsets::list(offsets), member, wait)
+        let (client, offsets, member) = (self.clone(), offsets::list(offsets), member.clone());
+        let (answer, answered) = crossbeam_channel::bounded(1);
+        let call = move || {
+            // Nobody asks any more if it took too long.
+            let _ = answer.send(Writer::send_offsets(&client, &offsets, &member, wait));
+        };
+        let fault = |code, text| Failed { code, text, remedy: Remedy::Rebuild };
+        std::thread::Builder::new()
+            .name("offsets".to_owned())
+            .spawn(call)
+            .map_err(|e| fault(Code::Fail, format!("no thread: {e}")))?;
+        answered.recv_timeout(wait + OVERDUE).unwrap_or_else(|_| {
+            Err(fault(
+                Code::OperationTimedOut,
+                "the client does not return from sending the offsets".to_owned(),
+            ))
+        })
     }
 
     fn commit(&self, wait: Duration) -> Result<(), Failed> {

@@ -171,8 +171,14 @@ impl Client for GroupMember {
     }
 
     fn leave(self, unanswered: bool, patience: Duration) {
+        let cooperative = self.is_cooperative();
         let Some(consumer) = self.alone() else { return };
         consumer.context().close();
+        // Closing a cooperative member that has no partitions tells the group nothing: it would wait for it until its session is
+        // over. Unsubscribing does.
+        if cooperative && !unanswered && consumer.assignment().is_ok_and(|all| all.count() == 0) {
+            consumer.unsubscribe();
+        }
         let until = Instant::now() + patience;
         match consumer.close_queue() {
             Ok(()) => {

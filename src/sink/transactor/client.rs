@@ -1,6 +1,7 @@
 //! What the transactor asks of its Kafka client, beside writing: the seam between what it decides and what librdkafka does.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::error::KafkaResult;
@@ -31,7 +32,7 @@ pub trait Transactional<P>: Client<P> {
     /// # Errors
     /// When they are not taken, among others because the member is none of its group any more.
     fn send_offsets(
-        &self,
+        self: &Arc<Self>,
         offsets: &[(TopicPartition, Committed)],
         member: &Membership,
         wait: Duration,

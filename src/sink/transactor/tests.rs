@@ -229,7 +229,7 @@ impl Transactional<Letter> for FakeClient {
     }
 
     fn send_offsets(
-        &self,
+        self: &Arc<Self>,
         offsets: &[(TopicPartition, Committed)],
         member: &Membership,
         _: Duration,

@@ -11,6 +11,7 @@ use processor::telemetry::Metrics;
 use processor::telemetry::metrics::About;
 
 use crate::support::kafka::Kafka;
+use crate::support::setup::setup;
 use crate::support::{admin, eventually, seconds};
 
 /// It was given partitions and was told to give them up by leaving: two words, and librdkafka waits for one answer. After that
@@ -35,5 +36,24 @@ fn what_waits_for_an_answer_is_answered_once() {
             gone.send(()).expect("the test waits");
         });
         assert_ne!(wait.recv_timeout(seconds(20)), Err(RecvTimeoutError::Timeout), "it does not come back");
+    }
+}
+
+/// The group hears of it at once; it would wait for the session of a member that is gone with its next rebalance.
+#[test]
+fn one_that_has_no_partition() {
+    let kafka = Kafka::for_test();
+    for setup in [setup(), setup().eager()] {
+        let setup = setup.input_partitions(1).set("CONSUMERS_COUNT", 1);
+        let mut s = setup.set("KAFKA_CONSUMER_SESSION_TIMEOUT_MS", 45_000).on(&kafka);
+        s.send_load(100);
+        let first = s.start();
+        s.wait_for_members(1);
+        let mut second = s.start();
+        s.wait_for_members(2);
+        second.wait_for_log("assigned no partition", seconds(10));
+        second.stop_cleanly();
+        eventually(seconds(10), "the group knows", || admin::members(&kafka, &s.group) == Some(1));
+        s.finish(first);
     }
 }

@@ -1,0 +1,111 @@
+"""A sample of a workload that empties a filled input topic as fast as it can.
+
+raw ends by itself when all is acknowledged. The processor is told to end (SIGTERM) when all is in the output, and commits and
+leaves its group before it does: that is in its CPU time, as its joining is. Records a second are counted in the output, from
+the first ones seen to the last, by the same eyes for both.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from process import Child, Failed
+from rig import Filled, Rig, Topics
+from workload import Arm, Workload
+
+Sample = dict[str, float]
+#: Seconds without one more record after which a run has failed.
+PATIENCE = 60
+
+
+@dataclass
+class Flow:
+    """What was seen of the output while it was filled."""
+
+    first_at: float = 0.0
+    first: int = 0
+    last_at: float = 0.0
+    count: int = 0
+
+    def see(self, count: int) -> None:
+        """So many are there now."""
+        now = time.monotonic()
+        if count > 0 and self.first_at == 0:
+            self.first_at, self.first = now, count
+        if count != self.count or self.last_at == 0:
+            self.last_at, self.count = now, count
+
+    @property
+    def seconds(self) -> float:
+        """From the first ones to the last."""
+        return max(self.last_at - self.first_at, 1e-3)
+
+    def rate(self, wall: float) -> float:
+        """Records a second after the first ones; where all came at once, from the start of the process."""
+        return (self.count - self.first) / self.seconds if self.seconds > 0.5 else self.count / wall
+
+
+def sample(rig: Rig, workload: Workload, arm: Arm, is_candidate: bool) -> Sample:
+    """Runs an arm once."""
+    del is_candidate
+    filled = rig.filled(arm.input or workload.input)
+    partitions = (arm.input or workload.input).partitions
+    with rig.topics(partitions, "out", "dlq") as (output, dead_letters):
+        topics = Topics(rig.name("group"), filled.topic, output, dead_letters if filled.broken else "")
+        child = rig.start(arm, topics, filled.records)
+        try:
+            flow = watch(rig, arm, topics, filled, child, 0.02 if partitions < 100 else 0.1)
+            wall = flow.last_at - child.started
+            code = child.wait(PATIENCE) if arm.program == "raw" else child.stop()
+        finally:
+            child.kill()
+        if code != 0:
+            raise Failed(f"{child.name()} ended with code {code}\n{child.tail()}")
+        check(rig, arm, topics, filled)
+    return figures(child, filled, flow, wall)
+
+
+def watch(rig: Rig, arm: Arm, topics: Topics, filled: Filled, child: Child, every: float) -> Flow:
+    """Looks at the output until all is there."""
+    flow = Flow()
+    while flow.count < filled.records:
+        flow.see(finished(rig, arm, topics, filled))
+        if child.ended() and (arm.program != "raw" or child.code != 0):
+            raise Failed(f"{child.name()} ended with code {child.code}\n{child.tail()}")
+        if time.monotonic() - max(flow.last_at, child.started) > PATIENCE:
+            raise Failed(f"{child.name()}: {flow.count} of {filled.records} records, and no more\n{child.tail()}")
+        time.sleep(every)
+    return flow
+
+
+def finished(rig: Rig, arm: Arm, topics: Topics, filled: Filled) -> int:
+    """Records that are done. With transactions the output also has markers: the committed offsets say it there."""
+    if arm.exactly_once:
+        return filled.records - rig.cluster.desk.lag(topics.group, topics.input)
+    count = rig.cluster.desk.end(topics.output)
+    return count + rig.cluster.desk.end(topics.dead_letters) if topics.dead_letters else count
+
+
+def check(rig: Rig, arm: Arm, topics: Topics, filled: Filled) -> None:
+    """Raw promises no more than that all arrive; of the processor everything is checked."""
+    if arm.program != "raw":
+        rig.verify(arm, topics)
+    elif (count := rig.cluster.desk.end(topics.output)) != filled.records:
+        raise Failed(f"raw wrote {count} records instead of {filled.records}")
+
+
+def figures(child: Child, filled: Filled, flow: Flow, wall: float) -> Sample:
+    """From what was seen to what is compared."""
+    assert child.usage is not None
+    cpu, healthy = child.usage.cpu_s, filled.records - filled.broken
+    return {
+        "cpu_s": cpu,
+        "cpu_s_per_million": cpu / healthy * 1e6,
+        "cpu_s_per_gb": cpu / filled.bytes * 1e9,
+        "wall_s": wall,
+        "flow_s": flow.seconds,
+        "records_per_s": flow.rate(wall),
+        "peak_mib": child.usage.peak_mib,
+        "switches_per_1000": child.usage.switches / filled.records * 1000,
+    }

@@ -1,0 +1,44 @@
+//! The processor as a library, with handlers that the built-in transform is not: passing a record on, and passing it on after
+//! waiting or computing. Its settings are the processor's environment variables.
+
+mod options;
+mod work;
+
+use options::Options;
+use processor::app::App;
+use processor::record::Record;
+use processor::telemetry::logging::{self, Stream};
+use processor::transform::{Context, Outcome, Output, Transform};
+use work::Work;
+
+const USAGE: &str = "handlers pass|wait:TIME|cpu:TIME, e.g. handlers wait:1ms, handlers cpu:50us";
+
+/// Does its work, and passes the record on as it is.
+struct Pass(Work);
+
+impl Transform for Pass {
+    fn apply(&self, _: &Record, _: &Context) -> Outcome {
+        self.0.run();
+        Outcome::Emit(Output::default())
+    }
+
+    fn name(&self) -> &str {
+        "bench:pass"
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut given = Options::read(USAGE);
+    let work = match given.word().as_str() {
+        "pass" => Work::Nothing,
+        text => Work::parse(text).unwrap_or_else(|| given.refuse("there is no such handler")),
+    };
+    given.end();
+    let loaded = processor::config::load(std::env::vars_os(), Vec::new())?;
+    logging::init(&loaded.config.log_filter, loaded.config.log_format, Stream::Stdout)?;
+    let ended = App::new(loaded.config).with_transform(Pass(work)).run();
+    if !ended.message.is_empty() {
+        eprintln!("{}", ended.message);
+    }
+    std::process::exit(ended.exit as i32);
+}

@@ -45,6 +45,9 @@ impl World {
             self.oracle
                 .wrong("commit", format!("member {id} sends a commit before the last one is answered"));
         }
+        if self.plan.exactly_once {
+            self.oracle.wrong("commit", format!("member {id} commits outside of a transaction"));
+        }
         self.lie(&mut offsets);
         offsets
             .iter()
@@ -205,9 +208,25 @@ impl World {
         move |one| one < offset || map.ranges().iter().any(|range| range.contains(&one))
     }
 
+    /// The group has run before, without transactions: some records are finished beyond its offsets.
+    pub fn leave_maps(&mut self) {
+        for partition in 0..self.plan.partitions {
+            let offsets: Vec<i64> =
+                self.inputs[partition as usize].iter().map(|input| input.offset).collect();
+            let Some((first, rest)) = offsets.split_first() else { continue };
+            let done: Vec<i64> = rest.iter().copied().filter(|_| self.random.bool()).collect();
+            let mut map = OffsetMap::default();
+            done.iter().for_each(|one| map.push(*one..one + 1));
+            let stamp = Stamp { group: GROUP, topic: "in", partition, watermark: *first };
+            self.note(|| format!("finished before, of {partition}: {done:?} beyond {first}"));
+            done.iter().for_each(|one| self.oracle.was_finished((partition, *one)));
+            self.group.committed.insert(partition, (*first, map.encode(&stamp)));
+        }
+    }
+
     /// Somebody commits in the group's name, while it has no member.
     pub fn forge(&mut self) {
-        if !self.group.joined.is_empty() {
+        if !self.group.joined.is_empty() || self.has_open() {
             return;
         }
         let partition = self.random.i32(0..self.plan.partitions);

@@ -40,15 +40,29 @@ impl SimConsumer {
     fn ask<R: Default>(&self, act: impl FnOnce(&mut World) -> R) -> R {
         self.sim.with(|world| if world.is_closed(self.id) { R::default() } else { act(world) })
     }
+}
 
-    fn question<R>(&self, answer: impl FnOnce(&mut World) -> R) -> KafkaResult<R> {
-        let silent = self.sim.with(|world| world.is_silent() || world.is_closed(self.id));
-        if silent {
-            model::sleep(PATIENCE);
-            return Err(KafkaError::MetadataFetch(Code::OperationTimedOut));
+/// What the group has committed; no answer for who is `gone`, nor while a transaction is open that could change it.
+pub fn stable(
+    sim: &Sim,
+    gone: bool,
+    partitions: &[TopicPartition],
+) -> KafkaResult<HashMap<TopicPartition, Committed>> {
+    let found = |world: &mut World| {
+        let numbers = partitions.iter().map(|(_, partition)| *partition);
+        if gone || world.is_silent() || world.transactions.are_unstable(numbers) {
+            return None;
         }
-        Ok(self.sim.with(answer))
-    }
+        let of = |partition: &TopicPartition| {
+            let (offset, metadata) = world.group.committed.get(&partition.1)?.clone();
+            Some((partition.clone(), Committed { offset, metadata }))
+        };
+        Some(partitions.iter().filter_map(of).collect())
+    };
+    sim.with(found).ok_or_else(|| {
+        model::sleep(PATIENCE);
+        KafkaError::MetadataFetch(Code::OperationTimedOut)
+    })
 }
 
 impl World {
@@ -150,13 +164,8 @@ impl Client for SimConsumer {
         &mut self,
         partitions: &[TopicPartition],
     ) -> KafkaResult<HashMap<TopicPartition, Committed>> {
-        self.question(|world| {
-            let found = partitions.iter().filter_map(|partition| {
-                let (offset, metadata) = world.group.committed.get(&partition.1)?.clone();
-                Some((partition.clone(), Committed { offset, metadata }))
-            });
-            found.collect()
-        })
+        let closed = self.sim.with(|world| world.is_closed(self.id));
+        stable(&self.sim, closed, partitions)
     }
 
     /// Draws no chance and lets nobody go first: in which order a map's entries are asked about is not for the seed to say.
@@ -230,7 +239,15 @@ impl Client for SimConsumer {
     }
 
     fn membership(&mut self) -> Option<Membership> {
-        None
+        self.ask(|world| {
+            let member = &world.group.members[&self.id];
+            (member.generation > 0).then(|| Membership {
+                group: super::commits::GROUP.to_owned(),
+                generation: member.generation as i32,
+                member: member.name(self.id),
+                instance: member.fixed.clone(),
+            })
+        })
     }
 
     fn is_lost(&mut self) -> bool {

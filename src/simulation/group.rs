@@ -45,6 +45,8 @@ pub struct Member {
     pub lost: bool,
     pub closed: bool,
     pub generation: u64,
+    /// How often it has joined: each time under another id.
+    pub joins: u32,
     pub reads: BTreeMap<i32, Fetch>,
     pub attached: BTreeSet<i32>,
     pub waits: Waits,
@@ -65,6 +67,7 @@ impl Member {
             lost: false,
             closed: false,
             generation: 0,
+            joins: 0,
             reads: BTreeMap::new(),
             attached: BTreeSet::new(),
             waits: Waits::Nothing,
@@ -74,6 +77,11 @@ impl Member {
             must_join: false,
             commit: None,
         }
+    }
+
+    /// The id that the coordinator gave it.
+    pub fn name(&self, id: usize) -> String {
+        format!("member-{id}-{}", self.joins)
     }
 
     /// Partitions that nobody else may have yet.
@@ -185,6 +193,7 @@ impl World {
                 self.doom_all(before);
             }
             self.group.joined.insert(id);
+            self.member(id).joins += 1;
         }
         self.begin_round();
         self.note(|| format!("member {id} joins"));

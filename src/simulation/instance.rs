@@ -17,15 +17,24 @@ use crate::kafka::context::Context;
 use crate::kafka::link::Link;
 use crate::pipeline::{Pipeline, Policy};
 use crate::sink::kafka::{KafkaSink, Neighbours as SinkNeighbours, Settings as SinkSettings};
+use crate::sink::route::Route;
+use crate::sink::transactor::{self, Transactor};
 use crate::sink::{Target, dead_letter};
 use crate::source::kafka::{Control, Farewell, KafkaSource, Neighbours, Settings, Trouble};
 use crate::source::start::Known;
 use crate::sync::model::{self, Board, Clock, JoinHandle, spawn};
 
-type Sink = KafkaSink<Pipeline, SimConnect>;
+/// Where results go.
+enum Sink {
+    Shared(Arc<KafkaSink<Pipeline, SimConnect>>),
+    /// One for each consumer.
+    Transactions(Vec<Arc<Transactor<Pipeline, SimConnect>>>),
+}
 
 /// How long those that were aborted have for their last words.
 const LAST_WORDS: Duration = Duration::from_secs(10);
+/// How long a transactor waits at least for what it has written.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// See the module.
 pub struct Instance {
@@ -33,9 +42,10 @@ pub struct Instance {
     pub id: usize,
     drain: Duration,
     pipeline: Arc<Pipeline>,
-    sink: Arc<Sink>,
+    sink: Sink,
     controls: Vec<Arc<Control>>,
     trouble: Receiver<Trouble>,
+    transactors_trouble: Receiver<transactor::Trouble>,
     gone: Arc<Board<Vec<Farewell>>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -45,7 +55,7 @@ fn policy(plan: &Plan, id: usize) -> Policy {
     let order = if plan.sabotage == Some(Sabotage::NoOrder) { Order::Unordered } else { plan.order };
     Policy {
         order,
-        delivery: Delivery::AtLeastOnce,
+        delivery: if plan.exactly_once { Delivery::ExactlyOnce } else { Delivery::AtLeastOnce },
         retry: Retry { attempts: ATTEMPTS, backoff, backoff_max },
         on_failure: OnFailure::DeadLetter,
         after_failure: plan.after_failure,
@@ -53,7 +63,7 @@ fn policy(plan: &Plan, id: usize) -> Policy {
         budget: plan.budget,
         workers: plan.workers,
         tasks_pick_up: plan.pick_up,
-        producers: plan.producers,
+        producers: if plan.exactly_once { plan.consumers } else { plan.producers },
         sender: dead_letter::Sender {
             group: GROUP.to_owned(),
             transform: "scripted".to_owned(),
@@ -78,42 +88,26 @@ impl Instance {
             context.metrics.clone(),
             stop,
         ));
-        let neighbours =
-            SinkNeighbours { outbox: pipeline.clone(), context: context.clone(), clock: clock.clone() };
-        let settings = SinkSettings {
-            output: "out".to_owned(),
-            dead_letters: Some("dead".to_owned()),
-            partitioning: plan.partitioning,
-            dead_letters_in_order: false,
+        let controls: Vec<Arc<Control>> = (0..plan.consumers).map(|_| Arc::default()).collect();
+        let ends = Ends { sim, plan, pipeline: &pipeline, context: &context, controls: &controls, id };
+        let (sink, transactors_trouble) = if plan.exactly_once {
+            ends.transactors(number)
+        } else {
+            (Sink::Shared(Arc::new(ends.shared())), unbounded().1)
         };
-        let connect = SimConnect { sim: sim.clone(), instance: id };
-        let sink = Arc::new(
-            KafkaSink::new(settings, connect, neighbours).expect("the simulated client can be made"),
-        );
-        for target in [Target::Output, Target::DeadLetter] {
-            sink.route().set_partitions(target, plan.outputs);
-        }
         let mut threads = Vec::new();
         for _ in 0..plan.workers {
             let pipeline = pipeline.clone();
             threads.push(spawn(move || pipeline.work()));
         }
-        for shard in 0..plan.producers {
-            let sink = sink.clone();
-            threads.push(spawn(move || sink.produce(shard)));
-        }
-        let reporting = sink.clone();
-        threads.push(spawn(move || reporting.report()));
+        sink.begin(plan.producers, &mut threads);
         let (sender, trouble) = unbounded();
         let gone = Arc::new(Board::<Vec<Farewell>>::default());
-        let mut controls = Vec::new();
-        for index in 0..plan.consumers {
-            let control = Arc::<Control>::default();
-            controls.push(control.clone());
+        for (index, control) in controls.iter().enumerate() {
             let neighbours = Neighbours {
                 intake: pipeline.clone(),
                 context: context.clone(),
-                control,
+                control: control.clone(),
                 trouble: sender.clone(),
                 clock: clock.clone(),
             };
@@ -127,7 +121,7 @@ impl Instance {
             }));
         }
         let (sim, drain) = (sim.clone(), plan.drain);
-        Self { sim, id, drain, pipeline, sink, controls, trouble, gone, threads }
+        Self { sim, id, drain, pipeline, sink, controls, trouble, transactors_trouble, gone, threads }
     }
 
     /// What is in flight stays in the budget, and the books are in balance.
@@ -151,6 +145,10 @@ impl Instance {
 
     fn check_trouble(&self) {
         while let Ok(trouble) = self.trouble.try_recv() {
+            self.sim
+                .with(|world| world.oracle.wrong("trouble", format!("instance {}: {trouble:?}", self.id)));
+        }
+        while let Ok(trouble) = self.transactors_trouble.try_recv() {
             self.sim
                 .with(|world| world.oracle.wrong("trouble", format!("instance {}: {trouble:?}", self.id)));
         }
@@ -200,6 +198,103 @@ impl Instance {
     }
 }
 
+/// What both kinds of sink are made from.
+struct Ends<'a> {
+    sim: &'a Arc<Sim>,
+    plan: &'a Plan,
+    pipeline: &'a Arc<Pipeline>,
+    context: &'a Context,
+    controls: &'a [Arc<Control>],
+    id: usize,
+}
+
+impl Ends<'_> {
+    fn connect(&self, name: Option<String>) -> SimConnect {
+        SimConnect { sim: self.sim.clone(), instance: self.id, name }
+    }
+
+    fn know_partitions(&self, route: &Route) {
+        for target in [Target::Output, Target::DeadLetter] {
+            route.set_partitions(target, self.plan.outputs);
+        }
+    }
+
+    fn shared(&self) -> KafkaSink<Pipeline, SimConnect> {
+        let (outbox, context) = (self.pipeline.clone(), self.context.clone());
+        let neighbours = SinkNeighbours { outbox, context, clock: Arc::new(Clock) };
+        let settings = SinkSettings {
+            output: "out".to_owned(),
+            dead_letters: Some("dead".to_owned()),
+            partitioning: self.plan.partitioning,
+            dead_letters_in_order: false,
+        };
+        let sink = KafkaSink::new(settings, self.connect(None), neighbours);
+        let sink = sink.expect("the simulated client can be made");
+        self.know_partitions(sink.route());
+        sink
+    }
+
+    /// As [`crate::app`] makes them.
+    fn transactors(&self, number: usize) -> (Sink, Receiver<transactor::Trouble>) {
+        let plan = self.plan;
+        let route = Route::new("out".to_owned(), Some("dead".to_owned()), plan.partitioning);
+        self.know_partitions(&route);
+        let (route, (trouble, troubles)) = (Arc::new(route), unbounded());
+        let one = |(index, control): (usize, &Arc<Control>)| {
+            let name =
+                if plan.named { format!("{number}-{index}") } else { format!("of-{}-{index}", self.id) };
+            let settings = transactor::Settings {
+                index,
+                group: GROUP.to_owned(),
+                name: name.clone(),
+                interval: plan.commit_interval,
+                most: (plan.budget.records / 2 / plan.consumers).max(1),
+                timeout: plan.transaction_timeout.max(plan.commit_interval + PATIENCE),
+            };
+            let neighbours = transactor::Neighbours {
+                outbox: self.pipeline.clone(),
+                route: route.clone(),
+                context: self.context.clone(),
+                standing: control.standing(),
+                trouble: trouble.clone(),
+                clock: Arc::new(Clock),
+            };
+            let transactor = Transactor::new(settings, self.connect(Some(name)), neighbours);
+            Arc::new(transactor.expect("the simulated client can be made"))
+        };
+        (Sink::Transactions(self.controls.iter().enumerate().map(one).collect()), troubles)
+    }
+}
+
+impl Sink {
+    /// Starts its threads.
+    fn begin(&self, producers: usize, threads: &mut Vec<JoinHandle<()>>) {
+        match self {
+            Self::Shared(sink) => {
+                for shard in 0..producers {
+                    let sink = sink.clone();
+                    threads.push(spawn(move || sink.produce(shard)));
+                }
+                let sink = sink.clone();
+                threads.push(spawn(move || sink.report()));
+            }
+            Self::Transactions(all) => {
+                for one in all {
+                    let one = one.clone();
+                    threads.push(spawn(move || one.run()));
+                }
+            }
+        }
+    }
+
+    fn stop(&self) {
+        match self {
+            Self::Shared(sink) => sink.stop(),
+            Self::Transactions(all) => all.iter().for_each(|one| one.stop()),
+        }
+    }
+}
+
 fn source_settings(sim: &Sim, plan: &Plan, index: usize) -> Settings {
     let has_offsets = sim.with(|world| !world.group.committed.is_empty());
     Settings {
@@ -208,7 +303,7 @@ fn source_settings(sim: &Sim, plan: &Plan, index: usize) -> Settings {
         topics: vec!["in".to_owned()],
         reset: OffsetReset::Earliest,
         known: HashMap::from([("in".into(), Known { partitions: plan.partitions, has_offsets })]),
-        commit_interval: Some(plan.commit_interval),
+        commit_interval: (!plan.exactly_once).then_some(plan.commit_interval),
         revoke_timeout: plan.revoke,
     }
 }

@@ -2,7 +2,8 @@
 //! seed. The engine's threads are those of the program; only the Kafka clients and the clock are ours.
 //!
 //! `SIMULATION_SEED=123` runs one seed and prints who did what, at which model time; `SIMULATION_SEEDS=2000` says how many
-//! are run, `SIMULATION_FIRST=1` where they begin. A seed that fails names itself.
+//! are run, `SIMULATION_FIRST=1` where they begin. A seed that fails names itself. Even seeds run in transactions, and odd ones
+//! at least once, unless `SIMULATION_DELIVERY` says which.
 //!
 //! | file | |
 //! | --- | --- |
@@ -10,12 +11,14 @@
 //! | `world` | the simulated Kafka's state, and its one lock |
 //! | `group`, `answers`, `commits` | the coordinator, and each member's part in it |
 //! | `producing` | the topics that are written to |
+//! | `transactions`, `calls` | the coordinator of transactions, and each client's part in it |
 //! | `consuming`, `writers` | the clients that the engine is given |
 //! | `instance`, `transform` | the program |
 //! | `oracle` | what must hold |
 //! | `run` | one seed, from beginning to end |
 
 mod answers;
+mod calls;
 mod commits;
 mod consuming;
 mod group;
@@ -26,6 +29,7 @@ mod producing;
 mod run;
 mod tests;
 mod trace;
+mod transactions;
 mod transform;
 mod world;
 mod writers;

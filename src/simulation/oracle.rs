@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan::{Draft, Kind, Plan};
+use super::producing::Target;
 use super::world::Input;
 use crate::config::{Order, Partitioning};
 
@@ -19,14 +20,27 @@ pub enum What {
 /// What is worked on one after the other: within an instance, a partition, and a key or none.
 pub type Lane = (usize, i32, Option<u8>);
 
+/// The first occurrence of a result.
+struct First {
+    target: Target,
+    position: u64,
+    place: Place,
+    leg: u32,
+    key: Option<u8>,
+}
+
 /// See the module.
 #[derive(Default)]
 pub struct Oracle {
     wrong: Vec<(&'static str, String)>,
     written: BTreeMap<(Place, What), u32>,
-    /// In the order in which they were written first: of which partition of the output, and of which record.
-    firsts: Vec<(i32, Place, u32, Option<u8>)>,
+    /// What was written first: where, and of which record.
+    firsts: Vec<First>,
+    /// Nothing may be repeated, whatever happened.
+    exactly_once: bool,
     filtered: BTreeSet<Place>,
+    /// Finished before all that is seen here.
+    before: BTreeSet<Place>,
     allowed: BTreeMap<Place, u32>,
     at_work: BTreeMap<(usize, Place), Option<Lane>>,
     /// Where an assignment ended while its work was running: the next one does not wait for it.
@@ -49,7 +63,18 @@ impl Oracle {
         std::mem::take(&mut self.wrong)
     }
 
-    pub fn written(&mut self, place: Place, what: What, partition: i32, draft: Option<Draft>) {
+    pub fn new(exactly_once: bool) -> Self {
+        Self { exactly_once, ..Self::default() }
+    }
+
+    /// A record is there for readers, at this position of its partition's log.
+    pub fn written(
+        &mut self,
+        place: Place,
+        what: What,
+        (target, position): (Target, u64),
+        draft: Option<Draft>,
+    ) {
         let count = self.written.entry((place, what)).or_default();
         *count += 1;
         let first = *count == 1;
@@ -57,13 +82,16 @@ impl Oracle {
             What::Leg(leg) => leg < draft.kind.legs(),
             What::Dead => draft.kind.dies(),
         });
-        if !expected {
+        if self.before.contains(&place) {
+            self.wrong("repeated", format!("{place:?} {what:?} is written, and was finished before"));
+        } else if !expected {
             self.wrong(
                 "invented",
                 format!("{place:?} {what:?} is written, and comes of nothing ({draft:?})"),
             );
-        } else if let (What::Leg(leg), Some(draft), true) = (what, draft, first) {
-            self.firsts.push((partition, place, leg, draft.key));
+        } else if let (Some(draft), true) = (draft, first) {
+            let leg = if let What::Leg(leg) = what { leg } else { 0 };
+            self.firsts.push(First { target, position, place, leg, key: draft.key });
         }
     }
 
@@ -71,9 +99,15 @@ impl Oracle {
         self.filtered.insert(place);
     }
 
+    /// This one is finished, and not to be seen here.
+    pub fn was_finished(&mut self, place: Place) {
+        self.before.insert(place);
+    }
+
     /// Whether all that is to become of a record is there.
     pub fn is_finished(&self, place: Place, kind: Kind) -> bool {
         match kind {
+            _ if self.before.contains(&place) => true,
             Kind::Filter => self.filtered.contains(&place),
             kind if kind.dies() => self.written.contains_key(&(place, What::Dead)),
             kind => (0..kind.legs()).all(|leg| self.written.contains_key(&(place, What::Leg(leg)))),
@@ -81,6 +115,9 @@ impl Oracle {
     }
 
     pub fn may_repeat(&mut self, place: Place) {
+        if self.exactly_once {
+            return;
+        }
         *self.allowed.entry(place).or_default() += 1;
     }
 
@@ -139,19 +176,24 @@ impl Oracle {
     }
 
     fn look_at_order(&mut self, plan: &Plan) {
-        if plan.partitioning == Partitioning::RoundRobin {
+        if plan.partitioning == Partitioning::RoundRobin && !self.exactly_once {
             // What is written again may go elsewhere.
             return;
         }
-        let mut last: BTreeMap<(i32, i32, Option<u8>), (i64, u32)> = BTreeMap::new();
+        // Transactions become visible in another order than they were written in.
+        self.firsts.sort_by_key(|first| first.position);
+        let mut last: BTreeMap<(Target, i32, Option<u8>), (i64, u32)> = BTreeMap::new();
         let mut found = Vec::new();
-        for (partition, (source, offset), leg, key) in &self.firsts {
+        for First { target, place: (source, offset), leg, key, .. } in &self.firsts {
             let lane = match (plan.order, key) {
+                // In the order of the input, whatever the order of the work.
+                _ if self.exactly_once => None,
+                _ if target.0 > 0 => continue,
                 (Order::Partition, _) => None,
                 (Order::Key, Some(key)) => Some(*key),
                 _ => continue,
             };
-            let before = last.insert((*partition, *source, lane), (*offset, *leg));
+            let before = last.insert((*target, *source, lane), (*offset, *leg));
             if before.is_some_and(|before| before > (*offset, *leg)) {
                 found.push(format!("{source}/{offset}.{leg} of {lane:?} comes behind {before:?}"));
             }

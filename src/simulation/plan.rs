@@ -74,6 +74,8 @@ pub enum Act {
     Sick(usize, Duration, Code),
     /// A producer ends in a fatal error.
     Break,
+    /// Somebody else uses the name of a client's transactions, once.
+    ShutOut,
 }
 
 /// Chances, in percent, of what may go wrong with a request.
@@ -89,6 +91,11 @@ pub struct Chances {
     pub ambiguous: u8,
     pub went_back: u8,
     pub forged: u8,
+    pub call_refused: u8,
+    pub call_lost: u8,
+    pub call_answer_lost: u8,
+    pub call_late: u8,
+    pub call_breaks: u8,
 }
 
 /// How the world lies, to show that the oracle sees it.
@@ -105,6 +112,10 @@ pub enum Sabotage {
     ExceedsBudget,
     NeverAnswers,
     GivesSecondMemberTheSame,
+    ShowsAborted,
+    DropsOffsets,
+    TakesZombies,
+    EpochUnchecked,
 }
 
 /// See the module.
@@ -112,6 +123,14 @@ pub enum Sabotage {
 pub struct Plan {
     pub seed: u64,
     pub clean: bool,
+    /// In transactions.
+    pub exactly_once: bool,
+    /// After how long the coordinator aborts one that is open.
+    pub transaction_timeout: Duration,
+    /// Whether an instance's transactions are called as those of the one before it.
+    pub named: bool,
+    /// The group has run before, without transactions, and left offset maps.
+    pub earlier: bool,
     pub partitions: i32,
     pub outputs: i32,
     pub instances: usize,
@@ -148,7 +167,41 @@ const MS: fn(u64) -> Duration = Duration::from_millis;
 pub const ATTEMPTS: u32 = 3;
 
 impl Plan {
-    /// Everything that the seed says.
+    /// What the seed says, in transactions or without.
+    pub fn of(seed: u64, exactly_once: bool) -> Self {
+        let mut plan = Self::new(seed);
+        if exactly_once {
+            plan.draw_transactions(&mut fastrand::Rng::with_seed(seed ^ 0x0e05));
+        }
+        plan
+    }
+
+    fn draw_transactions(&mut self, random: &mut fastrand::Rng) {
+        self.exactly_once = true;
+        self.named = random.bool();
+        let more = if self.clean { 60_000 } else { random.u64(50..=1_000) };
+        self.transaction_timeout = self.commit_interval + MS(more);
+        self.earlier = self.metadata_limit == 4096 && random.u8(..4) == 0;
+        if self.earlier {
+            self.chances.forged = 0;
+        }
+        if self.clean {
+            return;
+        }
+        let mut some = |most: u8| if random.u8(..3) == 0 { random.u8(1..=most) } else { 0 };
+        self.chances.call_refused = some(30);
+        self.chances.call_lost = some(40);
+        self.chances.call_answer_lost = some(50);
+        self.chances.call_late = some(40);
+        self.chances.call_breaks = some(15);
+        let end = self.heal_at.as_millis() as u64;
+        for _ in 0..random.usize(..4) {
+            self.acts.push((MS(random.u64(..end)), Act::ShutOut));
+        }
+        self.acts.sort_by_key(|(at, _)| *at);
+    }
+
+    /// Everything that the seed says, without transactions.
     pub fn new(seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed ^ 0x5151);
         let random = &mut random;
@@ -157,6 +210,10 @@ impl Plan {
         let mut plan = Self {
             seed,
             clean,
+            exactly_once: false,
+            transaction_timeout: MS(0),
+            named: false,
+            earlier: false,
             partitions: random.i32(1..=3),
             outputs: random.i32(1..=3),
             instances: random.usize(1..=3),
@@ -278,6 +335,7 @@ fn chances(random: &mut fastrand::Rng) -> Chances {
         ambiguous: some(10),
         went_back: some(50),
         forged: some(100),
+        ..Chances::default()
     }
 }
 

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 
+use super::calls::Transacting;
 use super::oracle::{Place, What};
-use super::plan::{Kind, Sabotage};
+use super::plan::{Draft, Kind, Sabotage};
+use super::transactions::MayWrite;
 use super::world::{Bell, Due, World};
 use crate::pipeline::Job;
 use crate::sink::client::Report;
@@ -16,6 +18,8 @@ use crate::sync::model;
 
 /// How long a topic that has refused something goes on to do so: no topic comes back between two requests.
 const AT_LEAST: Duration = Duration::from_millis(100);
+/// How long a client waits at least before it asks again whether it may write.
+const LATER: Duration = Duration::from_millis(1);
 
 /// A topic (0 the output, 1 for dead letters) and its partition.
 pub type Target = (usize, i32);
@@ -46,6 +50,8 @@ pub struct Producer {
     pub fatal: bool,
     pub dead: bool,
     pub outstanding: usize,
+    /// Only of a client with transactions.
+    pub transacting: Option<Transacting>,
 }
 
 impl Producer {
@@ -66,16 +72,24 @@ pub struct Producing {
     pub sick: [Option<(Instant, Code)>; 2],
     /// What found no room just now, of which record, by instance.
     no_room: BTreeMap<(usize, Place), What>,
+    /// Of the next record in a log.
+    position: u64,
 }
 
 impl Producing {
+    fn next_position(&mut self) -> u64 {
+        self.position += 1;
+        self.position
+    }
+
     /// What is on its way arrives, the rest never leaves.
     pub fn kill(&mut self, instance: usize) {
         for producer in self.producers.iter_mut().filter(|producer| producer.instance == instance) {
             producer.dead = true;
-            for queue in producer.queues.values_mut() {
-                queue.truncate(4);
-            }
+            // Kept, so that its end is not mistaken for one.
+            let rest: Vec<Message> =
+                producer.queues.values_mut().flat_map(|queue| queue.split_off(queue.len().min(4))).collect();
+            producer.queues.entry((9, 0)).or_default().extend(rest);
         }
     }
 }
@@ -94,6 +108,7 @@ impl World {
         let producer = &mut self.producing.producers[id];
         if producer.dead {
             // Nobody sees an answer any more; the parcel is kept, so that its end is not mistaken for one.
+            producer.outstanding += 1;
             producer.queues.entry((9, 0)).or_default().push_back(message);
             return Ok(());
         }
@@ -108,6 +123,10 @@ impl World {
         }
         producer.outstanding += 1;
         let (place, what) = (message.place, message.what);
+        if producer.transacting.is_some() {
+            self.touch(id, place);
+        }
+        let producer = &mut self.producing.producers[id];
         producer.queues.entry(target).or_default().push_back(message);
         if producer.busy.insert(target) {
             self.after(time, Due::BatchArrives(id, target));
@@ -129,10 +148,26 @@ impl World {
         if producer.fatal {
             return;
         }
+        let transactions = producer.transacting.is_some();
+        if transactions && producer.queues.get(&target).is_none_or(VecDeque::is_empty) {
+            // Given up meanwhile.
+            producer.busy.remove(&target);
+            return;
+        }
+        let may = if again.is_none() && transactions { self.may_write(id) } else { MayWrite::Yes };
+        let again = again.or_else(|| (may == MayWrite::Later).then(|| self.latency() + LATER));
         if let Some(time) = again {
             self.after(time, Due::BatchArrives(id, target));
             return;
         }
+        if may == MayWrite::ShutOut {
+            return self.refuse_all(id, target);
+        }
+        if transactions {
+            // Before the first record of a partition: also where none is taken.
+            self.add_to_transaction(id);
+        }
+        let producer = &mut self.producing.producers[id];
         producer.busy.remove(&target);
         let queue = producer.queues.entry(target).or_default();
         if let Some(code) = producer.failing.get(&target).copied() {
@@ -156,7 +191,10 @@ impl World {
         if self.happens(chances.ambiguous) {
             let good: Vec<&Message> =
                 batch.iter().filter(|message| self.refusal(target.0, message).is_none()).collect();
-            self.append_all(good, target);
+            self.append_all(id, good, target);
+            if let Some(transacting) = &mut self.producing.producers[id].transacting {
+                transacting.in_doubt = true;
+            }
             batch.iter().for_each(|message| self.oracle.may_repeat(message.place));
             let rest = std::mem::take(self.producing.producers[id].queues.entry(target).or_default());
             self.note(|| {
@@ -169,7 +207,7 @@ impl World {
         let taken: Vec<_> = batch.iter().map(|message| self.refusal(target.0, message)).collect();
         let good: Vec<&Message> =
             batch.iter().zip(&taken).filter(|(_, code)| code.is_none()).map(|(one, _)| one).collect();
-        self.append_all(good, target);
+        self.append_all(id, good, target);
         let answers =
             batch.into_iter().zip(taken).map(|(message, code)| (message, code.map_or(Ok(()), Err))).collect();
         self.answer(id, target, answers);
@@ -190,13 +228,17 @@ impl World {
         refused.then_some(Code::MessageSizeTooLarge)
     }
 
-    pub fn kind_of(&self, (partition, offset): Place) -> Option<Kind> {
-        let log = self.inputs.get(partition as usize)?;
-        let index = log.binary_search_by_key(&offset, |input| input.offset).ok()?;
-        Some(log[index].draft.kind)
+    pub fn kind_of(&self, place: Place) -> Option<Kind> {
+        Some(self.draft_of(place)?.kind)
     }
 
-    fn append_all<'a>(&mut self, messages: impl IntoIterator<Item = &'a Message>, target: Target) {
+    pub fn draft_of(&self, (partition, offset): Place) -> Option<Draft> {
+        let log = self.inputs.get(partition as usize)?;
+        let index = log.binary_search_by_key(&offset, |input| input.offset).ok()?;
+        Some(log[index].draft)
+    }
+
+    fn append_all<'a>(&mut self, id: usize, messages: impl IntoIterator<Item = &'a Message>, target: Target) {
         let mut writes: Vec<(Place, What)> =
             messages.into_iter().map(|message| (message.place, message.what)).collect();
         if writes.is_empty() {
@@ -214,13 +256,14 @@ impl World {
         if self.sabotages(Sabotage::InventsRecord) {
             writes.push(((0, 1_000_000), What::Leg(0)));
         }
+        if self.producing.producers[id].transacting.is_some() {
+            return self.write_hidden(id, writes, target);
+        }
         for (place, what) in writes {
             self.note(|| format!("written to {target:?}: {place:?} {what:?}"));
-            let draft = self.inputs.get(place.0 as usize).and_then(|log| {
-                let index = log.binary_search_by_key(&place.1, |input| input.offset).ok()?;
-                Some(log[index].draft)
-            });
-            self.oracle.written(place, what, target.1, draft);
+            let draft = self.draft_of(place);
+            let position = self.producing.next_position();
+            self.oracle.written(place, what, (target, position), draft);
         }
     }
 
@@ -277,8 +320,43 @@ impl World {
         self.note(|| format!("producer {id} reports {count} for {target:?}"));
     }
 
+    /// The epoch of this client is over: nothing more of it is written.
+    fn refuse_all(&mut self, id: usize, target: Target) {
+        let failed = self.shut_out(id);
+        let producer = &mut self.producing.producers[id];
+        producer.busy.remove(&target);
+        let all = std::mem::take(producer.queues.entry(target).or_default());
+        let answers = all.into_iter().map(|message| (message, Err(failed.code))).collect();
+        self.answer(id, target, answers);
+        self.report(id, Report::Error(Code::Fatal, failed.text));
+    }
+
+    /// The application is told something by its client.
+    pub fn report(&mut self, id: usize, report: Report<Job>) {
+        let producer = &mut self.producing.producers[id];
+        producer.reports.push_back(report);
+        let bell = producer.bell.clone();
+        self.ring(bell);
+    }
+
+    /// Before an abort: what was not sent is given up, and what was sent is waited for.
+    pub fn give_up_queued(&mut self, id: usize) {
+        let producer = &mut self.producing.producers[id];
+        let mut given_up = Vec::new();
+        for (target, queue) in &mut producer.queues {
+            let sent = if producer.busy.contains(target) { 2 } else { 0 };
+            given_up.extend(queue.drain(sent.min(queue.len())..));
+        }
+        given_up
+            .into_iter()
+            .for_each(|one| self.report(id, Report::Delivery(one.parcel, Err(Code::PurgeQueue))));
+    }
+
     /// One producer that is alive ends in a fatal error.
     pub fn break_one(&mut self) {
+        if self.plan.exactly_once {
+            return self.break_named();
+        }
         let alive: Vec<usize> = (0..self.producing.producers.len())
             .filter(|id| !self.producing.producers[*id].dead && !self.producing.producers[*id].fatal)
             .collect();
@@ -309,12 +387,15 @@ impl World {
         for (target, queue) in queues {
             let mut queue: Vec<Message> = queue.into();
             let flying = self.random.usize(..=queue.len().min(4));
-            if self.random.bool() && target.0 == 0 && !failing.contains(&target) {
+            let producer = &self.producing.producers[id];
+            let may =
+                !producer.dead && (producer.transacting.is_none() || self.may_write(id) == MayWrite::Yes);
+            if may && self.random.bool() && target.0 == 0 && !failing.contains(&target) {
                 let good = queue[..flying]
                     .iter()
                     .take_while(|message| self.refusal(target.0, message).is_none())
                     .count();
-                self.append_all(&queue[..good], target);
+                self.append_all(id, &queue[..good], target);
                 queue[..good].iter().for_each(|message| self.oracle.may_repeat(message.place));
             }
             let code = |index| if index < flying { Code::PurgeInflight } else { Code::PurgeQueue };

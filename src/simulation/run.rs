@@ -122,6 +122,7 @@ impl Stage {
             }),
             Act::Sick(topic, time, code) => self.sim.with(|world| world.sick(*topic, *time, *code)),
             Act::Break => self.sim.with(|world| world.break_one()),
+            Act::ShutOut => self.sim.with(|world| world.shut_one_out()),
         }
     }
 
@@ -138,6 +139,9 @@ impl Stage {
             let chances = world.chances();
             if world.happens(chances.forged) {
                 world.forge();
+            }
+            if self.started == 0 && world.plan.earlier {
+                world.leave_maps();
             }
         });
         self.started += 1;

@@ -12,6 +12,7 @@ use super::oracle::Oracle;
 use super::plan::{Chances, Draft, Plan, Sabotage};
 use super::producing::Producing;
 use super::trace::Trace;
+use super::transactions::Transactions;
 use crate::sync::model::{self, Condvar, Mutex};
 
 /// One thread waits for it, others ring.
@@ -48,6 +49,11 @@ pub enum Due {
     CommitAnswered(usize),
     BatchArrives(usize, (usize, i32)),
     BatchAnswered(usize, (usize, i32)),
+    /// A request to the coordinator of transactions, and its answer to a client.
+    Asked(u64),
+    Answered(usize, u64),
+    Ended(usize),
+    TooOld(usize, u64),
 }
 
 /// A record of the input.
@@ -65,6 +71,7 @@ pub struct World {
     pub inputs: Vec<Vec<Input>>,
     pub group: Group,
     pub producing: Producing,
+    pub transactions: Transactions,
     pub oracle: Oracle,
     pub trace: Trace,
     pub silent_until: Instant,
@@ -91,7 +98,8 @@ impl World {
             inputs,
             group: Group::default(),
             producing: Producing::default(),
-            oracle: Oracle::default(),
+            transactions: Transactions::default(),
+            oracle: Oracle::new(plan.exactly_once),
             trace,
             silent_until: began,
             healed: false,
@@ -199,6 +207,10 @@ impl World {
             Due::CommitAnswered(member) => self.commit_answered(member),
             Due::BatchArrives(client, place) => self.batch_arrives(client, place),
             Due::BatchAnswered(client, place) => self.batch_answered(client, place),
+            Due::Asked(request) => self.asked(request),
+            Due::Answered(client, request) => self.answered_to(client, request),
+            Due::Ended(name) => self.ended(name),
+            Due::TooOld(name, number) => self.too_old(name, number),
         }
     }
 

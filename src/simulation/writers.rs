@@ -1,19 +1,28 @@
 //! A producer's client: what the sink asks of it, on the simulated Kafka.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
 
+use super::calls::{Ask, failed};
+use super::consuming;
 use super::producing::{Message, Producer};
 use super::world::{Bell, Sim};
+use crate::kafka::context::TopicPartition;
+use crate::kafka::membership::Membership;
 use crate::pipeline::Job;
 use crate::sink::client::{Client, Connect, Outgoing, Report};
+use crate::sink::transactor::client::{Committed, Committer, Failed, Remedy, Transactional};
+use crate::sync::model;
 
 /// Makes clients for one instance.
 pub struct SimConnect {
     pub sim: Arc<Sim>,
     pub instance: usize,
+    /// `transactional.id`, of clients with transactions.
+    pub name: Option<String>,
 }
 
 /// See the module.
@@ -32,7 +41,11 @@ impl Connect<Job> for SimConnect {
             let producer = Producer { instance: self.instance, dead, ..Producer::default() };
             let bell = producer.bell.clone();
             world.producing.producers.push(producer);
-            (world.producing.producers.len() - 1, bell)
+            let id = world.producing.producers.len() - 1;
+            if let Some(name) = &self.name {
+                world.producing.producers[id].transacting = Some(world.named(id, name));
+            }
+            (id, bell)
         });
         Ok(SimProducer { sim: self.sim.clone(), id, bell })
     }
@@ -67,5 +80,60 @@ impl Client<Job> for SimProducer {
 
     fn purge(&self) {
         self.sim.with(|world| world.purge(self.id));
+    }
+}
+
+impl SimProducer {
+    /// Asks, or waits on for the answer to what it has asked before.
+    fn call(&self, ask: Ask, wait: Duration) -> Result<(), Failed> {
+        let until = model::now() + wait;
+        self.sim.with(|world| world.ask(self.id, ask));
+        loop {
+            if let Some(outcome) = self.sim.with(|world| world.outcome(self.id)) {
+                return outcome;
+            }
+            let left = until.saturating_duration_since(model::now());
+            if left.is_zero() {
+                return Err(failed(Code::OperationTimedOut, Remedy::Again));
+            }
+            self.bell.wait(left);
+        }
+    }
+}
+
+impl Transactional<Job> for SimProducer {
+    fn init(&self, wait: Duration) -> Result<(), Failed> {
+        self.call(Ask::Init, wait)
+    }
+
+    fn begin(&self) -> Result<(), Failed> {
+        self.sim.with(|world| world.begin(self.id))
+    }
+
+    fn send_offsets(
+        self: &Arc<Self>,
+        offsets: &[(TopicPartition, Committed)],
+        member: &Membership,
+        wait: Duration,
+    ) -> Result<(), Failed> {
+        let offset = |((_, partition), committed): &(TopicPartition, Committed)| {
+            (*partition, committed.offset, committed.metadata.clone())
+        };
+        self.call(Ask::Offsets(offsets.iter().map(offset).collect(), member.clone()), wait)
+    }
+
+    fn commit(&self, wait: Duration) -> Result<(), Failed> {
+        self.call(Ask::End { commit: true }, wait)
+    }
+
+    fn abort(&self, wait: Duration) -> Result<(), Failed> {
+        self.call(Ask::End { commit: false }, wait)
+    }
+}
+
+impl Committer<Job> for SimConnect {
+    fn committed(&self, partitions: &[TopicPartition]) -> KafkaResult<HashMap<TopicPartition, Committed>> {
+        let dead = self.sim.with(|world| world.dead.contains(&self.instance));
+        consuming::stable(&self.sim, dead, partitions)
     }
 }

@@ -171,10 +171,21 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
         while work.outstanding == 0 && self.clock.now() < until && !self.is_stopped() {
             old.poll(TICK, &mut |report| self.overhear(report));
         }
+        let late = self.clock.now() + self.settings.timeout;
         while work.outstanding > 0 {
+            if self.is_stopped() {
+                return Err(Halt::Stopped);
+            }
             old.purge();
             // It is broken, as we know: only the reports count.
             let _ = self.serve(work, TICK);
+            if self.clock.now() >= late {
+                let (name, count) = (&self.settings.name, work.outstanding);
+                self.context.complain(
+                    name,
+                    &format!("the old client of {name} was told to give up, and has not reported {count} records; waiting"),
+                );
+            }
         }
         work.failures.clear();
         match self.connection.connect(&self.route.topics()) {
@@ -199,7 +210,13 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
             match self.connection.committed(&partitions) {
                 Ok(committed) => break committed,
                 Err(_) if self.is_stopped() => return Err(Halt::Stopped),
-                Err(error) => tracing::debug!("{}: {error}; asking again", self.settings.name),
+                Err(error) => {
+                    let name = &self.settings.name;
+                    self.context.complain(
+                        name,
+                        &format!("{name} cannot find out what the group has ({error}); asking again"),
+                    );
+                }
             }
         };
         let asked = std::mem::take(&mut work.asked);

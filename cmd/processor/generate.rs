@@ -207,9 +207,10 @@ impl Work {
     }
 
     fn take_answers(&self, wait: bool, given: u64, patience: &mut Patience) -> Result<(), Ended> {
-        self.pen.producer.poll(Duration::ZERO);
         if wait {
             pen::rest(&self.pen.producer);
+        } else {
+            self.pen.producer.poll(Duration::ZERO);
         }
         let answered = self.answers.all();
         if patience.is_over(answered, answered == given) {

@@ -9,6 +9,12 @@ use std::sync::Arc;
 /// Headers in their order, duplicates included. Names and values are bytes: Kafka promises no more than that.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers {
+    /// Most records have none, and travel the lighter for it.
+    written: Option<Box<Written>>,
+}
+
+#[derive(Clone, Default, PartialEq, Eq)]
+struct Written {
     bytes: Vec<u8>,
     /// Lengths of the name and of the value; a value of `None` is Kafka's null header.
     entries: Vec<(u32, Option<u32>)>,
@@ -17,20 +23,24 @@ pub struct Headers {
 impl Headers {
     /// No headers; allocates nothing.
     pub const fn new() -> Self {
-        Self { bytes: Vec::new(), entries: Vec::new() }
+        Self { written: None }
     }
 
     /// Appends one header after those that are there.
     pub fn push(&mut self, name: &[u8], value: Option<&[u8]>) {
-        self.bytes.extend_from_slice(name);
-        self.bytes.extend_from_slice(value.unwrap_or_default());
-        self.entries.push((length(name), value.map(length)));
+        let written = self.written.get_or_insert_default();
+        written.bytes.extend_from_slice(name);
+        written.bytes.extend_from_slice(value.unwrap_or_default());
+        written.entries.push((length(name), value.map(length)));
     }
 
     /// The headers in order, as name and value.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-        let mut rest = self.bytes.as_slice();
-        self.entries.iter().map(move |&(name, value)| {
+        let (entries, mut rest) = self
+            .written
+            .as_ref()
+            .map_or((&[][..], &[][..]), |written| (&written.entries[..], &written.bytes[..]));
+        entries.iter().map(move |&(name, value)| {
             let (name, after) = rest.split_at(name as usize);
             let (body, after) = after.split_at(value.unwrap_or(0) as usize);
             rest = after;
@@ -45,17 +55,17 @@ impl Headers {
 
     /// How many headers there are.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.written.as_ref().map_or(0, |written| written.entries.len())
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.written.is_none()
     }
 
     /// Bytes of all names and values.
     pub fn size(&self) -> usize {
-        self.bytes.len()
+        self.written.as_ref().map_or(0, |written| written.bytes.len())
     }
 }
 

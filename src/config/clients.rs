@@ -83,6 +83,9 @@ const CONSUMER: &[(&str, &str)] = &[
     ("partition.assignment.strategy", "cooperative-sticky"),
     // A full queue is looked at again at once: at the default of a second a fast consumer stands still.
     ("fetch.queue.backoff.ms", "1"),
+    // Partitions whose queue is full are left out of a fetch; if the others have nothing to give, the full ones wait for them as long
+    // as this, and what is queued does not last for half a second.
+    ("fetch.wait.max.ms", "100"),
     ("queued.min.messages", "10000"),
     ("queued.max.messages.kbytes", "16384"),
 ];

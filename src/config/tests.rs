@@ -74,7 +74,7 @@ fn the_historic_quick_start() {
 #[test]
 fn defaults_are_those_of_the_table() {
     let config = assert_good(&[]).config;
-    assert_eq!((config.workers, config.consumers, config.producers), (6, 2, 2));
+    assert_eq!((config.workers, config.consumers, config.producers), (6, 1, 1));
     assert_eq!(config.tasks_pick_up, None);
     assert_eq!((config.offset_reset, config.order), (OffsetReset::Error, Order::Key));
     assert_eq!((config.on_failure, config.partitioning), (OnFailure::DeadLetter, Partitioning::Murmur2));

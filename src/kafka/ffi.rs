@@ -16,6 +16,7 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -104,9 +105,12 @@ impl RecordQueue {
     /// Takes what is there, or waits up to `wait` for the first record if there is none, and shows each to `see`. Returns
     /// how many there were, errors included. (With a timeout librdkafka would wait for a *full* batch.)
     pub fn take(&mut self, wait: Duration, mut see: impl FnMut(Message<'_>)) -> usize {
-        let mut count = self.consume(0, self.messages.len());
+        let most = self.messages.len();
+        let mut count = self.consume(0, 0..most);
         if count == 0 && !wait.is_zero() {
-            count = self.consume(c_int::try_from(wait.as_millis()).unwrap_or(c_int::MAX), 1);
+            count = self.consume(c_int::try_from(wait.as_millis()).unwrap_or(c_int::MAX), 0..1);
+            // They come in batches: the others are there with the first.
+            count += if count == 1 { self.consume(0, 1..most) } else { 0 };
         }
         for index in 0..count {
             let raw = self.messages[index];
@@ -118,11 +122,11 @@ impl RecordQueue {
         count
     }
 
-    fn consume(&mut self, wait_ms: c_int, most: usize) -> usize {
-        // SAFETY: the queue is alive and the array has room for `most` entries.
-        let count = unsafe {
-            rd::rd_kafka_consume_batch_queue(self.queue, wait_ms, self.messages.as_mut_ptr(), most)
-        };
+    fn consume(&mut self, wait_ms: c_int, into: Range<usize>) -> usize {
+        let into = &mut self.messages[into];
+        // SAFETY: the queue is alive and the array has room for as many entries as are said.
+        let count =
+            unsafe { rd::rd_kafka_consume_batch_queue(self.queue, wait_ms, into.as_mut_ptr(), into.len()) };
         usize::try_from(count).unwrap_or(0)
     }
 }

@@ -184,13 +184,18 @@ pub struct Ledger {
     limit: Budget,
     in_flight: Budget,
     resolved: u64,
+    /// Who waits for room is to be called when no more than either of these is in flight.
+    call_at: Option<Budget>,
 }
+
+/// The part of the budget that is worth waking somebody for.
+const WORTH: usize = 64;
 
 impl Ledger {
     /// A ledger without partitions, and with this much for all of them.
     pub fn new(limit: Budget) -> Self {
         let none = Budget { records: 0, bytes: 0 };
-        Self { slots: Vec::new(), next_epoch: 0, limit, in_flight: none, resolved: 0 }
+        Self { slots: Vec::new(), next_epoch: 0, limit, in_flight: none, resolved: 0, call_at: None }
     }
 
     /// Takes a partition in for consumer `owner`.
@@ -296,6 +301,28 @@ impl Ledger {
         !self.is_full()
             && fits(self.limit.records, all.records, own.records)
             && fits(self.limit.bytes, all.bytes, own.bytes)
+    }
+
+    /// Whether the slot may take some records of `bytes` each now: enough of them to be worth a consumer's round, or the one that
+    /// always fits.
+    pub fn is_worth_a_round(&self, slot: Slot, bytes: usize) -> bool {
+        let most = self.limit.records.min(self.limit.bytes / bytes.max(1));
+        self.room(slot, bytes) >= (most / WORTH).max(1)
+    }
+
+    /// Somebody waits for room: see [`Ledger::is_to_call`].
+    pub fn call(&mut self) {
+        let part = |limit: usize| (limit / WORTH).max(1);
+        let records = self.in_flight.records.saturating_sub(part(self.limit.records));
+        let bytes = self.in_flight.bytes.saturating_sub(part(self.limit.bytes));
+        let call_at = self.call_at.get_or_insert(Budget { records, bytes });
+        (call_at.records, call_at.bytes) = (call_at.records.max(records), call_at.bytes.max(bytes));
+    }
+
+    /// Whether there is some more room than there was when somebody began to wait. Said once.
+    pub fn is_to_call(&mut self) -> bool {
+        let Budget { records, bytes } = self.in_flight;
+        self.call_at.take_if(|at| records <= at.records || bytes <= at.bytes).is_some()
     }
 
     /// Whether anything at all may be admitted.

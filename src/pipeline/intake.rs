@@ -11,6 +11,11 @@ use crate::offsets::{Beginning, NoTicket, Slot, Ticket};
 use crate::record::Record;
 use crate::source::Intake;
 
+/// What a record of this size takes of the byte budget.
+fn charge(size: usize) -> usize {
+    2 * size + OVERHEAD
+}
+
 impl Intake for Pipeline {
     fn assign(&self, owner: usize, topic: Arc<str>, partition: i32, beginning: Beginning) -> Slot {
         self.ledger.lock().assign(owner, topic, partition, beginning)
@@ -48,9 +53,12 @@ impl Intake for Pipeline {
         self.ledger.lock().is_full()
     }
 
-    fn wait_for_room(&self, timeout: Duration) {
+    fn wait_for_room(&self, held: &[(Slot, usize)], timeout: Duration) {
         let mut ledger = self.ledger.lock();
-        if ledger.is_full() {
+        let has_room = |(slot, size): &(Slot, usize)| ledger.is_worth_a_round(*slot, charge(*size));
+        let wait = if held.is_empty() { ledger.is_full() } else { !held.iter().any(has_room) };
+        if wait {
+            ledger.call();
             self.room.wait_for(&mut ledger, timeout);
         }
     }
@@ -105,7 +113,7 @@ impl Pipeline {
         let mut ledger = self.ledger.lock();
         let owner = ledger.get(slot).map_or(0, Assigned::owner);
         for record in records {
-            let charge = 2 * record.size() + OVERHEAD;
+            let charge = charge(record.size());
             if ledger.room(slot, charge) == 0 {
                 break;
             }

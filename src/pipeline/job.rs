@@ -47,10 +47,16 @@ pub struct Job {
     pub(super) admitted: Instant,
     /// When a producer took it; only of the first of a batch, as a sample.
     pub(super) taken: Option<Instant>,
+    results: Results,
+    /// What only a record in trouble has.
+    trouble: Option<Box<Trouble>>,
+}
+
+#[derive(Debug, Default)]
+struct Trouble {
     first_failed_ms: Option<i64>,
     /// Times that the broker did not take its dead letter.
-    pub(super) put_off: u32,
-    results: Results,
+    put_off: u32,
     /// While it is held: failed for good, and not given up.
     hold: Option<Hold>,
 }
@@ -64,10 +70,8 @@ impl Job {
             attempts: 0,
             admitted,
             taken: None,
-            first_failed_ms: None,
-            put_off: 0,
             results: Results::None,
-            hold: None,
+            trouble: None,
         }
     }
 
@@ -97,30 +101,37 @@ impl Job {
     }
 
     pub(super) fn first_failed_ms(&self) -> Option<i64> {
-        self.first_failed_ms
+        self.trouble.as_ref()?.first_failed_ms
     }
 
     pub(super) fn failed_first_at(&mut self, now_ms: i64) {
-        self.first_failed_ms.get_or_insert(now_ms);
+        self.trouble.get_or_insert_default().first_failed_ms.get_or_insert(now_ms);
     }
 
     /// From now on it is held, if it was not. Returns how often it has failed since then, this time included.
     pub(super) fn hold(&mut self, count: &Arc<AtomicUsize>) -> u32 {
-        let hold = self.hold.get_or_insert_with(|| Hold::new(count));
+        let hold = self.trouble.get_or_insert_default().hold.get_or_insert_with(|| Hold::new(count));
         hold.tries += 1;
         hold.tries
     }
 
     pub(super) fn is_held(&self) -> bool {
-        self.hold.is_some()
+        self.trouble.as_ref().is_some_and(|trouble| trouble.hold.is_some())
     }
 
     /// It is not held any more.
     pub(super) fn release(&mut self) {
-        if self.hold.take().is_some() {
+        if self.trouble.as_mut().and_then(|trouble| trouble.hold.take()).is_some() {
             let (record, attempts) = (&self.record, self.attempts);
             tracing::info!(?record, attempts, "held no longer: what is behind it goes on");
         }
+    }
+
+    /// The broker did not take its dead letter. Returns how often that has happened.
+    pub(super) fn put_off(&mut self) -> u32 {
+        let trouble = self.trouble.get_or_insert_default();
+        trouble.put_off += 1;
+        trouble.put_off
     }
 
     pub(super) fn results(&self) -> &Results {

@@ -156,9 +156,8 @@ impl Pipeline {
             return;
         }
         let mut ledger = self.ledger.lock();
-        let was_full = ledger.is_full();
         let stale = tickets.filter(|(ticket, end)| !ledger.finish(ticket, *end)).count();
-        let wake = was_full && !ledger.is_full();
+        let wake = ledger.is_to_call();
         drop(ledger);
         if wake {
             self.room.notify_all();

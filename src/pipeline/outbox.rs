@@ -35,7 +35,7 @@ impl Outbox for Pipeline {
         false
     }
 
-    fn delivered(&self, parcels: &mut Vec<Job>) {
+    fn delivered(&self, parcels: &mut Vec<Arc<Job>>) {
         let mut ended = Vec::with_capacity(parcels.len());
         for job in parcels.iter().filter(|job| !job.is_finished_early()) {
             let end = match job.results() {
@@ -90,8 +90,7 @@ impl Outbox for Pipeline {
     }
 
     fn put_off(&self, mut parcel: Job) {
-        parcel.put_off += 1;
-        let delay = FIRST_DELAY.saturating_mul(1 << (parcel.put_off - 1).min(10)).min(LAST_DELAY);
+        let delay = FIRST_DELAY.saturating_mul(1 << (parcel.put_off() - 1).min(10)).min(LAST_DELAY);
         let mut parcels = vec![parcel];
         self.drop_stale(&mut parcels);
         for job in parcels {
@@ -132,7 +131,7 @@ impl Releases for Pipeline {
         self.ledger.lock().watermarks(owner, released)
     }
 
-    fn committed(&self, parcels: &mut Vec<Job>, watermarks: &[Watermark]) {
+    fn committed(&self, parcels: &mut Vec<Arc<Job>>, watermarks: &[Watermark]) {
         self.delivered(parcels);
         let mut ledger = self.ledger.lock();
         watermarks.iter().for_each(|watermark| ledger.committed_with_results(watermark));
@@ -141,7 +140,7 @@ impl Releases for Pipeline {
 
 impl Pipeline {
     /// A sample of the batch: what a producer took first, and how old the first record is.
-    fn observe(&self, delivered: &[Job]) {
+    fn observe(&self, delivered: &[Arc<Job>]) {
         let now = self.clock.now();
         let taken = delivered.iter().filter_map(|job| job.taken);
         self.metrics.acknowledged(taken.map(|taken| now.saturating_duration_since(taken)));

@@ -186,7 +186,7 @@ impl Client for SimConsumer {
             self.bell.wait(wait);
             runs = self.ask(|world| world.fetched(self.id));
         }
-        Batch { runs, errors: Vec::new() }
+        Batch { runs, errors: Vec::new(), was_all: true }
     }
 
     fn attach(&mut self, (_, partition): &TopicPartition) {

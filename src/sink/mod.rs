@@ -74,8 +74,8 @@ pub trait Outbox: Send + Sync + 'static {
     /// Waits for parcels of producer `shard` and moves up to `max` into `out`, in order; `false` when none will come.
     fn take(&self, shard: usize, max: usize, out: &mut Vec<Arc<Self::Parcel>>) -> bool;
 
-    /// All legs of these are acknowledged. Empties `parcels`.
-    fn delivered(&self, parcels: &mut Vec<Self::Parcel>);
+    /// All legs of these are acknowledged, and nobody else holds them. Empties `parcels`.
+    fn delivered(&self, parcels: &mut Vec<Arc<Self::Parcel>>);
 
     /// The broker will never take this one.
     fn refused(&self, parcel: Self::Parcel, refusal: &Refusal);
@@ -85,4 +85,9 @@ pub trait Outbox: Send + Sync + 'static {
 
     /// This one was not written and comes again later, while others go on.
     fn put_off(&self, parcel: Self::Parcel);
+}
+
+/// A parcel that nobody else holds, because every report of it has come.
+fn sole<P>(parcel: Arc<P>) -> P {
+    Arc::into_inner(parcel).expect("every report has come, so nobody else holds the parcel")
 }

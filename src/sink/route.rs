@@ -1,5 +1,6 @@
 //! Which topic and partition a leg goes to, and the topics as far as they are known.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
 use super::client::Outgoing;
@@ -79,7 +80,7 @@ impl Route {
     }
 
     /// Counts what was written.
-    pub fn count<P: Parcel>(&self, written: &[P], metrics: &Metrics) {
+    pub fn count<P: Parcel>(&self, written: &[Arc<P>], metrics: &Metrics) {
         let mut sums = [(0, 0); 2];
         for leg in written.iter().flat_map(|parcel| (0..parcel.legs()).map(|index| parcel.leg(index))) {
             let sum = &mut sums[leg.target as usize];

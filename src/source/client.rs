@@ -114,4 +114,6 @@ pub struct Batch {
     pub runs: Vec<(TopicPartition, Vec<Record>)>,
     /// What came in place of records.
     pub errors: Vec<(Code, String)>,
+    /// Nothing was left behind it.
+    pub was_all: bool,
 }

@@ -20,7 +20,7 @@ use crate::kafka::offsets;
 use crate::record::Record;
 
 /// Records taken at once.
-const BATCH: usize = 1024;
+const BATCH: usize = 512;
 /// Events of the group, log lines among them, served at once: a rebalance must not wait behind a chatty log.
 const EVENTS: usize = 16;
 /// How long one question to the cluster may take. It is asked on the polling thread, so it must stay far below
@@ -103,7 +103,8 @@ impl Client for GroupMember {
     fn take(&mut self, wait: Duration) -> Batch {
         let mut taking = Taking::default();
         let names = &mut self.names;
-        self.queue.take(wait, |message| taking.see(&message, names));
+        let count = self.queue.take(wait, |message| taking.see(&message, names));
+        taking.batch.was_all = count < BATCH;
         taking.batch
     }
 

@@ -31,8 +31,10 @@ pub trait Intake: Send + Sync + 'static {
     /// Whether nothing can be admitted, for any partition.
     fn is_full(&self) -> bool;
 
-    /// Waits until something can be admitted, at most `timeout`.
-    fn wait_for_room(&self, timeout: Duration);
+    /// Waits until a good many of what is held can be admitted, or something more than when the wait began; at most `timeout`.
+    /// `held` has the slots of which something is held, with the size of the first record in bytes; with nothing held any room
+    /// will do.
+    fn wait_for_room(&self, held: &[(Slot, usize)], timeout: Duration);
 
     /// Nothing more comes for these; what has begun goes on.
     fn leave(&self, slots: &[Slot]);

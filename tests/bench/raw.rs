@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use options::Options;
+use processor::config::Config;
 use processor::record::{Headers, Parts, Record};
 use processor::transform::{Context, Field, Outcome, Transform, builtin::Validate};
 use rdkafka_sys::*;
@@ -30,23 +31,6 @@ const USAGE: &str = "raw SERVERS INPUT OUTPUT COUNT pass|validate|pass-v|validat
 const BATCH: usize = 1000;
 /// How long one call waits for records or for reports.
 const PATIENCE_MS: i32 = 20;
-
-/// What `src/config/clients.rs` gives the processor's clients.
-const CONSUMER: &[(&str, &str)] = &[
-    ("group.id", "raw"),
-    ("enable.auto.commit", "false"),
-    ("isolation.level", "read_committed"),
-    ("fetch.queue.backoff.ms", "1"),
-    ("queued.min.messages", "10000"),
-    ("queued.max.messages.kbytes", "16384"),
-];
-const PRODUCER: &[(&str, &str)] = &[
-    ("enable.idempotence", "true"),
-    ("enable.gapless.guarantee", "true"),
-    ("message.timeout.ms", "0"),
-    ("linger.ms", "5"),
-    ("partitioner", "murmur2_random"),
-];
 
 struct Plan {
     servers: String,
@@ -88,6 +72,19 @@ impl Plan {
         given.end();
         plan
     }
+
+    /// The configuration that the processor makes of its defaults: its clients' properties are the reference's too.
+    fn as_the_processor_has_it(&self) -> Config {
+        let variables = [
+            ("KAFKA_SERVERS", self.servers.as_str()),
+            ("KAFKA_GROUP_ID", "raw"),
+            ("KAFKA_CONSUMER_TOPICS", &self.input),
+            ("KAFKA_OUTPUT_TOPIC", &self.output),
+            ("KAFKA_DLQ_TOPIC", "off"),
+        ];
+        let variables = variables.map(|(name, value)| (name.into(), value.into()));
+        processor::config::load(variables, Vec::new()).expect("these are in order").config
+    }
 }
 
 fn main() {
@@ -126,10 +123,11 @@ struct Raw<'a> {
 impl<'a> Raw<'a> {
     unsafe fn new(plan: &'a Plan) -> Self {
         unsafe {
+            let own = plan.as_the_processor_has_it();
             let consumer =
-                client(rd_kafka_type_t::RD_KAFKA_CONSUMER, &plan.servers, CONSUMER, &plan.consumer);
+                client(rd_kafka_type_t::RD_KAFKA_CONSUMER, &own.consumer_properties, &plan.consumer);
             let producer =
-                client(rd_kafka_type_t::RD_KAFKA_PRODUCER, &plan.servers, PRODUCER, &plan.producer);
+                client(rd_kafka_type_t::RD_KAFKA_PRODUCER, &own.producer_properties, &plan.producer);
             rd_kafka_poll_set_consumer(consumer);
             assign(consumer, &plan.input);
             let output = c_string(&plan.output);
@@ -273,16 +271,13 @@ fn validate(name: &Arc<str>, value: &[u8], context: &Context) -> Vec<u8> {
 
 unsafe fn client(
     kind: rd_kafka_type_t,
-    servers: &str,
-    settings: &[(&str, &str)],
+    settings: &[(String, String)],
     more: &[(String, String)],
 ) -> *mut rd_kafka_t {
-    let more = more.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     unsafe {
         let conf = rd_kafka_conf_new();
         let mut error = [0 as c_char; 512];
-        let first = ("bootstrap.servers", servers);
-        for (name, value) in std::iter::once(first).chain(settings.iter().copied()).chain(more) {
+        for (name, value) in settings.iter().chain(more) {
             let (c_name, c_value) = (c_string(name), c_string(value));
             let done = rd_kafka_conf_set(conf, c_name.as_ptr(), c_value.as_ptr(), error.as_mut_ptr(), 512);
             let why = CStr::from_ptr(error.as_ptr()).to_string_lossy();

@@ -328,6 +328,8 @@ fn settings(
         ("KAFKA_OFFSET_RESET", "earliest"),
         ("KAFKA_CONSUMER_SESSION_TIMEOUT_MS", &session),
         ("KAFKA_CONSUMER_HEARTBEAT_INTERVAL_MS", "1000"),
+        ("CONSUMERS_COUNT", "2"),
+        ("PRODUCERS_COUNT", "2"),
         ("PROCESSOR_MAX_IN_FLIGHT", &in_flight),
         ("PROCESSOR_COMMIT_INTERVAL", &interval),
         ("PROCESSOR_HTTP_ADDR", "off"),

@@ -340,6 +340,41 @@ fn a_record_that_went_astray_shows_in_the_balance() {
 }
 
 #[test]
+fn who_waits_for_room_is_called_when_a_part_of_it_came_back_and_once() {
+    let mut ledger = Ledger::new(Budget { records: 640, bytes: 6400 });
+    let slot = ledger.assign(0, "t".into(), 0, Beginning::default());
+    let mut tickets: Vec<Ticket> =
+        (0..300).map(|offset| ledger.deliver(slot, offset, times(), 10).expect("it is new")).collect();
+    assert!(ledger.is_worth_a_round(slot, 10), "20 of 340 more");
+    tickets.extend((300..320).map(|offset| ledger.deliver(slot, offset, times(), 10).expect("it is new")));
+    assert!(!ledger.is_worth_a_round(slot, 10));
+    assert!(!ledger.is_to_call(), "nobody waits");
+    ledger.call();
+    let mut finish = |ledger: &mut Ledger, count: usize| {
+        tickets.drain(..count).for_each(|ticket| _ = ledger.finish(&ticket, End::Produced));
+    };
+    finish(&mut ledger, 9);
+    assert!(!ledger.is_to_call(), "not for so little");
+    finish(&mut ledger, 1);
+    assert!(ledger.is_to_call());
+    assert!(!ledger.is_to_call(), "it was said");
+    assert!(ledger.is_worth_a_round(slot, 10));
+    ledger.call();
+    finish(&mut ledger, 310);
+    assert!(ledger.is_to_call(), "nothing is in flight");
+}
+
+/// A large record is worth a round by itself: it would never be read where many of its size do not fit.
+#[test]
+fn room_for_a_large_record_is_worth_a_round() {
+    let mut ledger = Ledger::new(Budget { records: 640, bytes: 6400 });
+    let slot = ledger.assign(0, "t".into(), 0, Beginning::default());
+    assert!(ledger.is_worth_a_round(slot, 6000) && ledger.is_worth_a_round(slot, 60_000));
+    ledger.deliver(slot, 0, times(), 6000).expect("it is new");
+    assert!(!ledger.is_worth_a_round(slot, 6000));
+}
+
+#[test]
 fn it_is_full_at_either_limit_and_never_while_empty() {
     let mut ledger = Ledger::new(Budget { records: 2, bytes: 10 });
     let slot = ledger.assign(0, "t".into(), 0, Beginning::default());

@@ -46,7 +46,7 @@ pub struct Log {
     at_work: BTreeSet<(i32, String)>,
     two_at_one_key: bool,
     /// Written, and not answered.
-    wire: Vec<Job>,
+    wire: Vec<Arc<Job>>,
     no_more: bool,
 }
 
@@ -284,7 +284,7 @@ impl Log {
         let place = (parcel.record().partition(), parcel.record().offset());
         let leg = parcel.leg(0);
         self.written.push((leg.target, text(leg.key), place));
-        self.wire.push(parcel);
+        self.wire.push(Arc::new(parcel));
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rdkafka::error::RDKafkaErrorCode as Code;
 
 use super::KafkaSink;
-use super::report::Settled;
+use super::report::{Settled, last_holder};
 use crate::kafka::errors::{self, Delivery};
 use crate::planted::{Bug, planted};
 use crate::sink::client::{Client, Connect};
@@ -70,15 +70,26 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
     }
 
     /// Hands the legs of a parcel over, up to one that is not taken: what comes behind it would be written before it, and
-    /// the parcel comes again as a whole.
+    /// the parcel comes again as a whole. The last leg takes this thread's own hold of the parcel along.
     fn write(&self, client: &C::Client, parcel: Arc<O::Parcel>) {
-        let taken = (0..parcel.legs()).try_for_each(|index| self.write_leg(client, &parcel, index));
-        if let Err(code) = taken {
+        let last = parcel.legs().saturating_sub(1);
+        let before = (0..last).try_for_each(|index| self.write_leg(client, parcel.clone(), index));
+        let taken = match before {
+            Ok(()) => self.write_leg(client, parcel, last),
+            Err((hold, code)) => {
+                drop(hold);
+                Err((parcel, code))
+            }
+        };
+        if let Err((parcel, code)) = taken {
             self.fail(&parcel, code);
+            self.let_go(parcel);
         }
-        // The last leg carried the last count, so that whoever gets the last answer holds the parcel alone.
-        if let Some(parcel) = Arc::into_inner(parcel) {
-            // Every leg was answered while this thread still held the parcel.
+    }
+
+    /// This thread gives its hold of a parcel back. If every leg that was handed over was answered meanwhile, it is settled here.
+    fn let_go(&self, parcel: Arc<O::Parcel>) {
+        if let Some(parcel) = last_holder(parcel) {
             let mut settled = Settled::default();
             self.settle(parcel, &mut settled);
             self.close(settled);
@@ -86,21 +97,28 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
     }
 
     /// Waits while there is no room, unless the flow is halted: what failed meanwhile is older, and may be just what made the
-    /// room.
-    fn write_leg(&self, client: &C::Client, parcel: &Arc<O::Parcel>, index: usize) -> Result<(), Code> {
-        let mut holder = parcel.clone();
+    /// room. What is not taken comes back.
+    fn write_leg(
+        &self,
+        client: &C::Client,
+        mut holder: Arc<O::Parcel>,
+        index: usize,
+    ) -> Result<(), (Arc<O::Parcel>, Code)> {
         loop {
             match client.write(holder, |parcel| self.route.outgoing(&parcel.leg(index))) {
                 Ok(()) => return Ok(()),
-                Err((_, Code::QueueFull)) if planted(Bug::DroppedOnFullQueue) => return Ok(()),
+                Err((back, Code::QueueFull)) if planted(Bug::DroppedOnFullQueue) => {
+                    self.let_go(back);
+                    return Ok(());
+                }
                 Err((back, code)) if errors::delivery(code) == Delivery::Full => {
                     holder = back;
                     self.wait_for_space();
                     if self.is_stopped() || self.halted.load(Ordering::Acquire) {
-                        return Err(code);
+                        return Err((holder, code));
                     }
                 }
-                Err((_, code)) => return Err(code),
+                Err(refused) => return Err(refused),
             }
         }
     }

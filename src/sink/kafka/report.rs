@@ -10,12 +10,12 @@ use super::KafkaSink;
 use crate::kafka::errors::{self, Delivery};
 use crate::planted::{Bug, planted};
 use crate::sink::client::{Client, Connect, Report};
-use crate::sink::{Outbox, Parcel, Refusal, Target};
+use crate::sink::{Outbox, Parcel, Refusal, Target, sole};
 
 /// How long the thread waits for an answer before it looks after a halt.
 const IDLE: Duration = Duration::from_millis(100);
 /// Parcels settled at once: then the ledger hears of them, and the budget has room again.
-const BATCH: usize = 4096;
+const BATCH: usize = 512;
 
 impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
     /// The delivery thread's life: takes the broker's answers until the sink is stopped.
@@ -49,7 +49,7 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
                 {
                     self.fail(&parcel, code);
                 }
-                if let Some(parcel) = Arc::into_inner(parcel) {
+                if let Some(parcel) = last_holder(parcel) {
                     self.settle(parcel, settled);
                 }
             }
@@ -66,7 +66,7 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
     }
 
     /// All legs of a parcel are answered.
-    pub(super) fn settle(&self, parcel: O::Parcel, settled: &mut Settled<O::Parcel>) {
+    pub(super) fn settle(&self, parcel: Arc<O::Parcel>, settled: &mut Settled<O::Parcel>) {
         settled.count += 1;
         // A parcel's failure is noted before its last holder lets go, so this sees it; and a lock a record is not paid
         // while all goes well.
@@ -78,7 +78,7 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
         });
         match code.flatten() {
             None => settled.delivered.push(parcel),
-            Some(code) => settled.failed.push((parcel, code)),
+            Some(code) => settled.failed.push((sole(parcel), code)),
         }
     }
 
@@ -162,7 +162,7 @@ pub(super) enum Next {
 
 pub(super) struct Settled<P> {
     count: usize,
-    delivered: Vec<P>,
+    delivered: Vec<Arc<P>>,
     failed: Vec<(P, Code)>,
 }
 
@@ -170,4 +170,9 @@ impl<P> Default for Settled<P> {
     fn default() -> Self {
         Self { count: 0, delivered: Vec::new(), failed: Vec::new() }
     }
+}
+
+/// The parcel, for whoever lets go of it last. One of a single leg has a single holder all the way: nothing is counted.
+pub(super) fn last_holder<P: Parcel>(parcel: Arc<P>) -> Option<Arc<P>> {
+    if parcel.legs() <= 1 { Some(parcel) } else { Arc::into_inner(parcel).map(Arc::new) }
 }

@@ -56,7 +56,7 @@ impl Outbox for Desk {
         !out.is_empty()
     }
 
-    fn delivered(&self, parcels: &mut Vec<Letter>) {
+    fn delivered(&self, parcels: &mut Vec<Arc<Letter>>) {
         self.delivered.lock().extend(parcels.drain(..).map(|letter| letter.0));
     }
 

@@ -124,7 +124,7 @@ pub trait Releases: Outbox {
     fn watermarks(&self, owner: usize, released: &[(Slot, u64)]) -> Option<Vec<Watermark>>;
 
     /// All of these are written, and the broker has the watermarks. Empties `parcels`.
-    fn committed(&self, parcels: &mut Vec<Self::Parcel>, watermarks: &[Watermark]);
+    fn committed(&self, parcels: &mut Vec<Arc<Self::Parcel>>, watermarks: &[Watermark]);
 }
 
 /// How it stands with a consumer's partitions.

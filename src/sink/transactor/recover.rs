@@ -5,13 +5,12 @@ use std::time::Duration;
 use rdkafka::error::RDKafkaErrorCode as Code;
 
 use super::client::{Committer, Remedy, Transactional};
-use super::transaction::sole;
 use super::{CALL, Halt, LAST_PAUSE, Releases, TICK, Transactor, Trouble, Work};
 use crate::kafka::context::TopicPartition;
 use crate::kafka::errors::{self, Delivery};
 use crate::planted::{Bug, planted};
 use crate::sink::client::Client;
-use crate::sink::{Parcel, Refusal, Target};
+use crate::sink::{Parcel, Refusal, Target, sole};
 use crate::telemetry::metrics::Commit;
 
 /// Shut out so often within [`FENCED_WITHIN`]: it is not the broker that ended an old transaction, but a second process.

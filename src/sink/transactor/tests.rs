@@ -71,7 +71,7 @@ impl Outbox for Desk {
         true
     }
 
-    fn delivered(&self, parcels: &mut Vec<Letter>) {
+    fn delivered(&self, parcels: &mut Vec<Arc<Letter>>) {
         let mut ledger = self.ledger.lock();
         parcels.drain(..).for_each(|letter| _ = ledger.finish(&letter.ticket, End::Produced));
     }
@@ -119,7 +119,7 @@ impl Releases for Desk {
         self.ledger.lock().watermarks(owner, released)
     }
 
-    fn committed(&self, parcels: &mut Vec<Letter>, watermarks: &[Watermark]) {
+    fn committed(&self, parcels: &mut Vec<Arc<Letter>>, watermarks: &[Watermark]) {
         self.delivered(parcels);
         let mut ledger = self.ledger.lock();
         watermarks.iter().for_each(|watermark| ledger.committed_with_results(watermark));

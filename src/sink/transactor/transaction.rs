@@ -150,11 +150,10 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
     pub(super) fn finish(
         &self,
         work: &mut Work<O::Parcel>,
-        parcels: Vec<Arc<O::Parcel>>,
+        mut parcels: Vec<Arc<O::Parcel>>,
         watermarks: &[Watermark],
     ) {
         released::<O>(&parcels).into_iter().for_each(|(slot, end)| work.lines.finish(slot, end));
-        let mut parcels: Vec<O::Parcel> = parcels.into_iter().map(sole).collect();
         self.route.count(&parcels, &self.context.metrics);
         self.outbox.committed(&mut parcels, watermarks);
     }
@@ -200,9 +199,4 @@ fn released<O: Releases>(batch: &[Arc<O::Parcel>]) -> Vec<(Slot, u64)> {
         ends.insert(slot, sequence + 1);
     }
     ends.into_iter().collect()
-}
-
-/// The parcel, which the client has given back.
-pub(super) fn sole<P>(parcel: Arc<P>) -> P {
-    Arc::into_inner(parcel).expect("every report has come, so nobody else holds the parcel")
 }

@@ -78,6 +78,8 @@ pub struct KafkaSource<I: Intake, C: Client> {
     committing: Option<(Vec<Watermark>, Instant)>,
     /// Rounds in which records were held and none could be admitted.
     quiet_rounds: u32,
+    /// The queue of all was seen empty since a partition came back to it.
+    may_detach: bool,
     next_ends: Instant,
 }
 
@@ -104,6 +106,7 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
             commit_not_before: now,
             metadata_limit: crate::offsets::map::LIMIT,
             quiet_rounds: 0,
+            may_detach: true,
             next_ends: now,
             committing: None,
         }
@@ -125,7 +128,7 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
     fn round(&mut self) {
         self.look_after_the_group();
         if self.intake.is_full() {
-            self.intake.wait_for_room(FULL);
+            self.intake.wait_for_room(&[], FULL);
         } else {
             self.read();
         }

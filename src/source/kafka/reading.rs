@@ -1,10 +1,12 @@
 //! Taking records, and what becomes of a partition without room for more: it must neither stop the others, which come out of the
 //! same queue, nor fill the memory.
 //!
-//! * [`Way::Together`]: its records come out of the queue of all. What there is no room for is held.
-//! * [`Way::Apart`]: while something of it is held, its further records wait in a queue of their own (detached), which has a
-//!   bound of its own, and the others flow. No more than [`APART`] partitions at a time; a further one is in the way of all
-//!   until it has room.
+//! * [`Way::Together`]: its records come out of the queue of all. What there is no room for is held, and the others wait behind
+//!   it: where all are at the limit room comes within milliseconds.
+//! * [`Way::Apart`]: after [`COURTESY`], and while something of it is held, its further records wait in a queue of their own
+//!   (detached), which has a bound of its own, and the others flow. No more than [`APART`] partitions at a time; a further one is in
+//!   the way of all until it has room. What has gathered in such a queue then stands in that of all, so nobody goes apart again
+//!   before that was seen empty: else each time would leave as much there as one queue may have.
 //! * [`Way::Parked`]: apart, and not one record admitted for [`PATIENCE`]; or in the way for as long. It is paused, what was
 //!   fetched of it is thrown away, and it is read again from there when half of its share is free.
 
@@ -19,6 +21,8 @@ use crate::source::client::Client;
 
 /// How long a quiet thread waits for a record before it looks after the group.
 const IDLE: Duration = Duration::from_millis(50);
+/// How long a partition without room may be in the way before it gets a queue of its own.
+const COURTESY: Duration = Duration::from_millis(50);
 /// How many partitions of a member may have a queue of their own: each may hold as much as that of all.
 const APART: usize = 4;
 /// How long nothing of a partition may be admitted, or it may be in the way, before it is parked.
@@ -55,6 +59,11 @@ impl Owned {
         self.leaving = true;
     }
 
+    /// What waits for room, and how large the first record of it is.
+    fn waits(&self) -> Option<(Slot, usize)> {
+        self.held.front().map(|record| (self.slot, record.size()))
+    }
+
     fn hold(&mut self, records: Vec<Record>, now: Instant) {
         if self.held.is_empty() {
             self.since = now;
@@ -67,23 +76,32 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
     /// Takes a batch of records and admits what there is room for.
     pub(super) fn read(&mut self) {
         let rearranging = self.leaving.is_some() || !self.assigned.is_empty() || !self.told.is_empty();
-        let holding = self.owned.values().any(|owned| !owned.held.is_empty() || owned.way == Way::Parked);
-        // A partition that is stuck for long is looked at less and less often.
-        let wait = match (rearranging, holding) {
+        let parked = self.owned.values().any(|owned| owned.way == Way::Parked);
+        let wait = match (rearranging, parked) {
             (true, _) => BUSY,
+            // A partition that is stuck for long is looked at less and less often.
             (false, true) => IDLE.min(BUSY * (1 << self.quiet_rounds.min(5))),
             (false, false) => IDLE,
         };
-        if self.owned.values().any(|owned| owned.way == Way::Together && !owned.held.is_empty()) {
-            self.serve(wait);
-        } else {
+        let held: Vec<(Slot, usize)> = self.owned.values().filter_map(Owned::waits).collect();
+        let together = || self.owned.values().filter(|owned| owned.way == Way::Together);
+        if together().any(|owned| !owned.held.is_empty()) || (!held.is_empty() && together().next().is_none())
+        {
+            self.intake.wait_for_room(&held, wait);
+        } else if held.is_empty() {
             self.take(wait);
+        } else if !self.take(Duration::ZERO) {
+            // Room wakes it, records of others do not: not for longer than they may wait.
+            self.intake.wait_for_room(&held, BUSY);
         }
         self.admit();
     }
 
-    fn take(&mut self, wait: Duration) {
+    /// Returns whether there was something.
+    fn take(&mut self, wait: Duration) -> bool {
         let batch = self.client.take(wait);
+        let some = !batch.runs.is_empty();
+        self.may_detach |= batch.was_all;
         for (code, text) in batch.errors {
             self.judge(code, &text);
         }
@@ -95,6 +113,7 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
                 owned.hold(records, now);
             }
         }
+        some
     }
 
     /// Admits what is held, and moves partitions out of the way and back.
@@ -122,6 +141,7 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
                 (None, Way::Apart) => {
                     self.client.attach(partition);
                     owned.way = Way::Together;
+                    self.may_detach = false;
                     apart -= 1;
                 }
                 (Some(first), way) if stuck => {
@@ -132,7 +152,12 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
                         apart -= usize::from(way == Way::Apart);
                     }
                 }
-                (Some(_), Way::Together) if apart < APART && !self.intake.is_full() => {
+                (Some(_), Way::Together)
+                    if self.may_detach
+                        && apart < APART
+                        && now.saturating_duration_since(owned.since) >= COURTESY
+                        && !self.intake.is_full() =>
+                {
                     self.client.detach(partition);
                     owned.way = Way::Apart;
                     apart += 1;

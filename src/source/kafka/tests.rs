@@ -39,6 +39,8 @@ struct Script {
     generation: Option<i32>,
     /// Whether partitions cannot be parked.
     stubborn: bool,
+    /// Whether there is more than is taken at once.
+    leaves_some: bool,
 }
 
 #[derive(Clone, Default)]
@@ -94,7 +96,8 @@ impl Client for Fake {
     }
 
     fn take(&mut self, _: Duration) -> Batch {
-        Batch { runs: std::mem::take(&mut self.0.lock().records), errors: Vec::new() }
+        let mut state = self.0.lock();
+        Batch { runs: std::mem::take(&mut state.records), errors: Vec::new(), was_all: !state.leaves_some }
     }
 
     fn attach(&mut self, partition: &TopicPartition) {
@@ -202,7 +205,7 @@ impl Intake for Desk {
         false
     }
 
-    fn wait_for_room(&self, _: Duration) {}
+    fn wait_for_room(&self, _: &[(Slot, usize)], _: Duration) {}
 
     fn leave(&self, _: &[Slot]) {}
 

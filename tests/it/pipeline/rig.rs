@@ -188,7 +188,7 @@ impl Rig {
         while !rest.is_empty() {
             assert!(Instant::now() < until, "no room for {} records", rest.len());
             rest = &rest[self.offer(slot, partition, rest)..];
-            self.pipeline.wait_for_room(Duration::from_millis(1));
+            self.pipeline.wait_for_room(&[], Duration::from_millis(1));
         }
     }
 
@@ -298,7 +298,7 @@ impl Sink {
             match answer {
                 Answer::Deliver => {
                     self.write(&parcel);
-                    delivered.push(parcel);
+                    delivered.push(Arc::new(parcel));
                 }
                 Answer::Refuse => {
                     let refusal = Refusal { code: "too_large", message: "larger than allowed".into() };

@@ -160,11 +160,14 @@ impl Setup {
     }
 }
 
-/// Quick to commit and to notice a dead member; everything else as it ships.
+/// Quick to commit and to notice a dead member; all else as it ships.
 fn defaults(kafka: &Kafka, mode: Mode) -> BTreeMap<String, String> {
     let values = [
         ("KAFKA_SERVERS", kafka.servers.as_str()),
         ("KAFKA_OFFSET_RESET", "earliest"),
+        // More than it ships with: threads that could be in each other's way, and a group even of one instance.
+        ("CONSUMERS_COUNT", "2"),
+        ("PRODUCERS_COUNT", "2"),
         ("KAFKA_CONSUMER_SESSION_TIMEOUT_MS", "6000"),
         ("KAFKA_CONSUMER_HEARTBEAT_INTERVAL_MS", "500"),
         ("PROCESSOR_ORDER", mode.name()),

@@ -127,11 +127,15 @@ impl Job {
         }
     }
 
+    /// Times that the broker did not take its dead letter.
+    pub(super) fn times_put_off(&self) -> u32 {
+        self.trouble.as_ref().map_or(0, |trouble| trouble.put_off)
+    }
+
     /// The broker did not take its dead letter. Returns how often that has happened.
-    pub(super) fn put_off(&mut self) -> u32 {
-        let trouble = self.trouble.get_or_insert_default();
-        trouble.put_off += 1;
-        trouble.put_off
+    pub(super) fn note_put_off(&mut self) -> u32 {
+        self.trouble.get_or_insert_default().put_off += 1;
+        self.times_put_off()
     }
 
     pub(super) fn results(&self) -> &Results {

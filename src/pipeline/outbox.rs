@@ -90,7 +90,7 @@ impl Outbox for Pipeline {
     }
 
     fn put_off(&self, mut parcel: Job) {
-        let delay = FIRST_DELAY.saturating_mul(1 << (parcel.put_off() - 1).min(10)).min(LAST_DELAY);
+        let delay = FIRST_DELAY.saturating_mul(1 << (parcel.note_put_off() - 1).min(10)).min(LAST_DELAY);
         let mut parcels = vec![parcel];
         self.drop_stale(&mut parcels);
         for job in parcels {

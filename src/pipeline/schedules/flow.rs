@@ -45,7 +45,7 @@ fn every_record_ends_in_one_of_the_topics_or_is_filtered() {
                 3 => Outcome::retry("busy", "not now"),
                 _ => Outcome::Emit(Output::default()),
             },
-            |job| match (job.record().offset(), job.put_off) {
+            |job| match (job.record().offset(), job.times_put_off()) {
                 (1 | 3, 0) => Answer::PutOff,
                 (4, _) if job.leg(0).target == Target::Output => Answer::Refuse,
                 _ => Answer::Deliver,

@@ -122,6 +122,17 @@ impl RecordQueue {
         count
     }
 
+    /// How many records and errors are in the queue; some of them may be of partitions that were given up, and do not come.
+    pub fn len(&self) -> usize {
+        // SAFETY: the queue is alive.
+        unsafe { rd::rd_kafka_queue_length(self.queue) }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     fn consume(&mut self, wait_ms: c_int, into: Range<usize>) -> usize {
         let into = &mut self.messages[into];
         // SAFETY: the queue is alive and the array has room for as many entries as are said.

@@ -48,6 +48,9 @@ pub trait Client: Send + 'static {
     /// Takes the records that are there, or waits up to `wait` for one if there is none.
     fn take(&mut self, wait: Duration) -> Batch;
 
+    /// How many there are to be taken: who has taken so many has taken all that are there now.
+    fn queued(&self) -> usize;
+
     /// Makes a partition's records come with [`Client::take`]. Before it is accepted, so that none takes another way; again
     /// after [`Client::detach`], when what was fetched meanwhile follows in order.
     fn attach(&mut self, partition: &TopicPartition);
@@ -114,6 +117,4 @@ pub struct Batch {
     pub runs: Vec<(TopicPartition, Vec<Record>)>,
     /// What came in place of records.
     pub errors: Vec<(Code, String)>,
-    /// Nothing was left behind it.
-    pub was_all: bool,
 }

@@ -103,9 +103,12 @@ impl Client for GroupMember {
     fn take(&mut self, wait: Duration) -> Batch {
         let mut taking = Taking::default();
         let names = &mut self.names;
-        let count = self.queue.take(wait, |message| taking.see(&message, names));
-        taking.batch.was_all = count < BATCH;
+        self.queue.take(wait, |message| taking.see(&message, names));
         taking.batch
+    }
+
+    fn queued(&self) -> usize {
+        self.queue.len()
     }
 
     fn attach(&mut self, (topic, partition): &TopicPartition) {

@@ -78,8 +78,8 @@ pub struct KafkaSource<I: Intake, C: Client> {
     committing: Option<(Vec<Watermark>, Instant)>,
     /// Rounds in which records were held and none could be admitted.
     quiet_rounds: u32,
-    /// The queue of all was seen empty since a partition came back to it.
-    may_detach: bool,
+    /// Records taken so far, out of the queue of all.
+    taken: u64,
     next_ends: Instant,
 }
 
@@ -106,7 +106,7 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
             commit_not_before: now,
             metadata_limit: crate::offsets::map::LIMIT,
             quiet_rounds: 0,
-            may_detach: true,
+            taken: 0,
             next_ends: now,
             committing: None,
         }

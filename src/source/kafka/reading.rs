@@ -5,8 +5,8 @@
 //!   it: where all are at the limit room comes within milliseconds.
 //! * [`Way::Apart`]: after [`COURTESY`], and while something of it is held, its further records wait in a queue of their own
 //!   (detached), which has a bound of its own, and the others flow. No more than [`APART`] partitions at a time; a further one is in
-//!   the way of all until it has room. What has gathered in such a queue then stands in that of all, so nobody goes apart again
-//!   before that was seen empty: else each time would leave as much there as one queue may have.
+//!   the way of all until it has room. It comes back when nothing of it is held, nor left in the queue of all: what gathered
+//!   meanwhile stands there then, and would do so once for each time that it went and came.
 //! * [`Way::Parked`]: apart, and not one record admitted for [`PATIENCE`]; or in the way for as long. It is paused, what was
 //!   fetched of it is thrown away, and it is read again from there when half of its share is free.
 
@@ -44,13 +44,16 @@ pub(super) struct Owned {
     /// Since when something is held; apart, since when nothing was admitted.
     since: Instant,
     pub way: Way,
+    /// When so many records were taken, all of it that was in the queue of all when it went apart has come. (Or when that is empty:
+    /// some of what was counted may never come.)
+    passed_at: u64,
     /// Being given up: what still comes of it belongs to its next owner.
     leaving: bool,
 }
 
 impl Owned {
     pub(super) fn new(slot: Slot, now: Instant) -> Self {
-        Self { slot, held: VecDeque::new(), since: now, way: Way::Together, leaving: false }
+        Self { slot, held: VecDeque::new(), since: now, way: Way::Together, passed_at: 0, leaving: false }
     }
 
     /// Drops what was read and not admitted, and takes no more.
@@ -101,7 +104,7 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
     fn take(&mut self, wait: Duration) -> bool {
         let batch = self.client.take(wait);
         let some = !batch.runs.is_empty();
-        self.may_detach |= batch.was_all;
+        self.taken += batch.runs.iter().map(|(_, records)| records.len() as u64).sum::<u64>();
         for (code, text) in batch.errors {
             self.judge(code, &text);
         }
@@ -138,10 +141,9 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
             }
             let stuck = now.saturating_duration_since(owned.since) >= PATIENCE;
             match (owned.held.front(), owned.way) {
-                (None, Way::Apart) => {
+                (None, Way::Apart) if self.taken >= owned.passed_at || self.client.queued() == 0 => {
                     self.client.attach(partition);
                     owned.way = Way::Together;
-                    self.may_detach = false;
                     apart -= 1;
                 }
                 (Some(first), way) if stuck => {
@@ -153,13 +155,13 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
                     }
                 }
                 (Some(_), Way::Together)
-                    if self.may_detach
-                        && apart < APART
+                    if apart < APART
                         && now.saturating_duration_since(owned.since) >= COURTESY
                         && !self.intake.is_full() =>
                 {
                     self.client.detach(partition);
                     owned.way = Way::Apart;
+                    owned.passed_at = self.taken + self.client.queued() as u64;
                     apart += 1;
                 }
                 _ => {}

@@ -39,8 +39,8 @@ struct Script {
     generation: Option<i32>,
     /// Whether partitions cannot be parked.
     stubborn: bool,
-    /// Whether there is more than is taken at once.
-    leaves_some: bool,
+    /// How many records are said to be there.
+    queued: usize,
 }
 
 #[derive(Clone, Default)]
@@ -96,8 +96,11 @@ impl Client for Fake {
     }
 
     fn take(&mut self, _: Duration) -> Batch {
-        let mut state = self.0.lock();
-        Batch { runs: std::mem::take(&mut state.records), errors: Vec::new(), was_all: !state.leaves_some }
+        Batch { runs: std::mem::take(&mut self.0.lock().records), errors: Vec::new() }
+    }
+
+    fn queued(&self) -> usize {
+        self.0.lock().queued
     }
 
     fn attach(&mut self, partition: &TopicPartition) {

@@ -14,25 +14,33 @@ fn a_partition_without_room_is_detached_until_what_is_held_of_it_is_admitted() {
     assert_eq!(*bench.desk.admitted.lock(), [3, 4, 5]);
 }
 
-/// What gathered in its own queue stands in that of all then, and each further time would add as much.
+/// What gathered in its own queue stands in that of all when it comes back, and would do so each time.
 #[test]
-fn a_partition_that_came_back_is_not_detached_before_the_queue_of_all_was_empty() {
+fn a_partition_does_not_come_back_before_what_it_left_in_the_queue_of_all_has_come() {
     let mut bench = Bench::at_work(2);
     bench.feed(3..6);
+    bench.client.0.lock().queued = 4;
     assert_eq!(bench.after(50), ["detach 0"]);
-    bench.client.0.lock().leaves_some = true;
-    *bench.desk.in_flight.lock() = 0;
-    assert_eq!(bench.after(0), ["attach 0"]);
-    bench.feed(6..9);
-    assert_eq!(bench.after(900), NOTHING, "there is more in the queue");
     *bench.desk.room.lock() = 20;
-    bench.client.0.lock().leaves_some = false;
+    assert_eq!(bench.after(0), NOTHING, "nothing of it is held, but some is in the queue");
+    bench.feed(6..9);
+    assert_eq!(bench.after(0), NOTHING);
     bench.feed(9..10);
-    bench.feed(10..10);
-    *bench.desk.room.lock() = 0;
-    bench.feed(10..12);
-    assert_eq!(bench.after(50), ["detach 0"]);
+    assert_eq!(bench.client.done(), ["attach 0"]);
     assert_eq!(*bench.desk.admitted.lock(), [3, 4, 5, 6, 7, 8, 9]);
+}
+
+/// Records of a partition that was given up are counted, and never come.
+#[test]
+fn a_partition_comes_back_when_the_queue_of_all_is_empty() {
+    let mut bench = Bench::at_work(2);
+    bench.feed(3..6);
+    bench.client.0.lock().queued = 4;
+    assert_eq!(bench.after(50), ["detach 0"]);
+    *bench.desk.room.lock() = 20;
+    assert_eq!(bench.after(0), NOTHING);
+    bench.client.0.lock().queued = 0;
+    assert_eq!(bench.after(0), ["attach 0"]);
 }
 
 /// One that owns six partitions, with more in flight than there is room for, and has fetched some of each of the first five.

@@ -325,7 +325,8 @@ fn two_processes_of_one_name() {
 #[test]
 fn two_groups_with_instances_of_one_name() {
     let kafka = Kafka::for_test();
-    let setup = || setup().exactly_once().set("PROCESSOR_INSTANCE", "same");
+    // One member each: a rebalance ends a transaction too.
+    let setup = || setup().exactly_once().set("PROCESSOR_INSTANCE", "same").set("CONSUMERS_COUNT", 1);
     let (mut one, mut two) = (setup().on(&kafka), setup().on(&kafka));
     let (first, second) = (one.start(), two.start());
     for _ in 0..5 {

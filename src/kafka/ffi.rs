@@ -123,14 +123,9 @@ impl RecordQueue {
     }
 
     /// How many records and errors are in the queue; some of them may be of partitions that were given up, and do not come.
-    pub fn len(&self) -> usize {
+    pub fn queued(&self) -> usize {
         // SAFETY: the queue is alive.
         unsafe { rd::rd_kafka_queue_length(self.queue) }
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     fn consume(&mut self, wait_ms: c_int, into: Range<usize>) -> usize {

@@ -188,8 +188,10 @@ pub struct Ledger {
     call_at: Option<Budget>,
 }
 
-/// The part of the budget that is worth waking somebody for.
-const WORTH: usize = 64;
+/// The part of a limit that is worth waking somebody for.
+fn worth(limit: usize) -> usize {
+    (limit / 64).max(1)
+}
 
 impl Ledger {
     /// A ledger without partitions, and with this much for all of them.
@@ -307,14 +309,13 @@ impl Ledger {
     /// always fits.
     pub fn is_worth_a_round(&self, slot: Slot, bytes: usize) -> bool {
         let most = self.limit.records.min(self.limit.bytes / bytes.max(1));
-        self.room(slot, bytes) >= (most / WORTH).max(1)
+        self.room(slot, bytes) >= worth(most)
     }
 
     /// Somebody waits for room: see [`Ledger::is_to_call`].
     pub fn call(&mut self) {
-        let part = |limit: usize| (limit / WORTH).max(1);
-        let records = self.in_flight.records.saturating_sub(part(self.limit.records));
-        let bytes = self.in_flight.bytes.saturating_sub(part(self.limit.bytes));
+        let records = self.in_flight.records.saturating_sub(worth(self.limit.records));
+        let bytes = self.in_flight.bytes.saturating_sub(worth(self.limit.bytes));
         let call_at = self.call_at.get_or_insert(Budget { records, bytes });
         (call_at.records, call_at.bytes) = (call_at.records.max(records), call_at.bytes.max(bytes));
     }

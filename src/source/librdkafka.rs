@@ -108,7 +108,7 @@ impl Client for GroupMember {
     }
 
     fn queued(&self) -> usize {
-        self.queue.len()
+        self.queue.queued()
     }
 
     fn attach(&mut self, (topic, partition): &TopicPartition) {

@@ -14,14 +14,20 @@ fn a_partition_without_room_is_detached_until_what_is_held_of_it_is_admitted() {
     assert_eq!(*bench.desk.admitted.lock(), [3, 4, 5]);
 }
 
-/// What gathered in its own queue stands in that of all when it comes back, and would do so each time.
-#[test]
-fn a_partition_does_not_come_back_before_what_it_left_in_the_queue_of_all_has_come() {
+/// One whose partition went apart and left four records in the queue of all; there is room again.
+fn one_apart() -> Bench {
     let mut bench = Bench::at_work(2);
     bench.feed(3..6);
     bench.client.0.lock().queued = 4;
     assert_eq!(bench.after(50), ["detach 0"]);
     *bench.desk.room.lock() = 20;
+    bench
+}
+
+/// What gathered in its own queue stands in that of all when it comes back, and would do so each time.
+#[test]
+fn a_partition_does_not_come_back_before_what_it_left_in_the_queue_of_all_has_come() {
+    let mut bench = one_apart();
     assert_eq!(bench.after(0), NOTHING, "nothing of it is held, but some is in the queue");
     bench.feed(6..9);
     assert_eq!(bench.after(0), NOTHING);
@@ -33,11 +39,7 @@ fn a_partition_does_not_come_back_before_what_it_left_in_the_queue_of_all_has_co
 /// Records of a partition that was given up are counted, and never come.
 #[test]
 fn a_partition_comes_back_when_the_queue_of_all_is_empty() {
-    let mut bench = Bench::at_work(2);
-    bench.feed(3..6);
-    bench.client.0.lock().queued = 4;
-    assert_eq!(bench.after(50), ["detach 0"]);
-    *bench.desk.room.lock() = 20;
+    let mut bench = one_apart();
     assert_eq!(bench.after(0), NOTHING);
     bench.client.0.lock().queued = 0;
     assert_eq!(bench.after(0), ["attach 0"]);

@@ -168,6 +168,8 @@ struct Work<P> {
     /// After a failure nothing is begun before.
     not_before: Instant,
     pause: Duration,
+    /// How long ending a transaction takes, smoothed.
+    commit_time: Duration,
     /// When offsets alone are committed next.
     next_offsets: Instant,
     /// How much metadata the broker takes with an offset, as far as we know.
@@ -274,10 +276,17 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
     fn next_look(&self, work: &Work<O::Parcel>) -> Instant {
         let now = self.clock.now();
         match work.open {
-            Some(since) => (now + TICK).min(since + self.settings.interval),
+            Some(since) => (now + TICK).min(since + self.open_for(work)),
             None if now < work.not_before => (now + TICK).min(work.not_before),
             None => (now + IDLE).min(work.next_offsets.max(now + TICK)),
         }
+    }
+
+    /// How long a transaction takes in what is released: with its commit it is to last an interval. Half of one at least, however
+    /// long commits take.
+    fn open_for(&self, work: &Work<O::Parcel>) -> Duration {
+        let interval = self.settings.interval;
+        interval.saturating_sub(work.commit_time).max(interval / 2)
     }
 
     /// Begins a transaction, goes on with it, or ends it.
@@ -299,7 +308,7 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
             work.open = Some(now);
         }
         self.write_released(work)?;
-        let over = work.open.is_some_and(|since| now >= since + self.settings.interval);
+        let over = work.open.is_some_and(|since| now >= since + self.open_for(work));
         if over || offsets || outlook.leaving || work.batch.len() >= self.settings.most {
             self.commit(work)?;
         }
@@ -326,6 +335,7 @@ impl<P> Work<P> {
             asked: Vec::new(),
             not_before: now,
             pause: FIRST_PAUSE,
+            commit_time: Duration::ZERO,
             next_offsets: now,
             metadata_limit: crate::offsets::map::LIMIT,
             fenced: Vec::new(),

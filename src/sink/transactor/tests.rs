@@ -144,6 +144,8 @@ struct Bank {
     generation: Mutex<i32>,
     commits: Mutex<VecDeque<Failure>>,
     refused: Mutex<Vec<i64>>,
+    /// How long it takes until an answer to a commit comes.
+    commit_ms: Mutex<u64>,
     /// Clients that were made; only the last one may commit.
     clients: Mutex<usize>,
 }
@@ -246,6 +248,7 @@ impl Transactional<Letter> for FakeClient {
     fn commit(&self, _: Duration) -> Result<(), Failed> {
         assert!(self.sent.lock().is_empty(), "not all is reported");
         assert_eq!(self.number, *self.bank.clients.lock(), "a client that is shut out");
+        self.bank.clock.pass(*self.bank.commit_ms.lock());
         let failure = self.bank.commits.lock().pop_front();
         if failure.is_none_or(|failure| failure.done) {
             let (records, offsets) = self.open.lock().take().expect("a transaction");
@@ -297,6 +300,7 @@ impl Bench {
             generation: Mutex::default(),
             commits: Mutex::default(),
             refused: Mutex::default(),
+            commit_ms: Mutex::default(),
             clients: Mutex::default(),
         });
         let (trouble, troubles) = unbounded();
@@ -365,6 +369,21 @@ impl Bench {
         assert!(halt.is_none(), "{halt:?}");
     }
 
+    /// How long a transaction was open until its commit began, in milliseconds; a record is in it.
+    fn open_ms(&mut self, record: (Ticket, i64)) -> u64 {
+        let before = self.visible().len();
+        let letter = Arc::new(Letter { ticket: record.0, offset: record.1, target: OUT });
+        self.work.lines.hold(Desk::place(&letter), letter);
+        for open in 0.. {
+            self.transactor.turn(&mut self.work).expect("all goes well");
+            if self.visible().len() > before {
+                return open;
+            }
+            self.clock.pass(1);
+        }
+        unreachable!("it is committed some time")
+    }
+
     /// Offsets of records whose results are visible, in the order in which they became so.
     fn visible(&self) -> Vec<i64> {
         self.bank.visible.lock().iter().map(|(offset, _)| *offset).collect()
@@ -396,6 +415,23 @@ fn starts_are_committed_with_nothing_else() {
     bench.run();
     assert_eq!((bench.committed(0), bench.committed(1)), (Some(0), Some(0)));
     assert!(bench.visible().is_empty());
+}
+
+/// Else whoever waits for a record waits for an interval and for two commits.
+#[test]
+fn a_transaction_lasts_an_interval_together_with_its_commit() {
+    let mut bench = Bench::new();
+    bench.run();
+    let records = bench.read(0, 0..60);
+    let (quick, slow) = records.split_at(20);
+    assert_eq!(bench.open_ms(quick[0]), 100);
+    *bench.bank.commit_ms.lock() = 30;
+    let open: Vec<u64> = quick[1..].iter().map(|record| bench.open_ms(*record)).collect();
+    assert!(open.is_sorted_by(|one, next| one >= next), "{open:?}");
+    assert_eq!(open.last(), Some(&71), "{open:?}");
+    *bench.bank.commit_ms.lock() = 400;
+    let open: Vec<u64> = slow.iter().map(|record| bench.open_ms(*record)).collect();
+    assert_eq!(open.last(), Some(&50), "commits alone would be made: {open:?}");
 }
 
 #[test]

@@ -95,7 +95,8 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
 
     /// Ends the transaction: what is in it is finished.
     pub(super) fn commit(&self, work: &mut Work<O::Parcel>) -> Result<(), Halt> {
-        let until = self.clock.now() + self.settings.timeout;
+        let begun = self.clock.now();
+        let until = begun + self.settings.timeout;
         while work.outstanding > 0 {
             self.serve(work, TICK)?;
             if self.is_stopped() {
@@ -129,8 +130,10 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
         sent?;
         work.asked = watermarks;
         self.insist(None, |wait| client.commit(wait))?;
+        let now = self.clock.now();
+        work.commit_time = (work.commit_time * 3 + now.saturating_duration_since(begun)) / 4;
         self.is_committed(work);
-        self.context.metrics.committed(Commit::Ok, self.clock.now().saturating_duration_since(since));
+        self.context.metrics.committed(Commit::Ok, now.saturating_duration_since(since));
         Ok(())
     }
 

@@ -44,6 +44,7 @@ bugs! {
     LaneFreeBeforeResults: "a lane is given back before its results are on the ready list",
     HaltNotWaitedFor: "a producer goes on with what it took before the flow was halted",
     UnbegunOffByOne: "of the records that nobody has begun, the first is not given back",
+    ReaderOvertakesWorkers: "a quick transform is run where its record was read, though workers have earlier ones",
     WakeUpForgotten: "a result that is pushed wakes no producer",
     RevokeWithoutCommit: "a partition is given up when its work is done, committed or not",
     RefusedCommitBelieved: "a commit that the broker refused counts as done",

@@ -367,8 +367,7 @@ fn thread(name: String, events: &Sender<Event>, life: impl FnOnce() + Send + 'st
 fn quiet_panics_of_transforms() {
     let loud = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        let worker = std::thread::current().name().is_some_and(|name| name.starts_with("worker-"));
-        if worker && crate::pipeline::in_transform() {
+        if crate::pipeline::in_transform() {
             tracing::debug!("a transform panicked at {:?}", info.location().map(ToString::to_string));
         } else {
             loud(info);

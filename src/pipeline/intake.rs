@@ -37,7 +37,9 @@ impl Intake for Pipeline {
         if let Some((_, first)) = jobs.first() {
             self.metrics.consumed(first.record().topic(), jobs.len() as u64, bytes);
         }
-        self.scheduler.push(jobs);
+        let mut jobs = jobs.into_iter();
+        let first_left = self.run_here(&mut jobs);
+        self.scheduler.push(first_left.into_iter().chain(jobs));
         taken
     }
 

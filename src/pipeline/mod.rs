@@ -5,6 +5,7 @@
 //! The ledger's, the scheduler's two, the breaker's, and one for each worker's hand. Never two at once, and the transform runs
 //! under none.
 
+mod direct;
 mod failure;
 mod hand;
 mod intake;
@@ -95,6 +96,8 @@ pub struct Pipeline {
     /// Records that are held, and their lanes with them.
     held: Arc<AtomicUsize>,
     outage: Outage,
+    /// Whether the thread that read a record may run its transform.
+    direct: bool,
     /// One for each worker.
     hands: Mutex<Vec<Arc<Hand>>>,
 }
@@ -113,7 +116,10 @@ impl Pipeline {
     ) -> Self {
         let scheduler = Scheduler::new(policy.workers, policy.producers);
         let ledger = Mutex::new(Ledger::new(policy.budget));
+        // Whatever keeps its lane after a failure is the scheduler's to keep.
+        let direct = transform.is_quick() && policy.after_failure == AfterFailure::Continue;
         Self {
+            direct,
             policy,
             transform,
             clock,

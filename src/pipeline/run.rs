@@ -20,9 +20,9 @@ use crate::worker::Pace;
 
 /// One try of one record.
 #[derive(Clone, Copy)]
-struct Try {
-    lane: Lane,
-    attempt: u32,
+pub(super) struct Try {
+    pub lane: Lane,
+    pub attempt: u32,
 }
 
 impl Pipeline {
@@ -58,9 +58,7 @@ impl Pipeline {
             became = Some(self.run_one(task, &mut batch));
             count += 1;
         }
-        self.metrics.processed(Processed::Ok, batch.ok);
-        self.metrics.processed(Processed::Filtered, batch.filtered);
-        self.outage.answered(&mut batch.answered);
+        self.count(&mut batch);
         let mut made = hand.put_down();
         if planted(Bug::LaneFreeBeforeResults) {
             self.scheduler.give_back(&mut made.verdicts);
@@ -69,6 +67,12 @@ impl Pipeline {
         self.finish(made.finished.iter().map(|ticket| (ticket, End::Filtered)));
         *results = made.verdicts;
         count
+    }
+
+    pub(super) fn count(&self, batch: &mut Batch) {
+        self.metrics.processed(Processed::Ok, batch.ok);
+        self.metrics.processed(Processed::Filtered, batch.filtered);
+        self.outage.answered(&mut batch.answered);
     }
 
     /// What runs again is given back at once, and looked at afterwards: who gave its partition up meanwhile has not found it,
@@ -113,15 +117,26 @@ impl Pipeline {
         (held, verdict)
     }
 
-    fn try_once(&self, mut job: Arc<Job>, this: Try, batch: &mut Batch) -> Verdict<Arc<Job>> {
-        if self.stopped.load(Ordering::Relaxed) {
-            self.ledger.lock().drop_unfinished(&job.ticket());
-            return Verdict::Done;
-        }
-        let context = Context { now_ms: batch.now_ms, attempt: this.attempt };
+    /// Whether a record has stopped the program.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Calls the transform; what it says when it panics is the error.
+    pub(super) fn apply(&self, job: &Job, attempt: u32, now_ms: i64) -> std::thread::Result<Outcome> {
+        let context = Context { now_ms, attempt };
         IN_TRANSFORM.set(true);
         let outcome = catch_unwind(AssertUnwindSafe(|| self.transform.apply(job.record(), &context)));
         IN_TRANSFORM.set(false);
+        outcome
+    }
+
+    fn try_once(&self, mut job: Arc<Job>, this: Try, batch: &mut Batch) -> Verdict<Arc<Job>> {
+        if self.is_stopped() {
+            self.ledger.lock().drop_unfinished(&job.ticket());
+            return Verdict::Done;
+        }
+        let outcome = self.apply(&job, this.attempt, batch.now_ms);
         sole(&mut job).tried(this.attempt);
         let failed = !matches!(outcome, Ok(Outcome::Emit(_) | Outcome::EmitMany(_) | Outcome::Filter));
         if failed && self.drop_if_stale(&job.ticket()) {
@@ -142,7 +157,7 @@ impl Pipeline {
     }
 
     /// The transform has said what is to become of the record.
-    fn answered(
+    pub(super) fn answered(
         &self,
         mut job: Arc<Job>,
         this: Try,

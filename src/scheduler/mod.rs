@@ -332,6 +332,11 @@ impl<T, R> Scheduler<T, R> {
         removed
     }
 
+    /// Whether there is no job at all, neither here nor at a worker.
+    pub fn is_idle(&self) -> bool {
+        self.pending.lock().list.is_empty()
+    }
+
     /// No more jobs come: workers finish what is there, retries included, and stop.
     pub fn close(&self) {
         self.pending.lock().closed = true;

@@ -79,7 +79,7 @@ impl Instance {
         sim.with(|world| world.note(|| format!("instance {id} starts (number {number})")));
         let context = Context::new(Arc::<Link>::default(), super::METRICS.clone());
         let clock = Arc::new(Clock);
-        let transform = Arc::new(Scripted { sim: sim.clone(), instance: id });
+        let transform = Arc::new(Scripted { sim: sim.clone(), instance: id, quick: plan.quick });
         let (stop, _) = unbounded();
         let pipeline = Arc::new(Pipeline::new(
             policy(plan, id),

@@ -137,6 +137,8 @@ pub struct Plan {
     pub order: Order,
     pub partitioning: Partitioning,
     pub after_failure: AfterFailure,
+    /// The thread that reads may run the transform.
+    pub quick: bool,
     pub workers: usize,
     pub producers: usize,
     pub consumers: usize,
@@ -222,6 +224,7 @@ impl Plan {
             partitioning: [Partitioning::Murmur2, Partitioning::SamePartition, Partitioning::RoundRobin]
                 [random.usize(..3)],
             after_failure: AfterFailure::Continue,
+            quick: fastrand::Rng::with_seed(seed ^ 0x9c1c).bool(),
             workers: random.usize(1..=3),
             producers: random.usize(1..=2),
             consumers: if random.u8(..3) == 0 { 2 } else { 1 },

@@ -38,6 +38,7 @@ pub fn read(outgoing: &Outgoing<'_>) -> (Place, What) {
 pub struct Scripted {
     pub sim: Arc<Sim>,
     pub instance: usize,
+    pub quick: bool,
 }
 
 impl Transform for Scripted {
@@ -69,6 +70,10 @@ impl Transform for Scripted {
             }
         });
         outcome(place, kind, context.attempt)
+    }
+
+    fn is_quick(&self) -> bool {
+        self.quick
     }
 }
 

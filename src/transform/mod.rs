@@ -20,6 +20,13 @@ pub trait Transform: Send + Sync {
     fn name(&self) -> &str {
         "custom"
     }
+
+    /// Whether it computes for a few microseconds and does nothing else: it waits for nobody, and whether it is called once or twice
+    /// for a record makes no difference. Then the thread that reads runs it itself while no worker has anything to do, which
+    /// saves the way to a worker. Say `true` only if all of that holds: while it runs there, its thread looks after nothing else.
+    fn is_quick(&self) -> bool {
+        false
+    }
 }
 
 /// What a transform is told beside the record.

@@ -11,32 +11,40 @@ use processor::telemetry::logging::{self, Stream};
 use processor::transform::{Context, Outcome, Output, Transform};
 use work::Work;
 
-const USAGE: &str = "handlers pass|wait:TIME|cpu:TIME, e.g. handlers wait:1ms, handlers cpu:50us";
+const USAGE: &str = "handlers pass|quick|wait:TIME|cpu:TIME, e.g. handlers wait:1ms, handlers cpu:50us";
 
 /// Does its work, and passes the record on as it is.
-struct Pass(Work);
+struct Pass {
+    work: Work,
+    quick: bool,
+}
 
 impl Transform for Pass {
     fn apply(&self, _: &Record, _: &Context) -> Outcome {
-        self.0.run();
+        self.work.run();
         Outcome::Emit(Output::default())
     }
 
     fn name(&self) -> &str {
         "bench:pass"
     }
+
+    fn is_quick(&self) -> bool {
+        self.quick
+    }
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut given = Options::read(USAGE);
-    let work = match given.word().as_str() {
-        "pass" => Work::Nothing,
+    let word = given.word();
+    let work = match word.as_str() {
+        "pass" | "quick" => Work::Nothing,
         text => Work::parse(text).unwrap_or_else(|| given.refuse("there is no such handler")),
     };
     given.end();
     let loaded = processor::config::load(std::env::vars_os(), Vec::new())?;
     logging::init(&loaded.config.log_filter, loaded.config.log_format, Stream::Stdout)?;
-    let ended = App::new(loaded.config).with_transform(Pass(work)).run();
+    let ended = App::new(loaded.config).with_transform(Pass { work, quick: word == "quick" }).run();
     if !ended.message.is_empty() {
         eprintln!("{}", ended.message);
     }

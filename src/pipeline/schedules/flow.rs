@@ -11,7 +11,7 @@ const KEYS: [&str; 6] = ["a", "b", "a", "a", "b", "a"];
 #[test]
 fn every_record_is_written_once_and_in_order_and_then_committed() {
     check(|| {
-        let rig = Rig::new(
+        let rig = Rig::quick_or_not(
             policy(),
             |_, context| match random(4) {
                 0 if context.attempt < 3 => Outcome::retry("busy", "not now"),
@@ -36,7 +36,7 @@ fn every_record_is_written_once_and_in_order_and_then_committed() {
 #[test]
 fn every_record_ends_in_one_of_the_topics_or_is_filtered() {
     check(|| {
-        let rig = Rig::new(
+        let rig = Rig::quick_or_not(
             policy(),
             |record, context| match record.offset() {
                 0 if context.attempt < 2 => Outcome::retry("busy", "not now"),

@@ -64,6 +64,7 @@ pub struct Rig {
 struct Noting<F> {
     log: Arc<Board<Log>>,
     apply: F,
+    quick: bool,
 }
 
 impl<F: Fn(&Record, &Context) -> Outcome + Send + Sync> Transform for Noting<F> {
@@ -79,6 +80,10 @@ impl<F: Fn(&Record, &Context) -> Outcome + Send + Sync> Transform for Noting<F> 
             log.finished.extend(matches!(outcome, Outcome::Filter).then_some(place));
         });
         outcome
+    }
+
+    fn is_quick(&self) -> bool {
+        self.quick
     }
 }
 
@@ -107,7 +112,25 @@ impl Rig {
         apply: impl Fn(&Record, &Context) -> Outcome + Send + Sync + 'static,
         answer: impl Fn(&Job) -> Answer + Clone + Send + 'static,
     ) -> Self {
-        let mut rig = Self::without_sink(policy, apply);
+        Self::of(policy, apply, answer, false)
+    }
+
+    /// As [`Rig::new`], in one execution with the reader running what it may, in another without.
+    pub fn quick_or_not(
+        policy: Policy,
+        apply: impl Fn(&Record, &Context) -> Outcome + Send + Sync + 'static,
+        answer: impl Fn(&Job) -> Answer + Clone + Send + 'static,
+    ) -> Self {
+        Self::of(policy, apply, answer, model::random(2) == 0)
+    }
+
+    fn of(
+        policy: Policy,
+        apply: impl Fn(&Record, &Context) -> Outcome + Send + Sync + 'static,
+        answer: impl Fn(&Job) -> Answer + Clone + Send + 'static,
+        quick: bool,
+    ) -> Self {
+        let mut rig = Self::idle(policy, apply, quick);
         let (pipeline, log) = (rig.pipeline.clone(), rig.log.clone());
         let producer = |shard| {
             let (pipeline, log, answer) = (pipeline.clone(), log.clone(), answer.clone());
@@ -123,9 +146,17 @@ impl Rig {
         policy: Policy,
         apply: impl Fn(&Record, &Context) -> Outcome + Send + Sync + 'static,
     ) -> Self {
+        Self::idle(policy, apply, false)
+    }
+
+    fn idle(
+        policy: Policy,
+        apply: impl Fn(&Record, &Context) -> Outcome + Send + Sync + 'static,
+        quick: bool,
+    ) -> Self {
         let (workers, producers_wanted) = (policy.workers, policy.producers);
         let log = Arc::new(Board::<Log>::default());
-        let transform = Arc::new(Noting { log: log.clone(), apply });
+        let transform = Arc::new(Noting { log: log.clone(), apply, quick });
         let (sender, stop) = unbounded();
         let pipeline = Arc::new(Pipeline::new(policy, transform, Arc::new(Clock), METRICS.clone(), sender));
         let worker = |_| {

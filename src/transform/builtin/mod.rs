@@ -53,6 +53,10 @@ impl Transform for Validate {
     fn name(&self) -> &str {
         "builtin:validate"
     }
+
+    fn is_quick(&self) -> bool {
+        true
+    }
 }
 
 fn validate(value: Option<&[u8]>, now_ms: i64) -> Result<Vec<u8>, Failure> {

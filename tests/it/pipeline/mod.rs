@@ -1,6 +1,7 @@
 //! The stages together, without Kafka.
 
 mod after_failure;
+mod direct;
 mod failures;
 mod flow;
 mod origin;

@@ -42,6 +42,19 @@ impl<F: Fn(&Record, &Context) -> Outcome + Send + Sync> Transform for With<F> {
     }
 }
 
+/// One that says it is quick.
+pub struct Quick<F>(pub F);
+
+impl<F: Fn(&Record, &Context) -> Outcome + Send + Sync> Transform for Quick<F> {
+    fn apply(&self, record: &Record, context: &Context) -> Outcome {
+        (self.0)(record, context)
+    }
+
+    fn is_quick(&self) -> bool {
+        true
+    }
+}
+
 /// What the sink does with a parcel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {

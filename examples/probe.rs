@@ -11,6 +11,8 @@
 //! | `probe.split: N` | writes the record N times, with its number from 0 in the header `probe.part` |
 //! | `probe.hang` | does not return while the file `PROBE_HANG_WHILE` is there; before all others |
 //!
+//! With `PROBE_ASYNC` set it is an asynchronous transform, and waits without blocking anything.
+//!
 //! While the file `PROBE_DEAD_WHILE` is there, every record fails for now, with the code `probe_dead`.
 //!
 //! Beside that it is the built-in transform. Whatever is written bears in the header `probe.span` when the transform ran,
@@ -28,7 +30,7 @@ use processor::app::App;
 use processor::record::{Headers, Record};
 use processor::telemetry::logging::{self, Stream};
 use processor::transform::builtin::Validate;
-use processor::transform::{Context, Field, Outcome, Output, Transform};
+use processor::transform::{AsyncTransform, Context, Field, Outcome, Output, Transform};
 
 /// Topic, partition and offset.
 type Place = (Arc<str>, i32, i64);
@@ -52,6 +54,39 @@ impl Transform for Probe {
         if let Some(ms) = number(record, "probe.sleep") {
             std::thread::sleep(Duration::from_millis(ms));
         }
+        self.outcome(record, context, begin)
+    }
+
+    fn name(&self) -> &str {
+        "probe"
+    }
+}
+
+/// The same, asynchronously.
+struct Patient(Probe);
+
+impl AsyncTransform for Patient {
+    async fn apply(&self, record: &Record, context: &Context) -> Outcome {
+        let begin = now_ns();
+        if asks(record, "probe.hang") {
+            while is_there(&self.0.hang_while) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        if let Some(ms) = number(record, "probe.sleep") {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+        }
+        self.0.outcome(record, context, begin)
+    }
+
+    fn name(&self) -> &str {
+        "probe"
+    }
+}
+
+impl Probe {
+    /// What it says when it has waited.
+    fn outcome(&self, record: &Record, context: &Context, begin: u128) -> Outcome {
         let again =
             number(record, "probe.retry").is_some_and(|retries| u64::from(context.attempt) <= retries);
         let dead = is_there(&self.dead_while);
@@ -75,12 +110,6 @@ impl Transform for Probe {
         }
     }
 
-    fn name(&self) -> &str {
-        "probe"
-    }
-}
-
-impl Probe {
     /// When this attempt and those before it ran. An entry of an earlier delivery of the same record is forgotten.
     fn spans(&self, record: &Record, attempt: u32, begin: u128, again: bool) -> String {
         let place = (record.topic().clone(), record.partition(), record.offset());
@@ -140,8 +169,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     logging::init(&loaded.config.log_filter, loaded.config.log_format, Stream::Stdout)?;
     let file = |name| std::env::var_os(name).map(PathBuf::from);
     let (dead_while, hang_while) = (file("PROBE_DEAD_WHILE"), file("PROBE_HANG_WHILE"));
-    let ended =
-        App::new(loaded.config).with_transform(Probe { dead_while, hang_while, ..Probe::default() }).run();
+    let (app, probe) = (App::new(loaded.config), Probe { dead_while, hang_while, ..Probe::default() });
+    let app = match std::env::var_os("PROBE_ASYNC") {
+        None => app.with_transform(probe),
+        Some(_) => app.with_async_transform(Patient(probe)),
+    };
+    let ended = app.run();
     eprintln!("{}", ended.message);
     std::process::exit(ended.exit as i32);
 }

@@ -10,7 +10,7 @@ import os
 from workload import Arm, Figure, Input, Workload
 
 RAW, RAW_VALIDATE = Arm("raw"), Arm("raw", "validate")
-PASS, VALIDATE = Arm("handlers"), Arm("processor", "validate")
+PASS, QUICK, VALIDATE = Arm("handlers"), Arm("handlers", "quick"), Arm("processor", "validate")
 CORES = os.cpu_count() or 1
 
 
@@ -32,6 +32,21 @@ def waiting(name: str, time: str, workers: int, ideal: float, keys: int) -> Work
         (
             Figure("of the ideal", "records_per_s", "share", 0.9, True, "", ideal),
             Figure("CPU a record", "cpu_s_per_million", goal=2.0),
+        ),
+        RAW,
+        input=Input(keys=keys, share=0.5),
+    )
+
+
+def futures(name: str, time: str, keys: int) -> Workload:
+    """The same as futures on as many threads as there are cores; all keys wait at a time."""
+    return Workload(
+        name,
+        f"an asynchronous handler that waits {time}, {keys:,} keys, {CORES} threads: how near is it to 100,000 a second?",
+        Arm("handlers", f"await:{time}", {"WORKER_POOL": str(CORES)}),
+        (
+            Figure("of 100,000 a second", "records_per_s", "share", 0.9, True, "", 100_000),
+            Figure("CPU a record", "cpu_s_per_million"),
         ),
         RAW,
         input=Input(keys=keys, share=0.5),
@@ -95,6 +110,13 @@ WORKLOADS: tuple[Workload, ...] = (
         RAW,
     ),
     Workload(
+        "quick",
+        "the same with a handler that says it is quick: whoever reads runs it",
+        QUICK,
+        (cpu(1.10), RATE, MEMORY),
+        RAW,
+    ),
+    Workload(
         "validate",
         "JSON of 300 B through the built-in transform; the raw loop runs the same transform in its one thread",
         VALIDATE,
@@ -103,6 +125,8 @@ WORKLOADS: tuple[Workload, ...] = (
     ),
     waiting("wait-1ms", "1ms", 100, 100_000, 1000),
     waiting("wait-10ms", "10ms", 1000, 100_000, 10_000),
+    futures("await-1ms", "1ms", 1000),
+    futures("await-10ms", "10ms", 10_000),
     Workload(
         "cpu-50us",
         "a handler that computes for 50 µs: how near are all cores to doing nothing else? (The broker uses them too.)",

@@ -5,10 +5,11 @@
 //! |---|---|---|
 //! | `consumer-n` | `CONSUMERS_COUNT` | one member of the group each: [`crate::source::kafka`] |
 //! | `worker-n` | `WORKER_POOL` | runs transforms: [`Pipeline::work`] |
+//! | `dispatcher` | 1 | with an asynchronous transform: gives a runtime of `WORKER_POOL` threads what may run |
 //! | `producer-n` | `PRODUCERS_COUNT` | writes results: [`crate::sink::kafka`] |
 //! | `delivery` | 1 | takes the broker's answers |
 //! | `transactor-n` | `CONSUMERS_COUNT` | with exactly once, in place of these two: [`crate::sink::transactor`] |
-//! | `listener` | 1 | HTTP and signals, the only thread with an async runtime |
+//! | `listener` | 1 | HTTP and signals, on a runtime of its own |
 //! | main | 1 | waits for what ends the process; meanwhile looks after the connection and the workers |
 //!
 //! librdkafka adds its own: one main thread a client and one for each broker connection.
@@ -43,7 +44,7 @@ use crate::sink::{Target, transactor};
 use crate::source::kafka::{Control, Farewell, Trouble};
 use crate::telemetry::Metrics;
 use crate::telemetry::http::Bound;
-use crate::transform::{Transform, builtin::Validate};
+use crate::transform::{AsyncTransform, Handler, Transform, builtin::Validate};
 use behind::Behind;
 pub use derive::librdkafka_version;
 use derive::{about, policy, promise};
@@ -79,7 +80,7 @@ pub(crate) enum Event {
 /// The program: a configuration and a transform.
 pub struct App {
     config: Config,
-    transform: Arc<dyn Transform>,
+    transform: Handler,
     events: Sender<Event>,
     inbox: Receiver<Event>,
     /// Whether SIGTERM and SIGINT are ours to handle.
@@ -92,13 +93,20 @@ impl App {
     /// With the built-in transform.
     pub fn new(config: Config) -> Self {
         let (events, inbox) = unbounded();
-        Self { config, transform: Arc::new(Validate), events, inbox, signals: true, bound: None }
+        Self { config, transform: Arc::new(Validate).into(), events, inbox, signals: true, bound: None }
     }
 
     /// With a transform of your own.
     #[must_use]
     pub fn with_transform(mut self, transform: impl Transform + 'static) -> Self {
-        self.transform = Arc::new(transform);
+        self.transform = Arc::new(transform).into();
+        self
+    }
+
+    /// With a transform of your own that waits: `WORKER_POOL` threads share its futures.
+    #[must_use]
+    pub fn with_async_transform(mut self, transform: impl AsyncTransform + 'static) -> Self {
+        self.transform = Handler::Waiting(Arc::new(transform));
         self
     }
 
@@ -176,7 +184,7 @@ struct Running {
 impl Running {
     fn start(
         config: &Config,
-        transform: Arc<dyn Transform>,
+        transform: Handler,
         context: Context,
         found: Found,
         status: &Arc<AppStatus>,
@@ -186,6 +194,7 @@ impl Running {
         let metrics = context.metrics.clone();
         let stop = forward(events, "record", Event::Failed);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let waits = matches!(transform, Handler::Waiting(_));
         let pipeline = Arc::new(Pipeline::new(policy, transform, clock.clone(), metrics, stop));
         let ends = Ends { config, found: &found, context: &context, pipeline: &pipeline, clock: &clock };
         let trouble = forward(events, "trouble", Event::Trouble);
@@ -206,15 +215,38 @@ impl Running {
         tracing::info!("{}", promise(config));
         let running =
             Self { config: config.clone(), context, pipeline, sink, controls, status: status.clone() };
+        if waits {
+            running.spawn_dispatcher(events);
+        } else {
+            running.spawn_workers(events);
+        }
         running.spawn(sources, events);
         Ok(running)
     }
 
-    fn spawn(&self, sources: Vec<Source>, events: &Sender<Event>) {
+    fn spawn_workers(&self, events: &Sender<Event>) {
         for index in 0..self.config.workers {
             let pipeline = self.pipeline.clone();
             thread(format!("worker-{index}"), events, move || pipeline.work());
         }
+    }
+
+    fn spawn_dispatcher(&self, events: &Sender<Event>) {
+        let (pipeline, workers) = (self.pipeline.clone(), self.config.workers);
+        thread("dispatcher".to_owned(), events, move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(workers)
+                .thread_name("worker")
+                .enable_all()
+                .build()
+                .expect("the machine has threads left at start");
+            pipeline.dispatch(runtime.handle());
+            // What the transform has started beside is not waited for.
+            runtime.shutdown_background();
+        });
+    }
+
+    fn spawn(&self, sources: Vec<Source>, events: &Sender<Event>) {
         for (name, life) in self.sink.lives(self.config.producers) {
             thread(name, events, life);
         }

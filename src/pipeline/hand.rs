@@ -55,7 +55,7 @@ pub(super) struct Running {
 }
 
 impl Running {
-    fn of(task: &Task<Arc<Job>>) -> Self {
+    pub(super) fn of(task: &Task<Arc<Job>>) -> Self {
         let (slot, record) = (task.job.ticket().slot, task.job.record());
         Self { slot, partition: record.partition(), offset: record.offset(), lane: task.lane() }
     }

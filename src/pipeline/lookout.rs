@@ -17,7 +17,7 @@ pub const STUCK_AFTER: Duration = Duration::from_secs(10);
 pub struct Stuck {
     /// Topic, partition and offset.
     pub record: String,
-    /// The thread that runs it.
+    /// The thread that runs it, or `a future`.
     pub worker: String,
     /// For how long at least.
     pub time: Duration,
@@ -49,6 +49,14 @@ impl Pipeline {
                 );
             }
         }
+        for (running, time) in self.begun.to_be_said(STUCK_AFTER, now) {
+            tracing::warn!(
+                record = self.name(running),
+                "stuck: the transform's future is not done for {} s; what is behind the record in its key or partition waits. Give the \
+                 transform a time-out of its own",
+                time.as_secs()
+            );
+        }
     }
 
     fn relieve(&self, hand: &Hand) {
@@ -64,6 +72,12 @@ impl Pipeline {
     /// The records that are stuck, as [`Pipeline::look_out`] saw it last.
     pub fn stuck(&self) -> Vec<Stuck> {
         let now = self.clock.now();
+        let begun = self.begun.longer_than(STUCK_AFTER, now).into_iter();
+        let futures = begun.map(|(running, time)| Stuck {
+            record: self.name(running),
+            worker: "a future".to_owned(),
+            time,
+        });
         let still = self.hands().into_iter().filter_map(|hand| Some((hand.stands_still(now)?, hand)));
         still
             .filter(|((_, time), _)| *time >= STUCK_AFTER)
@@ -72,6 +86,7 @@ impl Pipeline {
                 worker: hand.name.clone(),
                 time,
             })
+            .chain(futures)
             .collect()
     }
 

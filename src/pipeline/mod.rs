@@ -16,6 +16,7 @@ mod outbox;
 mod run;
 #[cfg(all(test, feature = "shuttle"))]
 mod schedules;
+mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,7 +36,7 @@ use crate::sink::dead_letter;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::{Condvar, Mutex};
 use crate::telemetry::metrics::Metrics;
-use crate::transform::Transform;
+use crate::transform::Handler;
 use hand::Hand;
 pub use job::Job;
 pub use lookout::{STUCK_AFTER, Stuck};
@@ -81,7 +82,7 @@ pub struct Policy {
 /// See the module.
 pub struct Pipeline {
     policy: Policy,
-    transform: Arc<dyn Transform>,
+    transform: Handler,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     scheduler: Scheduler<Arc<Job>, Arc<Job>>,
@@ -100,6 +101,8 @@ pub struct Pipeline {
     direct: bool,
     /// One for each worker.
     hands: Mutex<Vec<Arc<Hand>>>,
+    /// What no hand has, of a transform that waits.
+    begun: waiting::Begun,
 }
 
 /// What workers give back.
@@ -109,11 +112,12 @@ impl Pipeline {
     /// A pipeline without partitions. `stop` gets a message when `policy.on_failure` is to stop.
     pub fn new(
         policy: Policy,
-        transform: Arc<dyn Transform>,
+        transform: impl Into<Handler>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
         stop: Sender<String>,
     ) -> Self {
+        let transform = transform.into();
         let scheduler = Scheduler::new(policy.workers, policy.producers);
         let ledger = Mutex::new(Ledger::new(policy.budget));
         // Whatever keeps its lane after a failure is the scheduler's to keep.
@@ -133,6 +137,7 @@ impl Pipeline {
             held: Arc::default(),
             outage: Outage::default(),
             hands: Mutex::default(),
+            begun: waiting::Begun::default(),
         }
     }
 

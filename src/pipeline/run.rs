@@ -12,10 +12,10 @@ use super::{Batch, Job, Pipeline, SLACK, Verdicts, sole};
 use crate::breaker::Probe;
 use crate::offsets::{End, Slot, Ticket};
 use crate::planted::{Bug, planted};
-use crate::scheduler::pending::{Held, Lane, Task, Verdict};
+use crate::scheduler::pending::{Held, Lane, Mark, Task, Verdict};
 use crate::sink::dead_letter::Stage;
 use crate::telemetry::metrics::Processed;
-use crate::transform::{Context, Failure, Outcome};
+use crate::transform::{Context, Failure, Handler, Outcome};
 use crate::worker::Pace;
 
 /// One try of one record.
@@ -96,25 +96,50 @@ impl Pipeline {
     }
 
     fn run_one(&self, task: Task<Arc<Job>>, batch: &mut Batch) -> (Held, Verdict<Arc<Job>>) {
-        let (lane, attempt, probe) = (task.lane(), task.attempt, task.probe);
-        let mark = task.mark.or_else(|| batch.mark_of(lane));
+        let (this, probe) = (Try { lane: task.lane(), attempt: task.attempt }, task.probe);
+        let mark = task.mark.or_else(|| batch.mark_of(this.lane));
         let (held, job) = task.split();
+        let verdict = self.before(job, mark, batch).map_or_else(
+            |verdict| verdict,
+            |job| {
+                let outcome = self.apply(&job, this.attempt, batch.now_ms);
+                self.after(job, this, outcome, batch)
+            },
+        );
+        self.note(this.lane, &verdict, probe, batch);
+        (held, verdict)
+    }
+
+    /// The job, if it is to be tried; else what becomes of it without.
+    pub(super) fn before(
+        &self,
+        job: Arc<Job>,
+        mark: Option<Mark>,
+        batch: &mut Batch,
+    ) -> Result<Arc<Job>, Verdict<Arc<Job>>> {
         batch.said = None;
-        let verdict = match mark {
+        match mark {
             // Perhaps what stood before it failed for no fault of its own: that is enough.
-            Some(_) if self.outage.is_open() => self.not_now(job, batch),
-            Some(failed) => self.follow(job, failed, batch),
-            None => self.try_once(job, Try { lane, attempt }, batch),
-        };
+            Some(_) if self.outage.is_open() => Err(self.not_now(job, batch)),
+            Some(failed) => Err(self.follow(job, failed, batch)),
+            None if self.is_stopped() => {
+                self.ledger.lock().drop_unfinished(&job.ticket());
+                Err(Verdict::Done)
+            }
+            None => Ok(job),
+        }
+    }
+
+    /// What a verdict means for what the batch has still to run, and for the breaker.
+    pub(super) fn note(&self, lane: Lane, verdict: &Verdict<Arc<Job>>, probe: bool, batch: &mut Batch) {
         match verdict {
             Verdict::Later(..) | Verdict::NotCounted(..) => batch.blocked = lane,
-            Verdict::DoneAndMark(mark) => batch.marked = lane.map(|lane| (lane, mark)),
+            Verdict::DoneAndMark(mark) => batch.marked = lane.map(|lane| (lane, *mark)),
             Verdict::Done | Verdict::Untouched(_) => {}
         }
         if probe {
             self.probed(batch.said.unwrap_or(Probe::Dropped));
         }
-        (held, verdict)
     }
 
     /// Whether a record has stopped the program.
@@ -124,19 +149,21 @@ impl Pipeline {
 
     /// Calls the transform; what it says when it panics is the error.
     pub(super) fn apply(&self, job: &Job, attempt: u32, now_ms: i64) -> std::thread::Result<Outcome> {
+        let Handler::Blocking(transform) = &self.transform else {
+            unreachable!("a transform that waits has no worker");
+        };
         let context = Context { now_ms, attempt };
-        IN_TRANSFORM.set(true);
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.transform.apply(job.record(), &context)));
-        IN_TRANSFORM.set(false);
-        outcome
+        caught(|| transform.apply(job.record(), &context))
     }
 
-    fn try_once(&self, mut job: Arc<Job>, this: Try, batch: &mut Batch) -> Verdict<Arc<Job>> {
-        if self.is_stopped() {
-            self.ledger.lock().drop_unfinished(&job.ticket());
-            return Verdict::Done;
-        }
-        let outcome = self.apply(&job, this.attempt, batch.now_ms);
+    /// The transform has returned, or panicked.
+    pub(super) fn after(
+        &self,
+        mut job: Arc<Job>,
+        this: Try,
+        outcome: std::thread::Result<Outcome>,
+        batch: &mut Batch,
+    ) -> Verdict<Arc<Job>> {
         sole(&mut job).tried(this.attempt);
         let failed = !matches!(outcome, Ok(Outcome::Emit(_) | Outcome::EmitMany(_) | Outcome::Filter));
         if failed && self.drop_if_stale(&job.ticket()) {
@@ -268,6 +295,14 @@ impl Pipeline {
 
 thread_local! {
     static IN_TRANSFORM: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Runs a part of a transform.
+pub(super) fn caught<R>(run: impl FnOnce() -> R) -> std::thread::Result<R> {
+    IN_TRANSFORM.set(true);
+    let result = catch_unwind(AssertUnwindSafe(run));
+    IN_TRANSFORM.set(false);
+    result
 }
 
 /// Whether this thread runs a transform: a panic then is the record's failure, not ours.

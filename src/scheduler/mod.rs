@@ -162,7 +162,28 @@ impl<T, R> Scheduler<T, R> {
     pub fn give_back(&self, results: &mut Vec<(Held, Verdict<T>)>) {
         let mut side = self.pending.lock();
         side.list.finish(results);
+        let all_done = side.closed && side.list.is_empty();
         self.wake_one(side);
+        if all_done {
+            self.work.notify_all();
+        }
+    }
+
+    /// For whoever has taken tasks and runs them elsewhere, once [`Scheduler::exchange`] returns `false`: waits until one of them
+    /// comes back to be run again. `false` when none will.
+    pub fn wait_for_more(&self) -> bool {
+        let mut side = self.pending.lock();
+        loop {
+            if side.list.is_empty() || side.gate.probe_at.is_some() {
+                return false;
+            }
+            if side.list.waiting() > 0 {
+                return true;
+            }
+            side.idle += 1;
+            self.work.wait(&mut side);
+            side.idle -= 1;
+        }
     }
 
     /// One is enough when it takes everything; it wakes the next if it does not.

@@ -1,4 +1,5 @@
-//! What a worker runs on each record. Write your own in ten lines: implement [`Transform`], return an [`Outcome`].
+//! What is run on each record. Write your own in ten lines: implement [`Transform`], return an [`Outcome`]. One that waits for
+//! answers from elsewhere most of its time is better an [`AsyncTransform`].
 //!
 //! A transform is pure in what concerns Kafka: it sees one record, says what is to become of it, and the stages around
 //! it do the writing, retrying and dead-lettering. It may block (that is what the worker pool is for) and it may panic
@@ -8,6 +9,9 @@ pub mod builtin;
 mod rfc3339;
 
 use std::borrow::Cow;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::record::{Headers, Record};
 
@@ -26,6 +30,79 @@ pub trait Transform: Send + Sync {
     /// saves the way to a worker. Say `true` only if all of that holds: while it runs there, its thread looks after nothing else.
     fn is_quick(&self) -> bool {
         false
+    }
+}
+
+/// As [`Transform`], for one that waits: it returns a future, thousands of which share few threads (tokio's, `WORKER_POOL` of them).
+/// Order, retries and dead letters are the same. How many wait at a time is bounded by `PROCESSOR_MAX_IN_FLIGHT`, and by the
+/// number of keys that are in flight. It must not block its thread: other records' futures wait for that.
+pub trait AsyncTransform: Send + Sync {
+    /// Decides what becomes of `record`: see [`Transform::apply`]. Polled inside a tokio runtime.
+    fn apply(&self, record: &Record, context: &Context) -> impl Future<Output = Outcome> + Send;
+
+    /// See [`Transform::name`].
+    fn name(&self) -> &str {
+        "custom"
+    }
+}
+
+/// An [`AsyncTransform`] of whichever type.
+pub trait Waiting: Send + Sync {
+    /// See [`AsyncTransform::apply`].
+    fn begin<'a>(
+        &'a self,
+        record: &'a Record,
+        context: &'a Context,
+    ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+
+    /// See [`Transform::name`].
+    fn called(&self) -> &str;
+}
+
+impl<T: AsyncTransform> Waiting for T {
+    fn begin<'a>(
+        &'a self,
+        record: &'a Record,
+        context: &'a Context,
+    ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
+        Box::pin(self.apply(record, context))
+    }
+
+    fn called(&self) -> &str {
+        self.name()
+    }
+}
+
+/// A transform of either kind.
+#[derive(Clone)]
+pub enum Handler {
+    /// Returns its outcome.
+    Blocking(Arc<dyn Transform>),
+    /// Returns a future.
+    Waiting(Arc<dyn Waiting>),
+}
+
+impl Handler {
+    /// See [`Transform::name`].
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Blocking(transform) => transform.name(),
+            Self::Waiting(transform) => transform.called(),
+        }
+    }
+
+    /// See [`Transform::is_quick`].
+    pub fn is_quick(&self) -> bool {
+        match self {
+            Self::Blocking(transform) => transform.is_quick(),
+            Self::Waiting(_) => false,
+        }
+    }
+}
+
+impl<T: Transform + 'static> From<Arc<T>> for Handler {
+    fn from(transform: Arc<T>) -> Self {
+        Self::Blocking(transform)
     }
 }
 

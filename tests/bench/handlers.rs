@@ -1,17 +1,20 @@
 //! The processor as a library, with handlers that the built-in transform is not: passing a record on, and passing it on after
-//! waiting or computing. Its settings are the processor's environment variables.
+//! waiting (in a worker, or as a future) or computing. Its settings are the processor's environment variables.
 
 mod options;
 mod work;
+
+use std::time::Duration;
 
 use options::Options;
 use processor::app::App;
 use processor::record::Record;
 use processor::telemetry::logging::{self, Stream};
-use processor::transform::{Context, Outcome, Output, Transform};
+use processor::transform::{AsyncTransform, Context, Outcome, Output, Transform};
 use work::Work;
 
-const USAGE: &str = "handlers pass|quick|wait:TIME|cpu:TIME, e.g. handlers wait:1ms, handlers cpu:50us";
+const USAGE: &str =
+    "handlers pass|quick|wait:TIME|await:TIME|cpu:TIME, e.g. handlers wait:1ms, handlers cpu:50us";
 
 /// Does its work, and passes the record on as it is.
 struct Pass {
@@ -34,17 +37,40 @@ impl Transform for Pass {
     }
 }
 
+/// Waits without a thread, and passes the record on as it is.
+struct Await(Duration);
+
+impl AsyncTransform for Await {
+    async fn apply(&self, _: &Record, _: &Context) -> Outcome {
+        tokio::time::sleep(self.0).await;
+        Outcome::Emit(Output::default())
+    }
+
+    fn name(&self) -> &str {
+        "bench:await"
+    }
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut given = Options::read(USAGE);
     let word = given.word();
-    let work = match word.as_str() {
+    let (as_future, text) = match word.strip_prefix('a') {
+        Some(text) if text.starts_with("wait:") => (true, text),
+        _ => (false, word.as_str()),
+    };
+    let work = match text {
         "pass" | "quick" => Work::Nothing,
         text => Work::parse(text).unwrap_or_else(|| given.refuse("there is no such handler")),
     };
     given.end();
     let loaded = processor::config::load(std::env::vars_os(), Vec::new())?;
     logging::init(&loaded.config.log_filter, loaded.config.log_format, Stream::Stdout)?;
-    let ended = App::new(loaded.config).with_transform(Pass { work, quick: word == "quick" }).run();
+    let app = App::new(loaded.config);
+    let app = match work {
+        Work::Wait(time) if as_future => app.with_async_transform(Await(time)),
+        work => app.with_transform(Pass { work, quick: word == "quick" }),
+    };
+    let ended = app.run();
     if !ended.message.is_empty() {
         eprintln!("{}", ended.message);
     }

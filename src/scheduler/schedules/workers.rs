@@ -70,3 +70,47 @@ fn closing_ends_every_worker_and_only_after_the_retries() {
         assert_eq!(done, [(1, 3), (2, 1), (3, 1)]);
     });
 }
+
+/// As whoever runs tasks as futures: they come back by themselves, one at a time.
+#[test]
+fn whoever_hands_tasks_on_ends_after_all_of_them_and_their_retries() {
+    check(|| {
+        let scheduler = Arc::new(Scheduler::<u32, ()>::new(1, 1));
+        let done = Arc::new(Board::new(Vec::new()));
+        let (own, log) = (scheduler.clone(), done.clone());
+        let dispatcher = spawn(move || {
+            let (mut tasks, mut running) = (Vec::new(), Vec::new());
+            loop {
+                while own.exchange(&mut Vec::new(), 1, &model::now, &mut tasks) {
+                    for task in tasks.drain(..) {
+                        let (scheduler, log) = (own.clone(), log.clone());
+                        running.push(spawn(move || run_elsewhere(&scheduler, &log, task)));
+                    }
+                }
+                if !own.wait_for_more() {
+                    break;
+                }
+            }
+            join(running);
+        });
+        scheduler.push([(Some(7), 1), (Some(7), 2), (None, 3)]);
+        scheduler.close();
+        join(vec![dispatcher]);
+        assert_eq!(scheduler.depth(), Depth::default());
+        let done = done.look(Clone::clone);
+        let of_the_lane: Vec<_> = done.iter().filter(|job| **job != 3).collect();
+        assert_eq!((done.len(), of_the_lane), (3, vec![&1, &2]));
+    });
+}
+
+fn run_elsewhere(scheduler: &Scheduler<u32, ()>, done: &Board<Vec<u32>>, task: Task<u32>) {
+    let again = task.job != 2 && task.attempt < 2;
+    let (held, job) = task.split();
+    let verdict = if again {
+        Verdict::Later(model::now() + Duration::from_millis(1), job)
+    } else {
+        done.change(|done| done.push(job));
+        Verdict::Done
+    };
+    scheduler.give_back(&mut vec![(held, verdict)]);
+}

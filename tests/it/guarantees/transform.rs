@@ -36,6 +36,34 @@ fn keys_and_header_values_that_are_not_utf8() {
     });
 }
 
+/// What stands behind the value in the batch says whether there are headers, and is looked at first.
+#[test]
+fn headers_and_none_behind_values_of_every_kind() {
+    for codec in ["uncompressed", "gzip", "zstd"] {
+        let kafka = Kafka::for_test();
+        let mut s = setup().input("compression.type", codec).on(&kafka);
+        let broken = |value: &[u8]| Input::valid(&s.id()).value(Some(value.to_vec())).dead("invalid_json");
+        let inputs: Vec<_> = (0..4)
+            .flat_map(|n| {
+                let with = move |input: Input| match n {
+                    0 => input,
+                    1 => input.header("", None),
+                    2 => input.header("name", Some(b"")),
+                    _ => input.header("a", Some(b"\0")).header("a", Some(&[0; 300])),
+                };
+                let tombstone = Input::valid(&s.id()).key("key").value(None).dead("tombstone");
+                let values = [b"".as_slice(), b"\0", b"x\0", b"{\0\0", &[0; 200]].map(broken);
+                values
+                    .into_iter()
+                    .chain([tombstone, Input::valid(&s.id()), Input::invalid(&s.id()).key("")])
+                    .map(with)
+            })
+            .collect();
+        s.send(inputs);
+        s.finish(s.start());
+    }
+}
+
 #[test]
 fn a_thousand_headers_with_duplicates_in_order() {
     goes_through(|s| {

@@ -27,3 +27,4 @@ mod storm;
 mod stuck;
 mod topics;
 mod transactions;
+mod waiting;

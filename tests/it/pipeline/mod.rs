@@ -9,3 +9,4 @@ mod outage;
 mod revoke;
 mod rig;
 mod stuck;
+mod waiting;

@@ -19,7 +19,7 @@ use processor::sink::{Outbox, Parcel, Refusal, Target};
 use processor::source::Intake;
 use processor::telemetry::Metrics;
 use processor::telemetry::metrics::About;
-use processor::transform::{Context, Outcome, Transform};
+use processor::transform::{AsyncTransform, Context, Handler, Outcome, Transform};
 
 /// Nothing here takes that long, unless it hangs.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -134,23 +134,37 @@ impl Rig {
         Self::answering(policy, transform, |_| Answer::Deliver)
     }
 
+    /// With a transform that waits, on so many threads as there are workers.
+    pub fn waiting(policy: Policy, transform: impl AsyncTransform + 'static) -> Self {
+        Self::of(policy, Handler::Waiting(Arc::new(transform)), |_| Answer::Deliver)
+    }
+
     pub fn answering(
         policy: Policy,
         transform: impl Transform + 'static,
         decide: impl Fn(&Job) -> Answer + Send + Sync + 'static,
     ) -> Self {
+        Self::of(policy, Arc::new(transform).into(), decide)
+    }
+
+    fn of(
+        policy: Policy,
+        transform: Handler,
+        decide: impl Fn(&Job) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let waits = matches!(transform, Handler::Waiting(_));
         let (sender, stop) = unbounded();
         let (workers, producers) = (policy.workers, policy.producers);
         let metrics = Arc::new(Metrics::new(About::default()));
         let clock = Arc::new(Ahead::default());
-        let pipeline =
-            Arc::new(Pipeline::new(policy, Arc::new(transform), clock.clone(), metrics.clone(), sender));
+        let pipeline = Arc::new(Pipeline::new(policy, transform, clock.clone(), metrics.clone(), sender));
         let (done, ended) = unbounded();
         let (written, gate, held) = (Arc::default(), Arc::new(AtomicBool::new(true)), Arc::default());
         let decide: Arc<Decide> = Arc::new(decide);
-        for _ in 0..workers {
+        let takers = if waits { 1 } else { workers };
+        for _ in 0..takers {
             let pipeline = pipeline.clone();
-            spawn(&done, move || pipeline.work());
+            spawn(&done, move || if waits { dispatch(&pipeline, workers) } else { pipeline.work() });
         }
         for shard in 0..producers {
             let pipeline = pipeline.clone();
@@ -162,7 +176,7 @@ impl Rig {
             };
             spawn(&done, move || sink.run(&pipeline, shard));
         }
-        let threads = workers + producers;
+        let threads = takers + producers;
         Self { pipeline, metrics, stop, written, gate, held, ended, threads, next: Mutex::default(), clock }
     }
 
@@ -279,6 +293,13 @@ fn spawn(ended: &Sender<()>, life: impl FnOnce() + Send + 'static) {
         life();
         let _ = ended.send(());
     });
+}
+
+fn dispatch(pipeline: &Arc<Pipeline>, threads: usize) {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(threads).enable_all().build().expect("threads");
+    pipeline.dispatch(runtime.handle());
+    runtime.shutdown_background();
 }
 
 /// A producer thread, and the broker behind it.

@@ -94,6 +94,11 @@ impl Setup {
         self
     }
 
+    /// With the probe as an asynchronous transform.
+    pub fn async_probe(self) -> Self {
+        self.probe().set("PROBE_ASYNC", "yes")
+    }
+
     /// Results, dead letters and offsets in one transaction.
     pub fn exactly_once(self) -> Self {
         self.set("PROCESSOR_DELIVERY", "exactly-once").set("PROCESSOR_COMMIT_INTERVAL", "100ms")

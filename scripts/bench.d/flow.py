@@ -7,6 +7,7 @@ the first ones seen to the last, by the same eyes for both.
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 
@@ -63,7 +64,18 @@ def sample(rig: Rig, workload: Workload, arm: Arm, is_candidate: bool) -> Sample
         if code != 0:
             raise Failed(f"{child.name()} ended with code {code}\n{child.tail()}")
         check(rig, arm, topics, filled)
-    return figures(child, filled, flow, wall)
+    found = figures(child, filled, flow, wall)
+    if rig.counter:
+        found["instructions_per_record"] = instructions(child) / filled.records
+    return found
+
+
+def instructions(child: Child) -> int:
+    """What valgrind has counted."""
+    found = re.search(r"I +refs: +([\d,]+)", child.log.read_text(errors="replace"))
+    if not found:
+        raise Failed(f"{child.name()} has counted nothing\n{child.tail()}")
+    return int(found[1].replace(",", ""))
 
 
 def watch(rig: Rig, arm: Arm, topics: Topics, filled: Filled, child: Child, every: float) -> Flow:

@@ -41,14 +41,14 @@ def _bars(workload: dict[str, Any]) -> list[dict[str, Any]]:
     bars = []
     for figure in workload["figures"]:
         goal, value = figure["goal"], figure["value"]
-        if not goal or workload["void"]:
+        if not goal:
             continue
         of_goal = (lambda v: goal / v if v > 0 else 9.0) if figure["at_least"] else (lambda v: v / goal)
         sign = "≥" if figure["at_least"] else "≤"
         bars.append({
             "name": f"{workload['name']}: {figure['name']}", "part": of_goal(value),
             "ends": sorted((of_goal(figure["min"]), of_goal(figure["max"]))),
-            "text": f"{value:.3g} {figure['unit']} ({sign} {goal:g})",
+            "text": f"{value:.3g} {figure['unit']} ({sign} {goal:g})" + (", void" if workload["void"] else ""),
         })
     return bars
 

@@ -38,6 +38,8 @@ class Rig:
     work: Path
     base: int
     settings: Mapping[str, str] = field(default_factory=dict)
+    #: What an arm is run under, if its instructions are to be counted.
+    counter: tuple[str, ...] = ()
     inputs: dict[Input, Filled] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -97,10 +99,10 @@ class Rig:
         if arm.program == "raw":
             properties = [f"{name}={value}" for name, value in arm.properties.items()]
             where = [self.servers, topics.input, topics.output, str(records), arm.handler]
-            return Child([self.programs.raw, *where, *properties], log, env=clean_environment())
+            return Child([*self.counter, self.programs.raw, *where, *properties], log, env=clean_environment())
         if arm.program == "handlers":
-            return Child([self.programs.handlers, arm.handler], log, env=self.environment(arm, topics))
-        return Child([self.programs.processor, "run"], log, env=self.environment(arm, topics))
+            return Child([*self.counter, self.programs.handlers, arm.handler], log, env=self.environment(arm, topics))
+        return Child([*self.counter, self.programs.processor, "run"], log, env=self.environment(arm, topics))
 
     def environment(self, arm: Arm, topics: "Topics") -> dict[str, str]:
         """Of a processor, and of the judge who looks at its work."""

@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::{Config, Delivery};
 use crate::kafka::context::Context;
 use crate::kafka::link::Link;
 use crate::pipeline::Pipeline;
@@ -275,10 +275,14 @@ impl Running {
     fn wait_for_a_cause(&self, inbox: &Receiver<Event>) -> Event {
         let mut next_look_up = Instant::now() + LOOK_UP;
         let mut behind = Behind::new(&self.config, &self.context);
-        // An answer is also what makes an idempotent producer ask for its number: by itself librdkafka (2.12) finds its first broker
+        // For at least once: an answer is also what makes an idempotent producer ask for its number: by itself librdkafka (2.12) finds its first broker
         // gone, which was known by its address alone, and asks again half a second later. Twice, as the first may still be that
         // broker's.
-        (0..2).for_each(|_| self.look_up_partitions());
+        for _ in 0..2 {
+            if self.config.delivery == Delivery::AtLeastOnce && inbox.is_empty() {
+                self.look_up_partitions();
+            }
+        }
         loop {
             match inbox.recv_timeout(TICK) {
                 Ok(Event::Left(_)) => {

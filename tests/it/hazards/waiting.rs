@@ -7,12 +7,7 @@ use crate::support::{eventually, seconds};
 
 use super::slow;
 
-in_every_mode!(
-    futures_of_every_outcome,
-    a_rebalance_while_futures_wait,
-    futures_that_outlive_their_assignment,
-    a_crash_while_futures_wait,
-);
+in_every_mode!(futures_of_every_outcome);
 
 fn futures_of_every_outcome(mode: Mode) {
     let kafka = Kafka::for_test();
@@ -34,19 +29,22 @@ fn futures_of_every_outcome(mode: Mode) {
     s.finish(s.start());
 }
 
-fn a_rebalance_while_futures_wait(mode: Mode) {
+#[test]
+fn a_rebalance_while_futures_wait() {
     // As many at a time as there are workers in the test of the workers.
-    slow::while_slow_transforms_run(setup().mode(mode).async_probe().set("PROCESSOR_MAX_IN_FLIGHT", 16));
+    slow::while_slow_transforms_run(setup().async_probe().set("PROCESSOR_MAX_IN_FLIGHT", 16));
 }
 
-fn futures_that_outlive_their_assignment(mode: Mode) {
-    slow::when_transforms_outlive_their_assignment(setup().mode(mode).async_probe());
+#[test]
+fn futures_that_outlive_their_assignment() {
+    slow::when_transforms_outlive_their_assignment(setup().async_probe());
 }
 
-fn a_crash_while_futures_wait(mode: Mode) {
+#[test]
+fn a_crash_while_futures_wait() {
     let kafka = Kafka::for_test();
     let in_flight = 100;
-    let mut s = setup().mode(mode).async_probe().set("PROCESSOR_MAX_IN_FLIGHT", in_flight).on(&kafka);
+    let mut s = setup().async_probe().set("PROCESSOR_MAX_IN_FLIGHT", in_flight).on(&kafka);
     let inputs: Vec<_> =
         (0..1_500).map(|n| Input::valid(&s.id()).key(format!("key-{}", n % 97)).slow(10)).collect();
     s.send(inputs);

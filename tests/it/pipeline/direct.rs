@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use processor::config::{AfterFailure, OnFailure};
 use processor::pipeline::Policy;
 use processor::record::Record;
+use processor::scheduler::Depth;
 use processor::sink::Target;
 use processor::transform::{Context, Outcome, Output};
 
@@ -90,6 +91,7 @@ fn what_is_to_be_tried_again_goes_to_the_workers_and_keeps_its_order() {
     assert!((2..8).all(|offset| elsewhere.contains(&offset)), "and all behind it: {elsewhere:?}");
     let by_key = rig.by_key(Target::Output);
     assert!(by_key.values().all(|offsets| offsets.is_sorted()), "{by_key:?}");
+    eventually("the workers have nothing", || rig.pipeline.depth() == Depth::default());
     rig.feed(slot, 0, &KEYS);
     eventually("all are finished", || rig.watermark(slot) == 24);
     assert_eq!(

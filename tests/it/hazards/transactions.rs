@@ -221,7 +221,11 @@ fn the_dead_letter_topic_is_missing_for_a_while() {
 fn retries_take_longer_than_a_transaction_may() {
     let kafka = Kafka::for_test();
     let setup = setup().probe().exactly_once().set("KAFKA_TRANSACTION_TIMEOUT_MS", 2_000);
-    let mut s = setup.set("PROCESSOR_RETRY_ATTEMPTS", 12).set("PROCESSOR_RETRY_BACKOFF", "1s").on(&kafka);
+    let mut s = setup
+        .set("PROCESSOR_RETRY_ATTEMPTS", 12)
+        .set("PROCESSOR_RETRY_BACKOFF", "1s")
+        .set("PROCESSOR_RETRY_BACKOFF_MAX", "3s")
+        .on(&kafka);
     let stubborn = keyed(&s, 0).to(0).retried(10);
     s.send([stubborn]);
     let others: Vec<_> = (0..1_000).map(|n| keyed(&s, n).to(n as i32 % 4)).collect();

@@ -222,7 +222,7 @@ def _scheduler(given: argparse.Namespace) -> int:
     built = programs.build()
     if given.short:
         found["scheduler"], note = scheduling.run(built, short=True)
-        print(f"at six workers {scheduling.against_yardstick(found['scheduler'])[0]:.3f} of “{scheduling.YARDSTICK}”", note)
+        print(f"at six workers {scheduling.against_yardstick(found['scheduler']):.3f} of “{scheduling.YARDSTICK}”", note)
     else:
         _add_scheduler(built, found)
     return _finish(given, found)

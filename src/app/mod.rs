@@ -275,9 +275,9 @@ impl Running {
     fn wait_for_a_cause(&self, inbox: &Receiver<Event>) -> Event {
         let mut next_look_up = Instant::now() + LOOK_UP;
         let mut behind = Behind::new(&self.config, &self.context);
-        // For at least once: an answer is also what makes an idempotent producer ask for its number: by itself librdkafka (2.12) finds its first broker
-        // gone, which was known by its address alone, and asks again half a second later. Twice, as the first may still be that
-        // broker's.
+        // For at least once, as an answer also makes an idempotent producer ask for its number: by itself librdkafka (2.12) finds its
+        // first broker gone, which was known by its address alone, and asks again half a second later. Twice, as the first may
+        // still be that broker's.
         for _ in 0..2 {
             if self.config.delivery == Delivery::AtLeastOnce && inbox.is_empty() {
                 self.look_up_partitions();

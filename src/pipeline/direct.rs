@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::run::Try;
 use super::{Batch, Job, Pipeline, sole};
-use crate::offsets::End;
+use crate::config::AfterFailure;
 use crate::planted::{Bug, planted};
 use crate::scheduler::pending::Lane;
 use crate::transform::Outcome;
@@ -22,29 +22,23 @@ const LOOK: usize = 8;
 const LARGE: usize = 4096;
 
 impl Pipeline {
-    /// Runs what comes out of `jobs`, all read by this thread and in order, as far as it may. Returns the first that is not
-    /// done, if it was taken out.
-    pub(super) fn run_here(
-        &self,
-        jobs: &mut std::vec::IntoIter<(Lane, Arc<Job>)>,
-    ) -> Option<(Lane, Arc<Job>)> {
+    /// Runs and takes out of `jobs`, all read by this thread and in order, what it may. The rest is for the workers.
+    pub(super) fn run_here(&self, jobs: &mut std::vec::IntoIter<(Lane, Arc<Job>)>) {
         if !self.may_run_here() {
-            return None;
+            return;
         }
         let started = self.clock.now();
         self.metrics.waited(jobs.as_slice().first().map(|(_, job)| started.duration_since(job.admitted)));
         let mut batch = Batch { now_ms: self.clock.unix_ms(), ..Batch::default() };
-        let (mut count, mut work, mut first_left) = (0, 0, None);
-        for (lane, mut job) in jobs.by_ref() {
-            let Some(outcome) = self.simple(&job, batch.now_ms) else {
-                first_left = Some((lane, job));
-                break;
-            };
+        let (mut count, mut work) = (0, 0);
+        while let Some(outcome) = jobs.as_slice().first().and_then(|(_, job)| self.simple(job, batch.now_ms))
+        {
+            let Some((lane, mut job)) = jobs.next() else { break };
             let this = Try { lane, attempt: 1 };
             work += 1 + job.record().size() / LARGE;
             batch.answered += 1;
             sole(&mut job).tried(this.attempt);
-            // Nothing keeps its lane here: see `Pipeline::new`.
+            // Nothing keeps its lane here: see `may_run_here`.
             self.answered(job, this, outcome, &mut batch);
             count += 1;
             if work >= LOOK {
@@ -55,18 +49,18 @@ impl Pipeline {
             }
         }
         self.count(&mut batch);
-        self.scheduler.push_ready(&mut batch.ready);
-        self.finish(batch.finished.iter().map(|ticket| (ticket, End::Filtered)));
+        self.put_out(&mut batch.ready, &batch.finished);
         if count > 0 {
             let time = self.clock.now().duration_since(started);
             self.metrics.transformed(self.transform.name(), [time / count]);
         }
-        first_left
     }
 
     fn may_run_here(&self) -> bool {
         let alone = || self.scheduler.is_idle() || planted(Bug::ReaderOvertakesWorkers);
-        self.direct && !self.outage.is_open() && alone()
+        // Whatever keeps its lane after a failure is the scheduler's to keep.
+        let simple = self.transform.is_quick() && self.policy.after_failure == AfterFailure::Continue;
+        simple && !self.outage.is_open() && alone()
     }
 
     /// What the transform says, unless it is to be tried again or the program stops.

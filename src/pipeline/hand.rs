@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::lookout::Said;
 use super::{Batch, Job, Verdicts};
 use crate::offsets::{Slot, Ticket};
 use crate::scheduler::pending::{Held, Lane, Task, Verdict};
@@ -31,8 +32,7 @@ struct Inner {
     begun: u64,
     /// What `begun` was when the look-out last saw it change, and when that was.
     seen: Option<(u64, Instant)>,
-    /// For how long it stood still when that was last said.
-    said: Duration,
+    said: Said,
     /// The look-out has results of the running record's lane: what is made next must come out behind them.
     lent: bool,
 }
@@ -117,7 +117,7 @@ impl Hand {
         match inner.seen {
             Some((seen, since)) if seen == begun => Some((running, now.saturating_duration_since(since))),
             _ => {
-                (inner.seen, inner.said) = (Some((begun, now)), Duration::ZERO);
+                (inner.seen, inner.said) = (Some((begun, now)), Said::default());
                 Some((running, Duration::ZERO))
             }
         }
@@ -125,12 +125,7 @@ impl Hand {
 
     /// Whether it is to be said that it stands still for so long: at `first`, and at each doubling.
     pub(super) fn is_to_be_said(&self, time: Duration, first: Duration) -> bool {
-        let mut inner = self.inner.lock();
-        let say = time >= first.max(inner.said * 2);
-        if say {
-            inner.said = time;
-        }
-        say
+        self.inner.lock().said.is_due(time, first)
     }
 
     /// Takes everything out but what has to wait for the running record: its own lane. The caller sees to it that all of it

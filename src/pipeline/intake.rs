@@ -38,8 +38,10 @@ impl Intake for Pipeline {
             self.metrics.consumed(first.record().topic(), jobs.len() as u64, bytes);
         }
         let mut jobs = jobs.into_iter();
-        let first_left = self.run_here(&mut jobs);
-        self.scheduler.push(first_left.into_iter().chain(jobs));
+        self.run_here(&mut jobs);
+        if jobs.len() > 0 {
+            self.scheduler.push(jobs);
+        }
         taken
     }
 

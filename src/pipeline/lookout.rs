@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::Pipeline;
 use super::hand::{Hand, Running};
-use crate::offsets::End;
 
 /// A worker that stands still for so long keeps nothing but the record it runs, and its lane.
 const RELIEVED_AFTER: Duration = Duration::from_secs(1);
@@ -21,6 +20,21 @@ pub struct Stuck {
     pub worker: String,
     /// For how long at least.
     pub time: Duration,
+}
+
+/// For how long something stood still when that was last said.
+#[derive(Default)]
+pub(super) struct Said(Duration);
+
+impl Said {
+    /// Whether it is to be said, now that it stands still for `time`: at `first`, and at each doubling. Then it is noted.
+    pub(super) fn is_due(&mut self, time: Duration, first: Duration) -> bool {
+        let due = time >= first.max(self.0 * 2);
+        if due {
+            self.0 = time;
+        }
+        due
+    }
 }
 
 impl std::fmt::Display for Stuck {
@@ -62,8 +76,7 @@ impl Pipeline {
     fn relieve(&self, hand: &Hand) {
         let Some(mut made) = hand.relieve() else { return };
         // In the worker's own order: results first, then the lanes.
-        self.scheduler.push_ready(&mut made.ready);
-        self.finish(made.finished.iter().map(|ticket| (ticket, End::Filtered)));
+        self.put_out(&mut made.ready, &made.finished);
         self.give_back_retries(&mut made.verdicts);
         self.scheduler.give_back(&mut made.verdicts);
         hand.returned();

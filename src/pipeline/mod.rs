@@ -97,8 +97,6 @@ pub struct Pipeline {
     /// Records that are held, and their lanes with them.
     held: Arc<AtomicUsize>,
     outage: Outage,
-    /// Whether the thread that read a record may run its transform.
-    direct: bool,
     /// One for each worker.
     hands: Mutex<Vec<Arc<Hand>>>,
     /// What no hand has, of a transform that waits.
@@ -120,10 +118,7 @@ impl Pipeline {
         let transform = transform.into();
         let scheduler = Scheduler::new(policy.workers, policy.producers);
         let ledger = Mutex::new(Ledger::new(policy.budget));
-        // Whatever keeps its lane after a failure is the scheduler's to keep.
-        let direct = transform.is_quick() && policy.after_failure == AfterFailure::Continue;
         Self {
-            direct,
             policy,
             transform,
             clock,

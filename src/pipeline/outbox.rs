@@ -78,8 +78,7 @@ impl Outbox for Pipeline {
                 let mut batch = Batch { now_ms: self.clock.unix_ms(), ..Batch::default() };
                 let fatal = Fatal { failure: &failure, stage: Stage::Produce, retryable: false };
                 self.give_up(Arc::new(parcel), fatal, &mut batch);
-                self.scheduler.push_ready(&mut batch.ready);
-                self.finish(batch.finished.iter().map(|ticket| (ticket, End::Filtered)));
+                self.put_out(&mut batch.ready, &batch.finished);
             }
         }
     }

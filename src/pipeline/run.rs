@@ -63,10 +63,15 @@ impl Pipeline {
         if planted(Bug::LaneFreeBeforeResults) {
             self.scheduler.give_back(&mut made.verdicts);
         }
-        self.scheduler.push_ready(&mut made.ready);
-        self.finish(made.finished.iter().map(|ticket| (ticket, End::Filtered)));
+        self.put_out(&mut made.ready, &made.finished);
         *results = made.verdicts;
         count
+    }
+
+    /// Results go to the producers, and what has none is finished; before the lanes are given back.
+    pub(super) fn put_out(&self, ready: &mut Vec<(usize, Arc<Job>)>, finished: &[Ticket]) {
+        self.scheduler.push_ready(ready);
+        self.finish(finished.iter().map(|ticket| (ticket, End::Filtered)));
     }
 
     pub(super) fn count(&self, batch: &mut Batch) {
@@ -99,13 +104,13 @@ impl Pipeline {
         let (this, probe) = (Try { lane: task.lane(), attempt: task.attempt }, task.probe);
         let mark = task.mark.or_else(|| batch.mark_of(this.lane));
         let (held, job) = task.split();
-        let verdict = self.before(job, mark, batch).map_or_else(
-            |verdict| verdict,
-            |job| {
+        let verdict = match self.before(job, mark, batch) {
+            Err(verdict) => verdict,
+            Ok(job) => {
                 let outcome = self.apply(&job, this.attempt, batch.now_ms);
                 self.after(job, this, outcome, batch)
-            },
-        );
+            }
+        };
         self.note(this.lane, &verdict, probe, batch);
         (held, verdict)
     }

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use super::hand::Running;
+use super::lookout::Said;
 use super::run::{Try, caught};
 use super::{Batch, Job, Pipeline};
-use crate::offsets::End;
 use crate::scheduler::pending::{Task, Verdict};
 use crate::sync::Mutex;
 use crate::transform::{Context, Handler, Outcome, Waiting};
@@ -23,8 +23,7 @@ pub(super) struct Begun(Mutex<BTreeMap<u64, Since>>);
 struct Since {
     running: Running,
     at: Instant,
-    /// For how long it was not done when that was last said.
-    said: Duration,
+    said: Said,
 }
 
 impl Begun {
@@ -43,8 +42,7 @@ impl Begun {
             if time < first {
                 break;
             }
-            if time >= since.said * 2 {
-                since.said = time;
+            if since.said.is_due(time, first) {
                 say.push((since.running, time));
             }
         }
@@ -76,7 +74,7 @@ impl Pipeline {
     /// A worker's round for one record, see [`Pipeline::work`].
     async fn run_alone(&self, task: Task<Arc<Job>>, number: u64, transform: &dyn Waiting) {
         let at = self.clock.now();
-        self.begun.0.lock().insert(number, Since { running: Running::of(&task), at, said: Duration::ZERO });
+        self.begun.0.lock().insert(number, Since { running: Running::of(&task), at, said: Said::default() });
         let mut batch = Batch { now_ms: self.clock.unix_ms(), ..Batch::default() };
         let (this, probe, mark) = (Try { lane: task.lane(), attempt: task.attempt }, task.probe, task.mark);
         let (held, job) = task.split();
@@ -93,8 +91,7 @@ impl Pipeline {
         self.begun.0.lock().remove(&number);
         self.metrics.transformed(self.transform.name(), [self.clock.now().duration_since(at)]);
         self.count(&mut batch);
-        self.scheduler.push_ready(&mut batch.ready);
-        self.finish(batch.finished.iter().map(|ticket| (ticket, End::Filtered)));
+        self.put_out(&mut batch.ready, &batch.finished);
         let mut results: Vec<(_, Verdict<_>)> = vec![(held, verdict)];
         self.give_back_retries(&mut results);
         self.scheduler.give_back(&mut results);

@@ -54,11 +54,8 @@ impl AsyncTransform for Await {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut given = Options::read(USAGE);
     let word = given.word();
-    let (as_future, text) = match word.strip_prefix('a') {
-        Some(text) if text.starts_with("wait:") => (true, text),
-        _ => (false, word.as_str()),
-    };
-    let work = match text {
+    let as_future = word.starts_with("await:");
+    let work = match word.replace("await:", "wait:").as_str() {
         "pass" | "quick" => Work::Nothing,
         text => Work::parse(text).unwrap_or_else(|| given.refuse("there is no such handler")),
     };

@@ -54,7 +54,10 @@ impl Ask {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let loaded = processor::config::load(std::env::vars_os(), Vec::new())?;
+    let loaded = processor::config::load(std::env::vars_os(), Vec::new()).unwrap_or_else(|faults| {
+        eprint!("{faults}");
+        std::process::exit(78);
+    });
     logging::init(&loaded.config.log_filter, loaded.config.log_format, Stream::Stdout)?;
     let server = std::env::var("ASK").unwrap_or_else(|_| "localhost:7000".to_owned());
     let ask = Ask { server, turns: Semaphore::new(200) };

@@ -21,7 +21,10 @@ impl Transform for Capitals {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let loaded = processor::config::load(std::env::vars_os(), Vec::new())?;
+    let loaded = processor::config::load(std::env::vars_os(), Vec::new()).unwrap_or_else(|faults| {
+        eprint!("{faults}");
+        std::process::exit(78);
+    });
     logging::init(&loaded.config.log_filter, loaded.config.log_format, Stream::Stdout)?;
     let ended = App::new(loaded.config).with_transform(Capitals).run();
     eprintln!("{}", ended.message);

@@ -57,6 +57,11 @@ impl Intake for Pipeline {
         self.ledger.lock().is_full()
     }
 
+    fn drop_finished(&self) {
+        let spent = std::mem::take(&mut *self.spent.lock());
+        drop(spent);
+    }
+
     fn wait_for_room(&self, held: &[(Slot, usize)], timeout: Duration) {
         let mut ledger = self.ledger.lock();
         let has_room = |(slot, size): &(Slot, usize)| ledger.is_worth_a_round(*slot, charge(*size));

@@ -2,7 +2,7 @@
 //! threads of [`crate::app`] call in from all sides.
 //!
 //! # Locks
-//! The ledger's, the scheduler's two, the breaker's, and one for each worker's hand. Never two at once, and the transform runs
+//! The ledger's, the scheduler's two, the breaker's, that of what is spent, and one for each worker's hand. Never two at once, and the transform runs
 //! under none.
 
 mod direct;
@@ -99,6 +99,8 @@ pub struct Pipeline {
     outage: Outage,
     /// One for each worker.
     hands: Mutex<Vec<Arc<Hand>>>,
+    /// Finished records, for who reads to drop: see [`Intake::drop_finished`](crate::source::Intake::drop_finished).
+    spent: Mutex<Vec<Arc<Job>>>,
     /// What no hand has, of a transform that waits.
     begun: waiting::Begun,
 }
@@ -132,6 +134,7 @@ impl Pipeline {
             held: Arc::default(),
             outage: Outage::default(),
             hands: Mutex::default(),
+            spent: Mutex::default(),
             begun: waiting::Begun::default(),
         }
     }

@@ -50,7 +50,7 @@ impl Outbox for Pipeline {
         }
         self.observe(parcels);
         self.finish(ended.iter().map(|(ticket, end)| (ticket, *end)));
-        parcels.clear();
+        self.spent.lock().append(parcels);
     }
 
     /// What the output topic refuses becomes a dead letter; a dead letter that is refused loses its value, then its

@@ -31,6 +31,10 @@ pub trait Intake: Send + Sync + 'static {
     /// Whether nothing can be admitted, for any partition.
     fn is_full(&self) -> bool;
 
+    /// Drops finished records. The thread that reads does it, each round: most of their memory is from it, and a thread that frees
+    /// what another one allocated stands in that one's way.
+    fn drop_finished(&self);
+
     /// Waits until a good many of what is held can be admitted, or something more than when the wait began; at most `timeout`.
     /// `held` has the slots of which something is held, with the size of the first record in bytes; with nothing held any room
     /// will do.

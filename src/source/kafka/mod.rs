@@ -140,6 +140,7 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
         self.go_on_with_the_group();
         self.commit_if_due();
         self.note_ends();
+        self.intake.drop_finished();
     }
 
     /// Tells where the partitions end, for the lag. The client knows it from its fetches: nobody is asked.

@@ -173,11 +173,13 @@ struct Desk {
     /// Of partition 0: the only one that ever has something to commit.
     uncommitted: Mutex<Option<i64>>,
     admitted: Mutex<Vec<i64>>,
+    /// Finished, and not dropped.
+    spent: Mutex<usize>,
 }
 
 impl Desk {
     fn finish(&self, watermark: i64) {
-        *self.in_flight.lock() = 0;
+        *self.spent.lock() += std::mem::take(&mut *self.in_flight.lock());
         *self.uncommitted.lock() = Some(watermark);
     }
 }
@@ -206,6 +208,10 @@ impl Intake for Desk {
 
     fn is_full(&self) -> bool {
         false
+    }
+
+    fn drop_finished(&self) {
+        *self.spent.lock() = 0;
     }
 
     fn wait_for_room(&self, _: &[(Slot, usize)], _: Duration) {}
@@ -468,4 +474,14 @@ fn a_revoke_ends_when_the_commit_says_that_the_member_is_out_of_the_group() {
         bench.client.tell(Event::Committed(Err(code)));
         assert_eq!(bench.after(0), ["forget 0", "give up 0"], "{code:?}");
     }
+}
+
+#[test]
+fn what_is_finished_is_dropped_also_while_nothing_is_read() {
+    let mut bench = Bench::at_work(2);
+    bench.feed(0..2);
+    bench.desk.finish(2);
+    *bench.desk.room.lock() = 0;
+    bench.after(0);
+    assert_eq!(*bench.desk.spent.lock(), 0);
 }

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use processor::config::{Order, Retry};
 use processor::offsets::Budget;
 use processor::pipeline::Policy;
-use processor::record::Record;
+use processor::record::{Parts, Record};
 use processor::sink::{Parcel, Target};
 use processor::source::Intake;
 use processor::telemetry::Snapshot;
@@ -285,5 +285,22 @@ fn an_offset_that_comes_again_is_dropped_and_counted() {
     assert_eq!(rig.watermark(slot), 14);
     let page = rig.metrics.render(Snapshot::default()).expect("text");
     assert!(page.contains("processor_records_redelivered_total{topic=\"in\"} 20"), "{page}");
+    rig.end();
+}
+
+/// Each record has a share of its topic's name: that tells whether it is still there.
+#[test]
+fn what_is_finished_is_dropped_by_whoever_reads() {
+    let rig = Rig::new(policy(), With(|_: &Record, _: &Context| Outcome::Emit(Output::default())));
+    let slot = rig.assign(0);
+    let topic: Arc<str> = "in".into();
+    let mut records = (0..10).map(|offset| Record::new(topic.clone(), 0, offset, Parts::default())).collect();
+    rig.pipeline.admit(slot, &mut records);
+    rig.wait_until_idle();
+    assert_eq!(Arc::strong_count(&topic), 11);
+    eventually("all are dropped", || {
+        rig.pipeline.drop_finished();
+        Arc::strong_count(&topic) == 1
+    });
     rig.end();
 }

@@ -88,6 +88,23 @@ fn defaults_are_those_of_the_table() {
     assert_eq!(config.log_filter, "info");
 }
 
+#[test]
+fn exactly_once_has_defaults_of_its_own_and_what_is_given_wins() {
+    let exactly_once = ("PROCESSOR_DELIVERY", "exactly-once");
+    let config = assert_good(&[exactly_once]).config;
+    assert_eq!((config.max_in_flight, config.max_in_flight_bytes), (80_000, 128 << 20));
+    assert_eq!(config.commit_interval, Duration::from_millis(100));
+    let given = [
+        exactly_once,
+        ("PROCESSOR_MAX_IN_FLIGHT", "7"),
+        ("PROCESSOR_MAX_IN_FLIGHT_BYTES", "1MiB"),
+        ("PROCESSOR_COMMIT_INTERVAL", "2s"),
+    ];
+    let config = assert_good(&given).config;
+    assert_eq!((config.max_in_flight, config.max_in_flight_bytes), (7, 1 << 20));
+    assert_eq!(config.commit_interval, Duration::from_secs(2));
+}
+
 /// Each setting reaches a field of its own: a value that is not the default changes exactly what it should.
 #[test]
 fn each_setting_changes_its_own_field() {

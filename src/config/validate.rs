@@ -62,9 +62,7 @@ impl Pass<'_> {
             on_failure: self.on_failure(raw, dead_letter_topic.is_some()),
             after_failure: self.after_failure(raw),
             max_in_flight: whole(max_in_flight),
-            max_in_flight_bytes: whole(
-                self.size("PROCESSOR_MAX_IN_FLIGHT_BYTES", &raw.processor_max_in_flight_bytes),
-            ),
+            max_in_flight_bytes: whole(self.max_in_flight_bytes(raw, delivery)),
             commit_interval: self.commit_interval(raw, delivery),
             drain_timeout: self.duration("PROCESSOR_DRAIN_TIMEOUT", &raw.processor_drain_timeout),
             partitioning: self.partitioning(raw),
@@ -228,21 +226,38 @@ impl Pass<'_> {
 
     /// A record is in flight until its transaction is committed: what comes within some commits must fit in.
     fn max_in_flight(&mut self, raw: &Raw, delivery: Delivery) -> u64 {
-        let name = "PROCESSOR_MAX_IN_FLIGHT";
-        if delivery == Delivery::ExactlyOnce && raw.processor_max_in_flight.is_none() {
-            self.effective.insert(name, "40000".into());
-            return 40_000;
+        let (name, given) = ("PROCESSOR_MAX_IN_FLIGHT", &raw.processor_max_in_flight);
+        if self.is_of_transactions(name, given, delivery, "80000") { 80_000 } else { self.count(name, given) }
+    }
+
+    fn max_in_flight_bytes(&mut self, raw: &Raw, delivery: Delivery) -> u64 {
+        let (name, given) = ("PROCESSOR_MAX_IN_FLIGHT_BYTES", &raw.processor_max_in_flight_bytes);
+        if self.is_of_transactions(name, given, delivery, "128MiB") {
+            128 << 20
+        } else {
+            self.size(name, given)
         }
-        self.count(name, &raw.processor_max_in_flight)
     }
 
     fn commit_interval(&mut self, raw: &Raw, delivery: Delivery) -> Duration {
-        let name = "PROCESSOR_COMMIT_INTERVAL";
-        if delivery == Delivery::ExactlyOnce && raw.processor_commit_interval.is_none() {
-            self.effective.insert(name, "100ms".into());
-            return Duration::from_millis(100);
+        let (name, given) = ("PROCESSOR_COMMIT_INTERVAL", &raw.processor_commit_interval);
+        let default = self.is_of_transactions(name, given, delivery, "100ms");
+        if default { Duration::from_millis(100) } else { self.duration(name, given) }
+    }
+
+    /// Whether nothing is given and exactly once has a default of its own, which is noted as what holds.
+    fn is_of_transactions(
+        &mut self,
+        name: &'static str,
+        given: &Option<String>,
+        delivery: Delivery,
+        default: &str,
+    ) -> bool {
+        let is = delivery == Delivery::ExactlyOnce && given.is_none();
+        if is {
+            self.effective.insert(name, default.to_owned());
         }
-        self.duration(name, &raw.processor_commit_interval)
+        is
     }
 
     fn partitioning(&mut self, raw: &Raw) -> Partitioning {

@@ -196,10 +196,13 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
 
 /// For each slot, the sequence number after the last one of it in the batch.
 fn released<O: Releases>(batch: &[Arc<O::Parcel>]) -> Vec<(Slot, u64)> {
-    let mut ends = HashMap::new();
-    for parcel in batch {
-        let (slot, sequence) = O::place(parcel);
-        ends.insert(slot, sequence + 1);
-    }
+    let place = |parcel: &Arc<O::Parcel>| O::place(parcel);
+    let runs = batch.chunk_by(|one, next| place(one).0 == place(next).0).filter_map(|run| run.last());
+    let ends: HashMap<Slot, u64> = runs
+        .map(|last| {
+            let (slot, sequence) = place(last);
+            (slot, sequence + 1)
+        })
+        .collect();
     ends.into_iter().collect()
 }

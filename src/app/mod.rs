@@ -148,7 +148,7 @@ impl App {
         }
         let link = Arc::new(Link::default());
         let context = Context::new(link, metrics);
-        let found = match start::wait_for_cluster(&self.config, &context, &status, inbox) {
+        let (found, _ending) = match start::wait_for_cluster(&self.config, &context, &status, inbox) {
             Ok(found) => found,
             Err(ended) => return ended,
         };

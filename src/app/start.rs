@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
@@ -59,24 +60,24 @@ pub struct Finding {
     pub text: String,
 }
 
-/// Waits until the cluster answers, then looks at the topics. Says once that it waits.
+/// Waits until the cluster answers, then looks at the topics. Says once that it waits. The clients that asked end meanwhile.
 pub(super) fn wait_for_cluster(
     config: &Config,
     context: &Context,
     status: &AppStatus,
     inbox: &Receiver<Event>,
-) -> Result<Found, Ended> {
+) -> Result<(Found, Ending), Ended> {
     let probe = Probe::new(config, context)?;
     let (mut denials, mut misses) = (0, 0);
     loop {
         let error = match probe.look(config) {
             Ok(found) => {
                 context.link.answered();
-                return Ok(found);
+                return Ok((found, Ending::of(probe)));
             }
             Err(Refused::Ended(ended)) if ended.exit == Exit::Missing && misses < MISSES => {
                 misses += 1;
-                std::thread::park_timeout(PAUSE);
+                thread::park_timeout(PAUSE);
                 continue;
             }
             Err(Refused::Ended(ended)) => return Err(ended),
@@ -231,6 +232,25 @@ struct Probe {
     consumer: BaseConsumer<Member>,
     admin: AdminClient<Context>,
     runtime: tokio::runtime::Runtime,
+}
+
+/// The end of the clients that asked: a tenth of a second each, which nothing but the end of the process needs to wait for, and
+/// whoever drops this does.
+pub(super) struct Ending(Option<JoinHandle<()>>);
+
+impl Ending {
+    fn of(probe: Probe) -> Self {
+        // Where there is no thread to be had it is dropped here.
+        Self(thread::Builder::new().name("probe-end".to_owned()).spawn(move || drop(probe)).ok())
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if self.0.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("ending the first clients failed: this is our bug");
+        }
+    }
 }
 
 impl Probe {

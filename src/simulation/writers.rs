@@ -102,7 +102,7 @@ impl SimProducer {
 }
 
 impl Transactional<Job> for SimProducer {
-    fn init(&self, wait: Duration) -> Result<(), Failed> {
+    fn init(&self, _: &str, wait: Duration) -> Result<(), Failed> {
         self.call(Ask::Init, wait)
     }
 

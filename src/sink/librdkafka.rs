@@ -59,7 +59,12 @@ impl<P: Parcel, C: ClientContext + 'static> Client<P> for Writer<P, C> {
 }
 
 impl<P: Parcel, C: ClientContext + 'static> Transactional<P> for Writer<P, C> {
-    fn init(&self, wait: Duration) -> Result<(), Failed> {
+    /// librdkafka looks for its coordinator at once, and again after half a second where it has no connection yet. So it gets one:
+    /// an answer says that it is there, and the first may be that of a broker known by its address alone, which goes then.
+    fn init(&self, topic: &str, wait: Duration) -> Result<(), Failed> {
+        let answers = || self.client().fetch_metadata(Some(topic), wait).is_ok();
+        // Where nobody answers the call itself says so.
+        let _ = answers() && answers();
         self.init_transactions(wait)
     }
 

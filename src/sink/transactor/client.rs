@@ -15,11 +15,11 @@ use crate::sink::client::{Client, Connect};
 /// A producer client with transactions, used by one thread. No call but [`Transactional::begin`] may be left: what failed with
 /// [`Remedy::Again`] is called again.
 pub trait Transactional<P>: Client<P> {
-    /// Ends what an earlier client of the same name left open, and shuts that client out.
+    /// Ends what an earlier client of the same name left open, and shuts that client out. `topic` is one that it writes to.
     ///
     /// # Errors
-    /// When it is not done within `wait`, or never will be.
-    fn init(&self, wait: Duration) -> Result<(), Failed>;
+    /// When it is not done within some times `wait`, or never will be.
+    fn init(&self, topic: &str, wait: Duration) -> Result<(), Failed>;
 
     /// What is written from here on belongs to one transaction.
     ///

@@ -157,6 +157,8 @@ struct Work<P> {
     lines: Lines<P>,
     /// Written in the open transaction, in this order.
     batch: Vec<Arc<P>>,
+    /// More was ready than was taken at once: it comes with the next turn.
+    more: bool,
     /// Since when a transaction is open.
     open: Option<Instant>,
     /// Records handed to the client and not reported.
@@ -263,6 +265,7 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
                     ) {
                         break;
                     }
+                    work.more = parcels.len() == BATCH;
                     parcels.drain(..).for_each(|parcel| work.lines.hold(O::place(&parcel), parcel));
                     self.turn(&mut work).err()
                 }
@@ -298,7 +301,9 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
         }
         let outlook = self.outbox.outlook(self.settings.index);
         self.prune(work);
-        let offsets = outlook.uncommitted && (outlook.leaving || now >= work.next_offsets);
+        // What is ready goes with it: a transaction for each turn would take many times as long.
+        let leaving = outlook.leaving && !work.more;
+        let offsets = outlook.uncommitted && (leaving || now >= work.next_offsets);
         if work.open.is_none() {
             // Without a membership nothing can be committed: it comes with the next assignment.
             if !(work.lines.is_ready() || offsets) || self.standing.get().is_none() {
@@ -309,7 +314,7 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
         }
         self.write_released(work)?;
         let over = work.open.is_some_and(|since| now >= since + self.open_for(work));
-        if over || offsets || outlook.leaving || work.batch.len() >= self.settings.most {
+        if over || offsets || leaving || work.batch.len() >= self.settings.most {
             self.commit(work)?;
         }
         Ok(())
@@ -329,6 +334,7 @@ impl<P> Work<P> {
         Self {
             lines: Lines::default(),
             batch: Vec::new(),
+            more: false,
             open: None,
             outstanding: 0,
             failures: Vec::new(),

@@ -24,7 +24,7 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
     pub(super) fn init(&self) -> Result<(), Halt> {
         let client = self.client();
         loop {
-            let Err(failed) = client.init(CALL) else { return Ok(()) };
+            let Err(failed) = client.init(self.route.topic(Target::Output), CALL) else { return Ok(()) };
             // What the client has to say meanwhile.
             while client.poll(Duration::ZERO, &mut |report| self.overhear(report)) {}
             if self.is_stopped() {

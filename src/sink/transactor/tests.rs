@@ -221,7 +221,7 @@ fn failed(remedy: Remedy) -> Failed {
 }
 
 impl Transactional<Letter> for FakeClient {
-    fn init(&self, _: Duration) -> Result<(), Failed> {
+    fn init(&self, _: &str, _: Duration) -> Result<(), Failed> {
         Ok(())
     }
 
@@ -578,4 +578,23 @@ fn what_is_behind_a_record_that_was_given_back_is_dropped() {
     bench.desk.ledger.lock().drop_unfinished(&records[1].0);
     bench.run();
     assert_eq!((bench.visible(), bench.committed(0), bench.in_flight()), (vec![0], Some(1), 0));
+}
+
+/// Else a consumer that gives up what is in flight pays for a transaction with each handful of it.
+#[test]
+fn a_partition_that_is_given_up_ends_a_transaction_once_all_that_is_ready_is_in_it() {
+    let mut bench = Bench::new();
+    bench.run();
+    let mut turn = |offsets: std::ops::Range<i64>, more| {
+        for (ticket, offset) in bench.read(0, offsets) {
+            let letter = Arc::new(Letter { ticket, offset, target: OUT });
+            bench.work.lines.hold(Desk::place(&letter), letter);
+        }
+        bench.desk.ledger.lock().leave(bench.slots[1]);
+        bench.work.more = more;
+        bench.transactor.turn(&mut bench.work).expect("all goes well");
+        bench.visible().len()
+    };
+    assert_eq!(turn(0..3, true), 0, "more is ready");
+    assert_eq!(turn(3..5, false), 5);
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 use rdkafka::admin::AdminClient;
+use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
@@ -258,10 +259,10 @@ impl Probe {
         let wrong = |error: KafkaError| {
             Ended::new(Exit::Config, format!("librdkafka does not accept these properties: {error}"))
         };
-        let mut properties = client_config(&config.consumer_properties);
+        let mut properties = brisk(client_config(&config.consumer_properties));
         properties.remove("group.instance.id");
         let consumer = properties.create_with_context(Member::new(context.clone())).map_err(wrong)?;
-        let producer = client_config(&config.producer_properties);
+        let producer = brisk(client_config(&config.producer_properties));
         let admin = producer.create_with_context(context.clone()).map_err(wrong)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -357,6 +358,16 @@ impl Probe {
             ("message.max.bytes", largest.clamp(1_000, 1_000_000_000).to_string()),
         ]
     }
+}
+
+/// librdkafka waits half of this time before it connects to the broker that the first one named: 50 ms by its default, for a
+/// client that lives as long.
+fn brisk(mut properties: ClientConfig) -> ClientConfig {
+    const NAMES: [&str; 2] = ["reconnect.backoff.ms", "reconnect.backoff.max.ms"];
+    if NAMES.iter().all(|name| properties.get(name).is_none()) {
+        properties.set(NAMES[0], "20");
+    }
+    properties
 }
 
 fn is_default_dead_letter(config: &Config, topic: &str) -> bool {

@@ -11,6 +11,7 @@
 //!   fetched of it is thrown away, and it is read again from there when half of its share is free.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{BUSY, KafkaSource};
@@ -21,8 +22,8 @@ use crate::source::client::Client;
 
 /// How long a quiet thread waits for a record before it looks after the group.
 const IDLE: Duration = Duration::from_millis(50);
-/// The same, while it has no partition: all that can come then is news of the group, which does not wake it.
-const UNASSIGNED: Duration = Duration::from_millis(5);
+/// The same, while it joins: all that can come then is news of the group, which does not wake it.
+const JOINING: Duration = Duration::from_millis(5);
 /// How long a partition without room may be in the way before it gets a queue of its own.
 const COURTESY: Duration = Duration::from_millis(50);
 /// How many partitions of a member may have a queue of their own: each may hold as much as that of all.
@@ -84,7 +85,7 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
         let parked = self.owned.values().any(|owned| owned.way == Way::Parked);
         let wait = match (rearranging, parked) {
             (true, _) => BUSY,
-            (false, _) if self.owned.is_empty() => UNASSIGNED,
+            (false, _) if !self.control.joined.load(Ordering::Relaxed) => JOINING,
             // A partition that is stuck for long is looked at less and less often.
             (false, true) => IDLE.min(BUSY * (1 << self.quiet_rounds.min(5))),
             (false, false) => IDLE,

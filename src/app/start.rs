@@ -9,7 +9,7 @@ use crossbeam_channel::Receiver;
 use rdkafka::admin::AdminClient;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::error::KafkaError;
 
 use super::Event;
 use super::derive::{about, client_config, producer_properties, transaction_timeout, transactional_name};
@@ -18,6 +18,7 @@ use super::status::AppStatus;
 use crate::config::{Config, Delivery};
 use crate::kafka::admin::{self, Topic};
 use crate::kafka::context::{Context, Member};
+use crate::kafka::errors::{self, Beginning};
 use crate::kafka::ffi::Writer;
 use crate::kafka::ffi::transactions::Remedy;
 use crate::kafka::link::Link;
@@ -190,16 +191,10 @@ fn transactions(config: &Config, found: &Found, context: &Context) -> Result<Fin
             return Ok(finding("transactions", true, text));
         };
         writer.poll(Duration::ZERO, &mut |_| {});
-        let (exit, text) = match failed.code {
-            Code::TransactionalIdAuthorizationFailed | Code::ClusterAuthorizationFailed => {
-                (Exit::Denied, "the user needs Write and Describe on TransactionalId".to_owned())
-            }
-            Code::InvalidTransactionTimeout => (
-                Exit::Config,
-                format!(
-                    "set KAFKA_TRANSACTION_TIMEOUT_MS, {timeout}, to no more than the brokers' transaction.max.timeout.ms"
-                ),
-            ),
+        let why = errors::beginning(failed.code);
+        let (exit, text) = match (why, why.advice(&name, timeout)) {
+            (Beginning::Denied, Some(advice)) => (Exit::Denied, advice),
+            (_, Some(advice)) => (Exit::Config, advice),
             _ if failed.remedy == Remedy::Again && Instant::now() < until => continue,
             _ => (
                 Exit::Missing,

@@ -71,3 +71,36 @@ pub fn consuming(code: Code) -> Consuming {
 pub fn is_out_of_the_group(code: Code) -> bool {
     matches!(code, Code::UnknownMemberId | Code::IllegalGeneration | Code::FencedInstanceId)
 }
+
+/// Why a transactional client cannot begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beginning {
+    /// librdkafka or the cluster may get over it.
+    Passing,
+    /// Not allowed.
+    Denied,
+    /// Transactions may not last so long.
+    TooLong,
+}
+
+impl Beginning {
+    /// What to do about it, if somebody must: of transactions of the name `name` that last `timeout_ms` milliseconds at most.
+    pub fn advice(self, name: &str, timeout_ms: u128) -> Option<String> {
+        match self {
+            Self::Passing => None,
+            Self::Denied => Some(format!("the user needs Write and Describe on TransactionalId {name}")),
+            Self::TooLong => Some(format!(
+                "set KAFKA_TRANSACTION_TIMEOUT_MS, {timeout_ms}, to no more than the brokers' transaction.max.timeout.ms"
+            )),
+        }
+    }
+}
+
+/// Classifies an error of a client that asked for transactions.
+pub fn beginning(code: Code) -> Beginning {
+    match code {
+        Code::TransactionalIdAuthorizationFailed | Code::ClusterAuthorizationFailed => Beginning::Denied,
+        Code::InvalidTransactionTimeout => Beginning::TooLong,
+        _ => Beginning::Passing,
+    }
+}

@@ -7,7 +7,7 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 use super::client::{Committer, Remedy, Transactional};
 use super::{CALL, Halt, LAST_PAUSE, Releases, TICK, Transactor, Trouble, Work};
 use crate::kafka::context::TopicPartition;
-use crate::kafka::errors::{self, Delivery};
+use crate::kafka::errors::{self, Beginning, Delivery};
 use crate::planted::{Bug, planted};
 use crate::sink::client::Client;
 use crate::sink::{Parcel, Refusal, Target, sole};
@@ -267,19 +267,12 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
     /// Ends the program where trying again cannot help.
     fn judge(&self, code: Code, text: &str) {
         let name = &self.settings.name;
-        let trouble = match code {
-            Code::TransactionalIdAuthorizationFailed | Code::ClusterAuthorizationFailed => {
-                Trouble::Denied(format!(
-                    "not allowed to use transactions ({text}): the user needs Write and Describe on TransactionalId {name}"
-                ))
-            }
-            Code::InvalidTransactionTimeout => Trouble::Failed(format!(
-                "the brokers do not allow transactions of {} ms ({text}): set KAFKA_TRANSACTION_TIMEOUT_MS to no more than their \
-                 transaction.max.timeout.ms",
-                self.settings.timeout.as_millis()
-            )),
-            _ => return self.context.complain(name, &format!("{name} cannot begin: {text}; trying again")),
+        let why = errors::beginning(code);
+        let Some(advice) = why.advice(name, self.settings.timeout.as_millis()) else {
+            return self.context.complain(name, &format!("{name} cannot begin: {text}; trying again"));
         };
+        let text = format!("no transactions as {name} ({text}): {advice}");
+        let trouble = if why == Beginning::Denied { Trouble::Denied(text) } else { Trouble::Failed(text) };
         let _ = self.end(trouble);
     }
 

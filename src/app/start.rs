@@ -1,6 +1,7 @@
 //! Before anything runs: is the cluster there, do the topics exist, may we use them, where does the group stand.
 
 use std::collections::HashMap;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -304,13 +305,18 @@ impl Probe {
             )));
         }
         let count = |topic: &String| partitions.get(topic).copied().unwrap_or(1);
+        // By two clients, each with a broker to find.
+        let (known, producer_limits) = thread::scope(|scope| {
+            let limits = scope.spawn(|| self.producer_limits(config));
+            (self.known(config, &partitions), limits.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        });
         Ok(Found {
-            known: self.known(config, &partitions)?,
+            known: known?,
             output_partitions: count(&config.output_topic),
             dead_letter_partitions: config.dead_letter_topic.as_ref().map_or(1, count),
             dead_letters_missing: (!found_dead_letters)
                 .then(|| missing_text(config, config.dead_letter_topic.as_slice(), &partitions)),
-            producer_limits: self.producer_limits(config),
+            producer_limits,
         })
     }
 

@@ -167,42 +167,43 @@ impl World {
             // Before the first record of a partition: also where none is taken.
             self.add_to_transaction(id);
         }
-        let producer = &mut self.producing.producers[id];
-        producer.busy.remove(&target);
-        let queue = producer.queues.entry(target).or_default();
-        if let Some(code) = producer.failing.get(&target).copied() {
-            let all = std::mem::take(queue);
-            self.fail(id, target, all, code);
-            return;
-        }
-        if let Some((until, code)) = self.producing.sick[target.0] {
-            if model::now() < until {
-                let all = std::mem::take(queue);
+        self.producing.producers[id].busy.remove(&target);
+        match self.fails_now(id, target) {
+            Some(code) => {
+                let all = self.take_queue(id, target);
                 self.fail(id, target, all, code);
-                return;
             }
-            self.producing.sick[target.0] = None;
+            None => self.take_batch(id, target),
         }
+    }
+
+    /// Why nothing of this producer is written to this topic now, if so.
+    fn fails_now(&mut self, id: usize, target: Target) -> Option<Code> {
+        let failing = self.producing.producers[id].failing.get(&target).copied();
+        if failing.is_some() {
+            return failing;
+        }
+        let (until, code) = self.producing.sick[target.0]?;
+        if model::now() < until {
+            return Some(code);
+        }
+        self.producing.sick[target.0] = None;
+        None
+    }
+
+    fn take_queue(&mut self, id: usize, target: Target) -> VecDeque<Message> {
+        std::mem::take(self.producing.producers[id].queues.entry(target).or_default())
+    }
+
+    /// Some of what waits is written, as far as the topic takes it, and answered.
+    fn take_batch(&mut self, id: usize, target: Target) {
         let many = self.random.usize(1..=8);
         let queue = self.producing.producers[id].queues.entry(target).or_default();
         let count = many.min(queue.len());
         let batch: Vec<Message> = queue.drain(..count).collect();
         let more = !queue.is_empty();
-        if self.happens(chances.ambiguous) {
-            let good: Vec<&Message> =
-                batch.iter().filter(|message| self.refusal(target.0, message).is_none()).collect();
-            self.append_all(id, good, target);
-            if let Some(transacting) = &mut self.producing.producers[id].transacting {
-                transacting.in_doubt = true;
-            }
-            batch.iter().for_each(|message| self.oracle.may_repeat(message.place));
-            let rest = std::mem::take(self.producing.producers[id].queues.entry(target).or_default());
-            self.note(|| {
-                format!("{} records are written to {target:?}, and reported as failed", batch.len())
-            });
-            let all = batch.into_iter().chain(rest).collect();
-            self.fail(id, target, all, Code::MessageTimedOut);
-            return;
+        if self.happens(self.chances().ambiguous) {
+            return self.write_and_report_as_failed(id, target, batch);
         }
         let taken: Vec<_> = batch.iter().map(|message| self.refusal(target.0, message)).collect();
         let good: Vec<&Message> =
@@ -216,6 +217,20 @@ impl World {
             let time = self.latency();
             self.after(time, Due::BatchArrives(id, target));
         }
+    }
+
+    fn write_and_report_as_failed(&mut self, id: usize, target: Target, batch: Vec<Message>) {
+        let good: Vec<&Message> =
+            batch.iter().filter(|message| self.refusal(target.0, message).is_none()).collect();
+        self.append_all(id, good, target);
+        if let Some(transacting) = &mut self.producing.producers[id].transacting {
+            transacting.in_doubt = true;
+        }
+        batch.iter().for_each(|message| self.oracle.may_repeat(message.place));
+        let rest = self.take_queue(id, target);
+        self.note(|| format!("{} records are written to {target:?}, and reported as failed", batch.len()));
+        let all = batch.into_iter().chain(rest).collect();
+        self.fail(id, target, all, Code::MessageTimedOut);
     }
 
     fn refusal(&self, topic: usize, message: &Message) -> Option<Code> {

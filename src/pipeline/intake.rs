@@ -58,6 +58,7 @@ impl Intake for Pipeline {
     }
 
     fn drop_finished(&self) {
+        // Not under the lock: whoever finishes records needs it.
         let spent = std::mem::take(&mut *self.spent.lock());
         drop(spent);
     }

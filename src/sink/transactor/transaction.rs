@@ -198,11 +198,6 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
 fn released<O: Releases>(batch: &[Arc<O::Parcel>]) -> Vec<(Slot, u64)> {
     let place = |parcel: &Arc<O::Parcel>| O::place(parcel);
     let runs = batch.chunk_by(|one, next| place(one).0 == place(next).0).filter_map(|run| run.last());
-    let ends: HashMap<Slot, u64> = runs
-        .map(|last| {
-            let (slot, sequence) = place(last);
-            (slot, sequence + 1)
-        })
-        .collect();
+    let ends: HashMap<Slot, u64> = runs.map(place).map(|(slot, sequence)| (slot, sequence + 1)).collect();
     ends.into_iter().collect()
 }

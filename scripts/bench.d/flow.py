@@ -47,6 +47,14 @@ class Flow:
         return (self.count - self.first) / self.seconds if self.seconds > 0.5 else self.count / wall
 
 
+def warm_up(rig: Rig, workload: Workload) -> None:
+    """Runs the candidate once, unmeasured, if nothing has run in its delivery mode here: a broker compiles what it does for the
+    first time (2 to 4 CPU-s), on the cores that are measured, and whoever is first would pay for it."""
+    if workload.kind == "flow" and workload.candidate.exactly_once not in rig.warm:
+        sample(rig, workload, workload.candidate, True)
+        rig.warm.add(workload.candidate.exactly_once)
+
+
 def sample(rig: Rig, workload: Workload, arm: Arm, is_candidate: bool) -> Sample:
     """Runs an arm once."""
     del is_candidate
@@ -92,11 +100,13 @@ def watch(rig: Rig, arm: Arm, topics: Topics, filled: Filled, child: Child, ever
 
 
 def finished(rig: Rig, arm: Arm, topics: Topics, filled: Filled) -> int:
-    """Records that are done. With transactions the output also has markers: the committed offsets say it there."""
-    if arm.exactly_once:
-        return filled.records - rig.cluster.desk.lag(topics.group, topics.input)
+    """Records that are done. With transactions the output also has markers, so that the committed offsets say when all is:
+    they are asked only then, as that question costs the broker more than the other one."""
     count = rig.cluster.desk.end(topics.output)
-    return count + rig.cluster.desk.end(topics.dead_letters) if topics.dead_letters else count
+    count += rig.cluster.desk.end(topics.dead_letters) if topics.dead_letters else 0
+    if arm.exactly_once and count >= filled.records:
+        return filled.records - rig.cluster.desk.lag(topics.group, topics.input)
+    return count
 
 
 def check(rig: Rig, arm: Arm, topics: Topics, filled: Filled) -> None:

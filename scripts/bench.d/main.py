@@ -185,6 +185,7 @@ def _workload(rig: Rig, workload: Workload, given: argparse.Namespace, found: re
     if workload.kind == "stalled" and given.embedded:
         print("  skipped: it needs three real brokers", file=sys.stderr)
         return
+    flow.warm_up(rig, workload)
     times = 1 if workload.kind == "stalled" else given.rounds
     result = rounds.measure(rig, workload, SAMPLERS[workload.kind], times, given.retries)
     found["workloads"].append(result.json())

@@ -17,7 +17,6 @@ from programs import Programs
 from workload import Arm, Input
 
 
-
 @dataclass(frozen=True)
 class Filled:
     """An input topic with records in it."""
@@ -41,6 +40,8 @@ class Rig:
     #: What an arm is run under, if its instructions are to be counted.
     counter: tuple[str, ...] = ()
     inputs: dict[Input, Filled] = field(default_factory=dict)
+    #: The delivery modes that the brokers have worked for already: exactly once, or not.
+    warm: set[bool] = field(default_factory=set)
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     @property

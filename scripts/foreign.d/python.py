@@ -146,7 +146,9 @@ class Python:
         for thread in threads:
             thread.start()
         try:
-            self.send(topic, [str(n).encode() for n in range(3000)])
+            # To each partition its part: a client that chooses by itself may put all of a batch into one.
+            for partition in range(6):
+                self.send(topic, [str(n).encode() for n in range(partition, 3000, 6)], partition=partition)
             eventually(30, "all records are read", lambda: len(found) >= 3000)
         finally:
             stop.set()

@@ -300,7 +300,7 @@ impl Pass<'_> {
     }
 
     fn log_filter(&mut self, raw: &Raw) -> String {
-        self.text("RUST_LOG", &raw.rust_log, |text| match tracing_subscriber::EnvFilter::try_new(text) {
+        self.text("RUST_LOG", &raw.rust_log, |text| match text.parse::<tracing_subscriber::filter::Targets>() {
             Ok(_) => Ok(text.to_owned()),
             Err(_) => Err("not a log filter".into()),
         })

@@ -8,7 +8,8 @@ use thiserror::Error;
 use tracing::Subscriber;
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::{EnvFilter, Layer, Registry};
+use tracing_subscriber::filter::{ParseError, Targets};
+use tracing_subscriber::{Layer, Registry};
 
 use crate::config::LogFormat;
 
@@ -67,7 +68,7 @@ where
 }
 
 fn subscriber<W>(
-    filter: EnvFilter,
+    filter: Targets,
     format: LogFormat,
     colors: bool,
     writer: W,
@@ -86,14 +87,15 @@ where
     tracing_subscriber::registry().with(lines.with_filter(filter))
 }
 
-fn parse(filter: &str) -> Result<EnvFilter, LogError> {
+fn parse(filter: &str) -> Result<Targets, LogError> {
     let fault = |reason: String| LogError::Filter { filter: filter.to_owned(), reason };
-    if let Some(word) = filter.split(',').map(str::trim).find(|word| looks_like_a_level(word)) {
+    let words: Vec<&str> = filter.split(',').map(str::trim).collect();
+    if let Some(word) = words.iter().find(|word| looks_like_a_level(word)) {
         return Err(fault(format!(
             "{word:?} is not a level (it would be the name of a module, and nothing be logged)"
         )));
     }
-    EnvFilter::builder().parse(filter).map_err(|error| fault(error.to_string()))
+    words.join(",").parse().map_err(|error: ParseError| fault(error.to_string()))
 }
 
 /// Whether a word alone is meant as a level, and is none. It would parse, as the name of a target, and silence all else.
@@ -147,6 +149,7 @@ mod tests {
         assert!(logged("info", LogFormat::Text, true).contains('\x1b'));
         assert_eq!(logged("debug", LogFormat::Text, false).lines().count(), 2);
         assert_eq!(logged("off", LogFormat::Text, false), "");
+        assert_eq!(logged("off, processor=debug", LogFormat::Text, false).lines().count(), 2, "a space is no part");
     }
 
     #[test]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import flow
 import growing
+import markdown
 import moments
 import peers
 import plots
@@ -93,8 +94,8 @@ def _command(given: argparse.Namespace) -> int:
     first = given.words[0] if given.words else ""
     if first == "list":
         return _list()
-    if first == "plots":
-        return _plots(given)
+    if first == "show":
+        return _show(given)
     if first == "peer":
         return _peer(given)
     if first == "scheduler" and len(given.words) == 1:
@@ -116,12 +117,15 @@ def _list() -> int:
     return 0
 
 
-def _plots(given: argparse.Namespace) -> int:
-    if len(given.words) != 3:
-        print("usage: scripts/bench plots FILE FOLDER", file=sys.stderr)
+def _show(given: argparse.Namespace) -> int:
+    if len(given.words) < 2:
+        print("usage: scripts/bench show FILE... [--json FILE] [--plots FOLDER]", file=sys.stderr)
         return USAGE
-    for path in plots.write_all(report.load(Path(given.words[1])), Path(given.words[2])):
-        print(path)
+    found = markdown.merged([report.load(Path(name)) for name in given.words[1:]])
+    _keep(given, found)
+    if given.plots:
+        plots.write_all(found, given.plots)
+    print(markdown.document(found))
     return 0
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 Report = dict[str, Any]
 
+#: What a figure of the growth table is, by the axis's `how`.
+WHAT = {"last": "last ÷ first", "more": "last − first", "raw": "worst ÷ raw", "falls": "largest step"}
 HEAD = ("workload", "figure", "value", "goal", "", "min..max", "A/A")
 
 
@@ -55,7 +57,7 @@ def _of_workload(workload: dict[str, Any]) -> list[tuple[str, ...]]:
 
 def _of_axis(axis: dict[str, Any]) -> tuple[str, ...]:
     first, last = axis["points"][0]["at"], axis["points"][-1]["at"]
-    what = {"last": "last ÷ first", "more": "last − first", "raw": "worst ÷ raw", "falls": "largest step"}[axis["how"]]
+    what = WHAT[axis["how"]]
     reached = _word(axis["reached"], axis["void"])
     name = f"{axis['name']} {first:g}..{last:g}"
     return (name, what, _value(axis), _goal({**axis, "at_least": False}), reached, _between(axis["min"], axis["max"]), "–")

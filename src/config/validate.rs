@@ -226,38 +226,36 @@ impl Pass<'_> {
 
     /// A record is in flight until its transaction is committed: what comes within some commits must fit in.
     fn max_in_flight(&mut self, raw: &Raw, delivery: Delivery) -> u64 {
-        let (name, given) = ("PROCESSOR_MAX_IN_FLIGHT", &raw.processor_max_in_flight);
-        if self.is_of_transactions(name, given, delivery, "80000") { 80_000 } else { self.count(name, given) }
+        let name = "PROCESSOR_MAX_IN_FLIGHT";
+        let text = self.or_of_transactions(name, &raw.processor_max_in_flight, delivery, "80000");
+        self.count(name, &text)
     }
 
     fn max_in_flight_bytes(&mut self, raw: &Raw, delivery: Delivery) -> u64 {
-        let (name, given) = ("PROCESSOR_MAX_IN_FLIGHT_BYTES", &raw.processor_max_in_flight_bytes);
-        if self.is_of_transactions(name, given, delivery, "128MiB") {
-            128 << 20
-        } else {
-            self.size(name, given)
-        }
+        let name = "PROCESSOR_MAX_IN_FLIGHT_BYTES";
+        let text = self.or_of_transactions(name, &raw.processor_max_in_flight_bytes, delivery, "128MiB");
+        self.size(name, &text)
     }
 
     fn commit_interval(&mut self, raw: &Raw, delivery: Delivery) -> Duration {
-        let (name, given) = ("PROCESSOR_COMMIT_INTERVAL", &raw.processor_commit_interval);
-        let default = self.is_of_transactions(name, given, delivery, "100ms");
-        if default { Duration::from_millis(100) } else { self.duration(name, given) }
+        let name = "PROCESSOR_COMMIT_INTERVAL";
+        let text = self.or_of_transactions(name, &raw.processor_commit_interval, delivery, "100ms");
+        self.duration(name, &text)
     }
 
-    /// Whether nothing is given and exactly once has a default of its own, which is noted as what holds.
-    fn is_of_transactions(
+    /// What is given; else the default that exactly once has of its own, which is noted as what holds.
+    fn or_of_transactions(
         &mut self,
         name: &'static str,
         given: &Option<String>,
         delivery: Delivery,
         default: &str,
-    ) -> bool {
-        let is = delivery == Delivery::ExactlyOnce && given.is_none();
-        if is {
-            self.effective.insert(name, default.to_owned());
+    ) -> Option<String> {
+        if delivery != Delivery::ExactlyOnce || given.is_some() {
+            return given.clone();
         }
-        is
+        self.effective.insert(name, default.to_owned());
+        Some(default.to_owned())
     }
 
     fn partitioning(&mut self, raw: &Raw) -> Partitioning {
@@ -300,9 +298,11 @@ impl Pass<'_> {
     }
 
     fn log_filter(&mut self, raw: &Raw) -> String {
-        self.text("RUST_LOG", &raw.rust_log, |text| match text.parse::<tracing_subscriber::filter::Targets>() {
-            Ok(_) => Ok(text.to_owned()),
-            Err(_) => Err("not a log filter".into()),
+        self.text("RUST_LOG", &raw.rust_log, |text| {
+            match text.parse::<tracing_subscriber::filter::Targets>() {
+                Ok(_) => Ok(text.to_owned()),
+                Err(_) => Err("not a log filter".into()),
+            }
         })
     }
 }

@@ -6,9 +6,9 @@ use std::io::{self, IsTerminal};
 
 use thiserror::Error;
 use tracing::Subscriber;
+use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::{Layer, Registry};
 
 use crate::config::LogFormat;
@@ -67,12 +67,7 @@ where
     tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::AlreadySet)
 }
 
-fn subscriber<W>(
-    filter: Targets,
-    format: LogFormat,
-    colors: bool,
-    writer: W,
-) -> impl Subscriber + Send + Sync
+fn subscriber<W>(filter: Targets, format: LogFormat, colors: bool, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -149,7 +144,11 @@ mod tests {
         assert!(logged("info", LogFormat::Text, true).contains('\x1b'));
         assert_eq!(logged("debug", LogFormat::Text, false).lines().count(), 2);
         assert_eq!(logged("off", LogFormat::Text, false), "");
-        assert_eq!(logged("off, processor=debug", LogFormat::Text, false).lines().count(), 2, "a space is no part");
+        assert_eq!(
+            logged("off, processor=debug", LogFormat::Text, false).lines().count(),
+            2,
+            "a space is no part"
+        );
     }
 
     #[test]

@@ -19,12 +19,15 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::{Value, json};
 
 type Answer = Result<Value, String>;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a question is asked again that is not answered.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Partitions of one request, where there are many.
 const AT_ONCE: usize = 100;
 
@@ -127,7 +130,16 @@ impl Desk {
     }
 
     fn delete(&mut self, names: &[&str]) -> Answer {
-        wait(self.admin.delete_topics(names, &options())).map_err(|error| error.to_string())?;
+        // A thousand partitions take their time; what an earlier try has deleted after all is gone.
+        let gone = |code: RDKafkaErrorCode| code == RDKafkaErrorCode::UnknownTopicOrPartition;
+        patiently(|| {
+            let answers =
+                wait(self.admin.delete_topics(names, &options())).map_err(|error| error.to_string())?;
+            answers.into_iter().try_for_each(|one| match one {
+                Err((name, code)) if !gone(code) => Err(format!("topic {name} cannot be deleted: {code}")),
+                _ => Ok(()),
+            })
+        })?;
         names.iter().for_each(|name| _ = self.partitions.remove(*name));
         Ok(json!({ "ok": true }))
     }
@@ -179,9 +191,9 @@ impl Desk {
     }
 }
 
-/// A topic or a group that was just made has no leader yet, or the client does not know of it.
+/// A topic or a group that was just made has no leader yet, or the client does not know of it; a broker has much to do.
 fn patiently<T>(mut ask: impl FnMut() -> Result<T, String>) -> Result<T, String> {
-    let deadline = Instant::now() + TIMEOUT;
+    let deadline = Instant::now() + PATIENCE;
     loop {
         match ask() {
             Ok(answer) => return Ok(answer),

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from process import Failed
+
 Report = dict[str, Any]
 
 #: What a figure of the growth table is, by the axis's `how`.
@@ -31,7 +33,10 @@ def save(report: Report, path: Path) -> None:
 
 def load(path: Path) -> Report:
     """Reads it."""
-    return json.loads(path.read_text())
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise Failed(f"{path} is no file that --json wrote: {error}") from error
 
 
 def table(report: Report) -> str:

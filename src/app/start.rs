@@ -257,6 +257,9 @@ impl Probe {
         };
         let mut properties = brisk(client_config(&config.consumer_properties));
         properties.remove("group.instance.id");
+        // It asks only whether there are offsets. Those of a transaction that a killed instance left open would be waited for, up
+        // to the end of its timeout, and it is the next instance of that name that ends it.
+        properties.set("isolation.level", "read_uncommitted");
         let consumer = properties.create_with_context(Member::new(context.clone())).map_err(wrong)?;
         let producer = brisk(client_config(&config.producer_properties));
         let admin = producer.create_with_context(context.clone()).map_err(wrong)?;

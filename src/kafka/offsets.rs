@@ -24,7 +24,8 @@ pub struct Committed {
     pub metadata: String,
 }
 
-/// What the group has committed, where it has something. Offsets of a transaction that has not ended are waited for.
+/// What the group has committed, where it has something. Offsets of a transaction that has not ended are waited for by a consumer
+/// that reads what is committed (`isolation.level`).
 ///
 /// # Errors
 /// When the cluster does not answer.

@@ -389,3 +389,19 @@ fn a_zombie_wakes_up() {
     zombie.stop_cleanly();
     s.finish(other);
 }
+
+/// What a killed instance left open ends after its timeout, or when one of its name comes back: that one must not wait for it before
+/// it has come to that.
+#[test]
+fn a_start_does_not_wait_for_a_transaction_that_was_left_open() {
+    let kafka = Kafka::for_test();
+    let mut s = setup().exactly_once().set("PROCESSOR_INSTANCE", "same").set("CONSUMERS_COUNT", 1).on(&kafka);
+    s.send_load(100);
+    // As long as this lives its transaction does: a minute.
+    let killed = Sender::transactional(&kafka, &format!("{}-same-0", s.group));
+    killed.leave_open(&kafka, &s.group, &s.input);
+    let instance = s.start();
+    eventually(seconds(20), "the next of its name goes on", || s.written() >= 100);
+    s.wait_until_committed();
+    s.finish(instance);
+}

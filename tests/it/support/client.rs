@@ -94,6 +94,17 @@ impl Sender {
         self.0.begin_transaction().expect("a transaction can be begun");
     }
 
+    /// Begins a transaction with an offset of `group` for a partition of `topic` in it, and leaves it at that.
+    pub fn leave_open(&self, kafka: &Kafka, group: &str, topic: &str) {
+        let anybody: BaseConsumer =
+            admin::settings(kafka).set("group.id", group).create().expect("a consumer");
+        let member = anybody.group_metadata().expect("nobody's member");
+        let mut offsets = TopicPartitionList::new();
+        offsets.add_partition_offset(topic, 0, Offset::Offset(0)).expect("a valid offset");
+        self.begin();
+        self.0.send_offsets_to_transaction(&offsets, &member, seconds(30)).expect("offsets");
+    }
+
     /// Commits it.
     pub fn commit(&self) {
         self.0.commit_transaction(seconds(30)).expect("a transaction can be committed");

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from report import WHAT, Report
+from report import WHAT, Report, goal, number, value
 
 
 def merged(reports: list[Report]) -> Report:
@@ -35,8 +35,7 @@ def _workloads(workloads: list[dict[str, Any]]) -> list[tuple[str, ...]]:
         name = workload["name"] + (" (void)" if workload["void"] else "")
         for figure in workload["figures"]:
             same = _between(figure["aa_min"], figure["aa_max"]) if figure["aa"] is not None else "–"
-            value = f"{_short(figure['value'])} {figure['unit']}".strip()
-            rows.append((name, figure["name"], value, _goal(figure), _between(figure["min"], figure["max"]), same))
+            rows.append((name, figure["name"], value(figure), _goal(figure), _between(figure["min"], figure["max"]), same))
             name = ""
     return rows
 
@@ -44,13 +43,11 @@ def _workloads(workloads: list[dict[str, Any]]) -> list[tuple[str, ...]]:
 def _axis(axis: dict[str, Any]) -> tuple[str, ...]:
     name = axis["name"].removeprefix("growth-") + (" (void)" if axis["void"] else "")
     first, last = axis["points"][0]["at"], axis["points"][-1]["at"]
-    value, goal = f"{_short(axis['value'])} {axis['unit']}", _goal({**axis, "at_least": False})
-    return (name, f"{first:,.0f}", f"{last:,.0f}", WHAT[axis["how"]], value, goal, _between(axis["min"], axis["max"]))
+    return (name, f"{first:,.0f}", f"{last:,.0f}", WHAT[axis["how"]], value(axis), _goal(axis), _between(axis["min"], axis["max"]))
 
 
-def _goal_of_scheduler(goal: dict[str, Any]) -> tuple[str, ...]:
-    value = f"{_short(goal['value'])} {goal['unit']}"
-    return (goal["name"], value, _goal({**goal, "at_least": False}), _between(goal["min"], goal["max"]))
+def _goal_of_scheduler(one: dict[str, Any]) -> tuple[str, ...]:
+    return (one["name"], value(one), _goal(one), _between(one["min"], one["max"]))
 
 
 def _lines(rows: list[dict[str, Any]]) -> list[str]:
@@ -74,20 +71,11 @@ def _contenders(rows: list[dict[str, Any]]) -> str:
 
 
 def _goal(figure: dict[str, Any]) -> str:
-    if figure["goal"] is None:
-        return "–"
-    sign = "≥" if figure["at_least"] else "≤"
-    return f"{sign} {figure['goal']:g}" + ("" if figure["reached"] else ", **not reached**")
+    return goal(figure) + (", **not reached**" if figure["reached"] is False else "")
 
 
 def _between(low: float, high: float) -> str:
-    return f"{_short(low)} to {_short(high)}"
-
-
-def _short(value: float) -> str:
-    """Three digits, and no powers of ten."""
-    size = abs(value)
-    return f"{value:,.0f}" if size >= 100 else f"{value:.1f}" if size >= 10 else f"{value:.2f}"
+    return f"{number(low)} to {number(high)}"
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -45,7 +45,7 @@ def table(report: Report) -> str:
     for workload in report["workloads"]:
         rows += _of_workload(workload)
     rows += [_of_axis(axis) for axis in report["growth"]]
-    rows += [_of_goal(goal) for goal in report.get("scheduler_goals", [])]
+    rows += [_of_goal(one) for one in report.get("scheduler_goals", [])]
     return _align(rows) if len(rows) > 1 else ""
 
 
@@ -56,7 +56,7 @@ def _of_workload(workload: dict[str, Any]) -> list[tuple[str, ...]]:
         same = _between(figure["aa_min"], figure["aa_max"]) if figure["aa"] is not None else "–"
         first = workload["name"] if not rows else ""
         spread = _between(figure["min"], figure["max"])
-        rows.append((first, figure["name"], _value(figure), _goal(figure), reached, spread, same))
+        rows.append((first, figure["name"], value(figure), goal(figure), reached, spread, same))
     return rows
 
 
@@ -65,20 +65,21 @@ def _of_axis(axis: dict[str, Any]) -> tuple[str, ...]:
     what = WHAT[axis["how"]]
     reached = _word(axis["reached"], axis["void"])
     name = f"{axis['name']} {first:g}..{last:g}"
-    return (name, what, _value(axis), _goal({**axis, "at_least": False}), reached, _between(axis["min"], axis["max"]), "–")
+    return (name, what, value(axis), goal(axis), reached, _between(axis["min"], axis["max"]), "–")
 
 
-def _of_goal(goal: dict[str, Any]) -> tuple[str, ...]:
-    value = f"{goal['value']:.3g} {goal['unit']}"
-    return ("scheduler", goal["name"], value, f"≤ {goal['goal']:g}", _word(goal["reached"], False), _between(goal["min"], goal["max"]), "–")
+def _of_goal(one: dict[str, Any]) -> tuple[str, ...]:
+    return ("scheduler", one["name"], value(one), goal(one), _word(one["reached"], False), _between(one["min"], one["max"]), "–")
 
 
-def _value(figure: dict[str, Any]) -> str:
-    return f"{figure['value']:.3g} {figure['unit']}".strip()
+def value(figure: dict[str, Any]) -> str:
+    """With its unit."""
+    return f"{number(figure['value'])} {figure['unit']}".strip()
 
 
-def _goal(figure: dict[str, Any]) -> str:
-    return "–" if figure["goal"] is None else f"{'≥' if figure['at_least'] else '≤'} {figure['goal']:g}"
+def goal(figure: dict[str, Any]) -> str:
+    """What it should be; a goal is a most where nothing else is said."""
+    return "–" if figure["goal"] is None else f"{'≥' if figure.get('at_least') else '≤'} {figure['goal']:g}"
 
 
 def _word(reached: bool | None, void: bool) -> str:
@@ -87,8 +88,14 @@ def _word(reached: bool | None, void: bool) -> str:
     return {None: "", True: "reached", False: "not reached"}[reached]
 
 
+def number(x: float) -> str:
+    """Three digits, and no powers of ten."""
+    size = abs(x)
+    return f"{x:,.0f}" if size >= 100 else f"{x:.1f}" if size >= 10 else f"{x:.2f}"
+
+
 def _between(low: float, high: float) -> str:
-    return f"{low:.3g}..{high:.3g}"
+    return f"{number(low)}..{number(high)}"
 
 
 def _align(rows: list[tuple[str, ...]]) -> str:

@@ -71,6 +71,8 @@ const COMMON: &[(&str, &str)] = &[
     ("log.connection.close", "false"),
     ("topic.metadata.refresh.interval.ms", "30000"),
     ("socket.keepalive.enable", "true"),
+    // A producer of librdkafka's asks the broker to make each topic that is not there, with one partition by Kafka's default.
+    ("allow.auto.create.topics", "false"),
 ];
 
 const CONSUMER: &[(&str, &str)] = &[

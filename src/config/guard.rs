@@ -37,6 +37,8 @@ const GUARDED: &[Guard] = &[
         "refused: not a strategy that a rebalance here knows", "One of cooperative-sticky, range, roundrobin."),
     ("message.timeout.ms", &["0"], "refused: a result must wait for the broker, not be dropped after a while",
         "Remove it. With PROCESSOR_DELIVERY=exactly-once it is KAFKA_TRANSACTION_TIMEOUT_MS."),
+    ("allow.auto.create.topics", &["false"], "refused: a topic made by accident has the broker's default of partitions, mostly one",
+        "Remove it, and make the topic."),
     ("auto.offset.reset", &["error"], "refused: where to begin is decided once, for a group without offsets", "Set KAFKA_OFFSET_RESET."),
     ("enable.partition.eof", &["false"], "refused: it moves the position past records (librdkafka #4844)", REMOVE),
     ("partitioner", &[], "refused: the program chooses the partition", "Set PROCESSOR_PARTITIONING."),

@@ -107,6 +107,7 @@ impl Generator {
             .set("bootstrap.servers", servers)
             .set("client.id", "demo-generator")
             .set("enable.idempotence", "true")
+            .set("allow.auto.create.topics", "false")
             .set("partitioner", "murmur2_random")
             .set("linger.ms", "5")
             .set("reconnect.backoff.max.ms", RECONNECT_MS)

@@ -5,6 +5,7 @@ mod bounds;
 mod broker;
 mod commits;
 mod crash;
+mod creation;
 mod eager;
 mod failures;
 mod faults;

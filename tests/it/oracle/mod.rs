@@ -98,7 +98,8 @@ impl World {
     }
 }
 
-fn run(arguments: &[&str]) -> Output {
+/// Runs the program with these arguments and no variable.
+pub fn run(arguments: &[&str]) -> Output {
     Command::new(process::processor()).args(arguments).env_clear().output().expect("the program can be run")
 }
 

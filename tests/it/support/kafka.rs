@@ -32,7 +32,16 @@ impl Kafka {
 
     /// An embedded broker, whatever `KAFKA_TEST_SERVERS` says.
     pub fn embedded() -> Self {
-        let broker = Broker::start(Options::default()).expect("a port of loopback is free");
+        Self::embedded_with(Options::default())
+    }
+
+    /// The same, with Kafka's default for topics that a client asks for: they are made.
+    pub fn embedded_that_makes_topics() -> Self {
+        Self::embedded_with(Options { auto_create: Some(1), ..Options::default() })
+    }
+
+    fn embedded_with(options: Options) -> Self {
+        let broker = Broker::start(options).expect("a port of loopback is free");
         Self { servers: broker.servers(), embedded: Some(Arc::new(broker)) }
     }
 

@@ -1,4 +1,5 @@
-//! A broker that a test may kill, pause and start again: an embedded one, or a real one.
+//! A broker that a test may kill, pause and start again: an embedded one, or a real one. It has Kafka's own defaults where the broker
+//! that tests share has not: above all it makes every topic that somebody asks for in the wrong way.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -20,7 +21,7 @@ impl OwnBroker {
     /// running; `None`, said loudly, where none can be started.
     pub fn borrow() -> Option<Self> {
         if kafka::named().is_none() {
-            return Some(Self { kafka: Kafka::embedded(), real: None });
+            return Some(Self { kafka: Kafka::embedded_that_makes_topics(), real: None });
         }
         let real = RealBroker::borrow()?;
         let broker = Self { kafka: Kafka::at(real.servers.clone()), real: Some(real) };
@@ -69,6 +70,8 @@ struct RealBroker {
     servers: String,
 }
 
+const DEFAULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/support/defaults.properties");
+
 static REAL: OnceLock<Option<Mutex<RealBroker>>> = OnceLock::new();
 
 impl RealBroker {
@@ -94,7 +97,7 @@ impl RealBroker {
         let mut command = Command::new(script);
         // The owner is this process: whatever ends it, the broker goes too.
         command.arg(action).env("KAFKA_DIR", &self.folder).env("KAFKA_OWNER", std::process::id().to_string());
-        command.env("KAFKA_HEAP", "384m").env_remove("KAFKA_PORT").env_remove("KAFKA_EXTRA");
+        command.env("KAFKA_HEAP", "384m").env_remove("KAFKA_PORT").env("KAFKA_EXTRA", DEFAULTS);
         command
     }
 

@@ -66,7 +66,18 @@ pub(super) fn sink_settings(config: &Config) -> sink::kafka::Settings {
         dead_letters: config.dead_letter_topic.clone(),
         dead_letters_in_order: config.after_failure == AfterFailure::Run,
         partitioning: config.partitioning,
+        patience: patience(config),
     }
+}
+
+/// How long a delivery may wait while the broker answers others: as long as the client waits for an answer before it asks again,
+/// and after that as long as the broker may wait for its replicas. (librdkafka's defaults: a minute, and half of one.)
+fn patience(config: &Config) -> Duration {
+    let ms = |name, default| {
+        let text = config.producer_properties.get(name);
+        text.and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
+    Duration::from_millis(ms("socket.timeout.ms", 60_000) + ms("request.timeout.ms", 30_000))
 }
 
 /// What the transactions of this process are called, but for the number of the consumer. Where no name was given none is used

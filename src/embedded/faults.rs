@@ -81,6 +81,18 @@ struct Plan {
     scripted: HashMap<Request, VecDeque<Option<Fault>>>,
     chance: Option<(fastrand::Rng, Mix)>,
     injected: u64,
+    /// The latest producer that has written.
+    producer: i64,
+    unanswered: Option<Unanswered>,
+}
+
+/// Whose writes have no answer.
+#[derive(Clone, Copy, Debug)]
+struct Unanswered {
+    /// Producers up to this one.
+    upto: i64,
+    /// In this partition only.
+    partition: Option<i32>,
 }
 
 impl Faults {
@@ -99,9 +111,29 @@ impl Faults {
         self.plan.lock().chance = Some((fastrand::Rng::with_seed(seed), mix));
     }
 
+    /// From now on idempotent producers that have written so far have no answer to their writes, to all or to those to one
+    /// partition, by whichever connection they come; they are done. All other requests are answered, and so are producers that
+    /// begin later.
+    pub fn leave_writes_unanswered(&self, partition: Option<i32>) {
+        let mut plan = self.plan.lock();
+        plan.unanswered = Some(Unanswered { upto: plan.producer, partition });
+    }
+
+    /// Whether this producer's write to this partition has no answer.
+    pub(super) fn leaves_unanswered(&self, producer: i64, partition: i32) -> bool {
+        let mut plan = self.plan.lock();
+        plan.producer = plan.producer.max(producer);
+        let unanswered = plan.unanswered.is_some_and(|whose| {
+            producer <= whose.upto && whose.partition.is_none_or(|only| only == partition)
+        });
+        plan.injected += u64::from(unanswered);
+        unanswered
+    }
+
     /// Nothing goes wrong any more.
     pub fn clear(&self) {
         let mut plan = self.plan.lock();
+        plan.unanswered = None;
         plan.scripted.clear();
         plan.chance = None;
     }
@@ -181,6 +213,17 @@ mod tests {
         assert_eq!(faults.take(Request::Produce), Some(Fault::Cut));
         assert_eq!(faults.take(Request::Produce), None);
         assert_eq!(faults.injected(), 1);
+    }
+
+    #[test]
+    fn only_producers_that_have_written_before_have_no_answer() {
+        let faults = Faults::default();
+        assert!(!faults.leaves_unanswered(7, 0));
+        faults.leave_writes_unanswered(Some(0));
+        assert!(faults.leaves_unanswered(7, 0) && !faults.leaves_unanswered(7, 1));
+        assert!(!faults.leaves_unanswered(8, 0), "it began later");
+        faults.clear();
+        assert!(!faults.leaves_unanswered(7, 0));
     }
 
     #[test]

@@ -184,6 +184,7 @@ impl Server {
         let fault = self.faults.take(api.request);
         let mut call = Call {
             cluster: &self.cluster,
+            faults: &self.faults,
             api,
             version,
             client_id: &client_id,

@@ -13,7 +13,7 @@
 pub mod transactions;
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -32,6 +32,7 @@ use rdkafka_sys::rd_kafka_resp_err_t as Code;
 
 use crate::planted::{Bug, planted};
 use crate::record::{Headers, Parts};
+use crate::sync::Mutex;
 
 /// All fetched records of one consumer.
 pub struct RecordQueue {
@@ -397,6 +398,8 @@ pub struct Writer<P, C: ClientContext> {
     client: Client<C>,
     /// Something was given up that may have been written.
     in_doubt: AtomicBool,
+    /// How many records were given up because of [`Writer::purge`], by topic and partition.
+    given_up: Mutex<BTreeMap<String, usize>>,
     parcels: PhantomData<fn(Arc<P>) -> Arc<P>>,
 }
 
@@ -416,8 +419,9 @@ impl<P: Send + Sync, C: ClientContext> Writer<P, C> {
         let client = Client::new(config, native, rd::rd_kafka_type_t::RD_KAFKA_PRODUCER, context)?;
         // SAFETY: the client is alive.
         let reports = unsafe { rd::rd_kafka_queue_get_main(client.native_ptr()) };
-        let in_doubt = AtomicBool::new(false);
-        let mut writer = Self { topics: Vec::new(), reports, client, in_doubt, parcels: PhantomData };
+        let (in_doubt, given_up) = (AtomicBool::new(false), Mutex::default());
+        let mut writer =
+            Self { topics: Vec::new(), reports, client, in_doubt, given_up, parcels: PhantomData };
         for topic in topics {
             let name = CString::new(*topic).expect("topic names have no NUL");
             // SAFETY: the client is alive, the name is a C string, and null asks for the default configuration.
@@ -545,6 +549,16 @@ impl<P: Send + Sync, C: ClientContext> Writer<P, C> {
                 if status == rd::rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED {
                     self.in_doubt.store(true, Ordering::Relaxed);
                 }
+                if matches!(
+                    code,
+                    Code::RD_KAFKA_RESP_ERR__PURGE_QUEUE | Code::RD_KAFKA_RESP_ERR__PURGE_INFLIGHT
+                ) {
+                    // SAFETY: the message holds a reference to its topic, whose name is a C string; it is copied.
+                    let place = unsafe {
+                        format!("{}/{}", text(rd::rd_kafka_topic_name((*message).rkt)), (*message).partition)
+                    };
+                    *self.given_up.lock().entry(place).or_default() += 1;
+                }
                 // SAFETY: this is the pointer that `write` made with `into_raw`, and each message is reported once.
                 let parcel = unsafe { Arc::from_raw(parcel.cast::<P>().cast_const()) };
                 see(Report::Delivery(parcel, delivered(code, offset)));
@@ -556,11 +570,17 @@ impl<P: Send + Sync, C: ClientContext> Writer<P, C> {
     }
 
     /// Makes librdkafka give up what it has not sent, and with `in_flight` what it has sent and is not answered too; the reports
-    /// still come.
+    /// still come. Waits for none of its threads: it would do so without end.
     pub fn purge(&self, in_flight: bool) {
         let sent = if in_flight { rd::RD_KAFKA_PURGE_F_INFLIGHT } else { 0 };
+        let flags = rd::RD_KAFKA_PURGE_F_QUEUE | rd::RD_KAFKA_PURGE_F_NON_BLOCKING | sent;
         // SAFETY: the client is alive.
-        unsafe { rd::rd_kafka_purge(self.client.native_ptr(), rd::RD_KAFKA_PURGE_F_QUEUE | sent) };
+        unsafe { rd::rd_kafka_purge(self.client.native_ptr(), flags) };
+    }
+
+    /// What was given up because of [`Writer::purge`], by topic and partition.
+    pub fn given_up(&self) -> Vec<(String, usize)> {
+        self.given_up.lock().clone().into_iter().collect()
     }
 }
 

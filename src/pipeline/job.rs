@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Instant;
 
 use super::failure::Hold;
@@ -47,6 +47,8 @@ pub struct Job {
     pub(super) admitted: Instant,
     /// When a producer took it; only of the first of a batch, as a sample.
     pub(super) taken: Option<Instant>,
+    /// Written by the sink when it hands the record over, and read by it when that is answered.
+    turn: AtomicBool,
     results: Results,
     /// What only a record in trouble has.
     trouble: Option<Box<Trouble>>,
@@ -70,6 +72,7 @@ impl Job {
             attempts: 0,
             admitted,
             taken: None,
+            turn: AtomicBool::new(false),
             results: Results::None,
             trouble: None,
         }
@@ -221,6 +224,10 @@ impl Parcel for Job {
 
     fn order(&self) -> (u32, u64) {
         (self.ticket.slot.epoch, self.ticket.sequence())
+    }
+
+    fn turn(&self) -> &AtomicBool {
+        &self.turn
     }
 }
 

@@ -227,6 +227,7 @@ impl Ends<'_> {
             dead_letters: Some("dead".to_owned()),
             partitioning: self.plan.partitioning,
             dead_letters_in_order: false,
+            patience: self.plan.patience,
         };
         let sink = KafkaSink::new(settings, self.connect(None), neighbours);
         let sink = sink.expect("the simulated client can be made");

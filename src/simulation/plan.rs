@@ -89,6 +89,7 @@ pub struct Chances {
     pub produce_retried: u8,
     pub produce_late: u8,
     pub ambiguous: u8,
+    pub unanswered: u8,
     pub went_back: u8,
     pub forged: u8,
     pub call_refused: u8,
@@ -144,6 +145,8 @@ pub struct Plan {
     pub consumers: usize,
     pub pick_up: Option<usize>,
     pub budget: Budget,
+    /// How long a delivery may wait while the broker answers others.
+    pub patience: Duration,
     pub commit_interval: Duration,
     pub cooperative: bool,
     pub fixed_members: bool,
@@ -172,10 +175,18 @@ impl Plan {
     /// What the seed says, in transactions or without.
     pub fn of(seed: u64, exactly_once: bool) -> Self {
         let mut plan = Self::new(seed);
+        plan.draw_unanswered(&mut fastrand::Rng::with_seed(seed ^ 0x57a1));
         if exactly_once {
             plan.draw_transactions(&mut fastrand::Rng::with_seed(seed ^ 0x0e05));
         }
         plan
+    }
+
+    fn draw_unanswered(&mut self, random: &mut fastrand::Rng) {
+        if !self.clean && random.u8(..3) == 0 {
+            self.chances.unanswered = random.u8(1..=60);
+            self.patience = MS(random.u64(500..=3_000));
+        }
     }
 
     fn draw_transactions(&mut self, random: &mut fastrand::Rng) {
@@ -230,6 +241,7 @@ impl Plan {
             consumers: if random.u8(..3) == 0 { 2 } else { 1 },
             pick_up: [None, Some(1), Some(2), Some(8)][random.usize(..4)],
             budget: Budget { records: random.usize(2..=30), bytes: 1 << random.u32(12..=20) },
+            patience: MS(3_000),
             commit_interval: MS(random.u64(5..=300)),
             cooperative: random.bool(),
             fixed_members: random.u8(..4) == 0,

@@ -44,6 +44,8 @@ pub struct Producer {
     pub busy: BTreeSet<Target>,
     /// Answers on their way.
     pub answers: BTreeMap<Target, VecDeque<Answers>>,
+    /// Answers that are never told, unless the client is purged.
+    pub forgotten: Answers,
     pub reports: VecDeque<Report<Job>>,
     /// Partitions that have failed something which the application may not have seen yet: until it has, they fail all.
     pub failing: BTreeMap<Target, Code>,
@@ -72,6 +74,8 @@ pub struct Producing {
     pub sick: [Option<(Instant, Code)>; 2],
     /// What found no room just now, of which record, by instance.
     no_room: BTreeMap<(usize, Place), What>,
+    /// What no client ever tells.
+    lost: Answers,
     /// Of the next record in a log.
     position: u64,
 }
@@ -306,14 +310,14 @@ impl World {
 
     fn answer(&mut self, id: usize, target: Target, answers: Answers) {
         if self.sabotages(Sabotage::NeverAnswers) {
-            self.producing.producers[id]
-                .queues
-                .entry((9, 0))
-                .or_default()
-                .extend(answers.into_iter().map(|(one, _)| one));
-            return;
+            // Not even when the client is purged.
+            return self.producing.lost.extend(answers);
         }
         let chances = self.chances();
+        if self.happens(chances.unanswered) {
+            self.note(|| format!("producer {id} forgets {} records for {target:?}", answers.len()));
+            return self.producing.producers[id].forgotten.extend(answers);
+        }
         let mut time = self.latency();
         if self.happens(chances.produce_late) {
             time *= 20;
@@ -393,7 +397,8 @@ impl World {
         self.note(|| format!("producer {id} is purged"));
         let mut reports = Vec::new();
         // What the broker had answered for, and the answer is not read any more.
-        for (message, answer) in answers.into_values().flatten().flatten() {
+        let forgotten = std::mem::take(&mut self.producing.producers[id].forgotten);
+        for (message, answer) in answers.into_values().flatten().flatten().chain(forgotten) {
             if answer.is_ok() {
                 self.oracle.may_repeat(message.place);
             }

@@ -81,6 +81,10 @@ impl Client<Job> for SimProducer {
     fn purge(&self) {
         self.sim.with(|world| world.purge(self.id));
     }
+
+    fn is_served(&self, _: &str, _: Duration) -> bool {
+        self.sim.with(|world| !world.is_silent())
+    }
 }
 
 impl SimProducer {

@@ -28,6 +28,14 @@ pub trait Client<P>: Send + Sync + 'static {
 
     /// Gives up everything that is not acknowledged; the reports still come.
     fn purge(&self);
+
+    /// What it has given up so far, by topic and partition, for messages.
+    fn given_up(&self) -> Vec<(String, usize)> {
+        Vec::new()
+    }
+
+    /// Whether a broker answers this client within `wait`, and each partition of `topic` has a leader.
+    fn is_served(&self, topic: &str, wait: Duration) -> bool;
 }
 
 /// Makes a client: the first one, and another when that is broken.

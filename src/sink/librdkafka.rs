@@ -8,6 +8,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
+use rdkafka::metadata::MetadataTopic;
 
 use super::Parcel;
 use super::client::{Client, Connect, Outgoing, Report};
@@ -55,6 +56,16 @@ impl<P: Parcel, C: ClientContext + 'static> Client<P> for Writer<P, C> {
 
     fn purge(&self) {
         Writer::purge(self, true);
+    }
+
+    fn given_up(&self) -> Vec<(String, usize)> {
+        Writer::given_up(self)
+    }
+
+    fn is_served(&self, topic: &str, wait: Duration) -> bool {
+        let Ok(metadata) = self.client().fetch_metadata(Some(topic), wait) else { return false };
+        let mut partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
+        partitions.all(|partition| partition.leader() >= 0)
     }
 }
 

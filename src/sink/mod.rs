@@ -9,6 +9,7 @@ pub mod route;
 pub mod transactor;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::record::Headers;
 
@@ -55,6 +56,9 @@ pub trait Parcel: Send + Sync + 'static {
 
     /// Its place in the order in which parcels were handed out: the sink keeps it when it has to write some again.
     fn order(&self) -> (u32, u64);
+
+    /// Where the sink notes in which of two turns it handed the parcel over.
+    fn turn(&self) -> &AtomicBool;
 }
 
 /// Why the broker will never take a parcel.

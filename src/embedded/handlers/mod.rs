@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use super::api::Api;
 use super::cluster::Cluster;
-use super::faults::Request;
+use super::faults::{Faults, Request};
 use super::wire::{Malformed, Reader, Writer};
 
 /// How long somebody waits before it looks whether its connection was closed.
@@ -26,6 +26,7 @@ const LOOK: Duration = Duration::from_millis(200);
 /// A request's circumstances.
 pub(super) struct Call<'a> {
     pub cluster: &'a Cluster,
+    pub faults: &'a Faults,
     pub api: &'static Api,
     pub version: i16,
     pub client_id: &'a str,

@@ -15,13 +15,15 @@ pub(super) fn produce(call: &Call<'_>, body: &mut Reader<'_>) -> Handled {
         Ok((name, batches))
     })?;
     let refuse = call.refuse.or((!matches!(acks, -1..=1)).then_some(codes::INVALID_REQUIRED_ACKS));
-    let mut failed = false;
+    let (mut failed, mut unanswered) = (false, false);
     let mut answer = call.answer();
     let mut state = call.cluster.lock();
     answer.array(topics, |w, (name, batches)| {
         w.string(&name).array(batches, |w, (partition, batch)| {
             let place = (name.clone(), partition);
             let transactional_id = transactional_id.as_deref();
+            let stamp = batch.as_ref().ok().and_then(|batch| batch.stamp);
+            unanswered |= stamp.is_some_and(|stamp| call.faults.leaves_unanswered(stamp.producer, partition));
             let done = refuse.map_or(batch, Err);
             let done =
                 done.and_then(|batch| call.cluster.append(&mut state, &place, batch, transactional_id));
@@ -39,6 +41,7 @@ pub(super) fn produce(call: &Call<'_>, body: &mut Reader<'_>) -> Handled {
     match acks {
         0 if failed => Err(Malformed("records that cannot be taken, and nobody who waits for an answer")),
         0 => Ok(None),
+        _ if unanswered => Ok(None),
         _ => Ok(Some(answer)),
     }
 }

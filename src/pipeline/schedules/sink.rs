@@ -124,6 +124,10 @@ impl Client<Job> for FakeClient {
         drop(wire);
         self.more.notify_all();
     }
+
+    fn is_served(&self, _: &str, _: Duration) -> bool {
+        true
+    }
 }
 
 impl FakeClient {
@@ -172,6 +176,7 @@ fn sink(rig: &Rig, troubles: u32) -> (Arc<Sink>, Arc<Board<u64>>) {
         dead_letters: None,
         partitioning: Partitioning::SamePartition,
         dead_letters_in_order: false,
+        patience: Duration::from_secs(3600),
     };
     let neighbours = Neighbours {
         outbox: rig.pipeline.clone(),

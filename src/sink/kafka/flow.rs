@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rdkafka::error::RDKafkaErrorCode as Code;
 
 use super::KafkaSink;
+use super::overdue::{Counts, Watch};
 use super::report::Next;
 use crate::sink::client::{Client, Connect};
 use crate::sink::{Outbox, Parcel};
@@ -19,7 +20,7 @@ const IN_DOUBT: Duration = Duration::from_secs(2);
 
 pub(super) struct Flow<P> {
     /// Parcels handed over and not answered in full.
-    pub(super) outstanding: usize,
+    pub(super) watch: Watch,
     /// Why a parcel of several legs has failed, until its last leg is answered.
     pub(super) failures: HashMap<(u32, u64), Code>,
     /// What is to be written again.
@@ -30,10 +31,15 @@ pub(super) struct Flow<P> {
     pub(super) pause: Duration,
 }
 
-impl<P> Default for Flow<P> {
-    fn default() -> Self {
+impl<P> Flow<P> {
+    pub(super) fn new(watch: Watch) -> Self {
         let (failures, failed) = (HashMap::new(), Vec::new());
-        Self { outstanding: 0, failures, failed, halt: None, halts: 0, pause: FIRST_PAUSE }
+        Self { watch, failures, failed, halt: None, halts: 0, pause: FIRST_PAUSE }
+    }
+
+    /// Whether the client is given up, and its last answers are waited for.
+    pub(super) fn is_broken(&self) -> bool {
+        self.halt.as_ref().is_some_and(|halt| halt.in_doubt_until.is_some())
     }
 }
 
@@ -85,10 +91,10 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
         }
     }
 
-    /// `count` parcels are answered in full; `recovered` if none of them has failed.
-    pub(super) fn answered(&self, count: usize, recovered: bool) {
+    /// So many parcels are answered in full; `recovered` if none of them has failed.
+    pub(super) fn answered(&self, counts: Counts, recovered: bool) {
         let mut flow = self.flow.lock();
-        flow.outstanding -= count;
+        flow.watch.answered(counts);
         if recovered && flow.halt.is_none() {
             flow.pause = FIRST_PAUSE;
         }
@@ -100,12 +106,12 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
     pub(super) fn maybe_resume(&self) {
         let mut flow = self.flow.lock();
         let broken = flow.halt.as_ref().and_then(|halt| halt.in_doubt_until);
-        if let Some(until) = broken.filter(|_| flow.outstanding > 0) {
+        if let Some(until) = broken.filter(|_| flow.watch.outstanding() > 0) {
             drop(flow);
             return self.purge_again(until);
         }
         let due = flow.halt.as_ref().is_some_and(|halt| self.clock.now() >= halt.resume_at);
-        if !due || flow.outstanding > 0 {
+        if !due || flow.watch.outstanding() > 0 {
             return;
         }
         let failed = std::mem::take(&mut flow.failed);
@@ -114,6 +120,7 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
             match self.connection.connect(&self.route.topics()) {
                 Ok(client) => {
                     let old = std::mem::replace(&mut *self.client.lock(), Arc::new(client));
+                    self.name_given_up(&old);
                     // Ends the old client, which takes a while: not under the lock.
                     drop(old);
                 }

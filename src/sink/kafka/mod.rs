@@ -17,6 +17,7 @@
 //! The Kafka client is whatever a [`Connect`] makes, and time is what the [`Clock`] says: a simulation brings its own.
 
 mod flow;
+mod overdue;
 mod produce;
 mod report;
 #[cfg(test)]
@@ -24,6 +25,7 @@ mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use rdkafka::error::KafkaResult;
 
@@ -37,6 +39,7 @@ use crate::sync::atomic::AtomicBool;
 use crate::sync::{Condvar, Mutex};
 use crate::telemetry::metrics::Metrics;
 use flow::Flow;
+use overdue::Watch;
 
 /// What the sink is told.
 #[derive(Clone, Debug)]
@@ -49,6 +52,8 @@ pub struct Settings {
     pub dead_letters_in_order: bool,
     /// Which output partition.
     pub partitioning: Partitioning,
+    /// How long a delivery may wait while the broker answers others.
+    pub patience: Duration,
 }
 
 /// Whom the sink works with.
@@ -88,6 +93,7 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
     /// When the client cannot be made.
     pub fn new(settings: Settings, connection: C, neighbours: Neighbours<O>) -> KafkaResult<Self> {
         let Neighbours { outbox, context, clock } = neighbours;
+        let flow = Flow::new(Watch::new(settings.patience, clock.now()));
         let route = Route::new(settings.output, settings.dead_letters, settings.partitioning);
         let client = Mutex::new(Arc::new(connection.connect(&route.topics())?));
         Ok(Self {
@@ -99,7 +105,7 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
             clock,
             connection,
             client,
-            flow: Mutex::new(Flow::default()),
+            flow: Mutex::new(flow),
             go_on: Condvar::new(),
             failing: AtomicUsize::new(0),
             halted: AtomicBool::new(false),
@@ -119,7 +125,7 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
 
     /// Parcels handed over and not answered.
     pub fn outstanding(&self) -> usize {
-        self.flow.lock().outstanding
+        self.flow.lock().watch.outstanding()
     }
 
     /// Gives up: producer threads do not wait for the output any longer, and [`KafkaSink::report`] ends.

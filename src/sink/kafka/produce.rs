@@ -7,6 +7,7 @@ use std::time::Duration;
 use rdkafka::error::RDKafkaErrorCode as Code;
 
 use super::KafkaSink;
+use super::overdue::Counts;
 use super::report::{Settled, last_holder};
 use crate::kafka::errors::{self, Delivery};
 use crate::planted::{Bug, planted};
@@ -26,17 +27,17 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
             if !self.outbox.take(shard, BATCH, &mut parcels) {
                 return;
             }
-            if !self.begin(parcels.len(), halts) {
+            let Some(turn) = self.begin(&parcels, halts) else {
                 // What has failed since is older than what this thread holds.
                 self.outbox.put_back(std::mem::take(&mut parcels));
                 continue;
-            }
-            self.hand_over(&mut parcels);
+            };
+            self.hand_over(&mut parcels, turn);
         }
     }
 
     /// Writes what was begun, as long as the flow is not halted: what comes behind a failure would be written before it.
-    fn hand_over(&self, parcels: &mut Vec<Arc<O::Parcel>>) {
+    fn hand_over(&self, parcels: &mut Vec<Arc<O::Parcel>>, turn: bool) {
         let client = self.client();
         let mut rest = parcels.drain(..);
         while !self.halted.load(Ordering::Acquire) || planted(Bug::HaltNotWaitedFor) {
@@ -47,7 +48,7 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
         let count = rest.len();
         self.outbox.put_back(rest);
         // After they are back: the flow goes on only when nothing is outstanding any more.
-        self.answered(count, false);
+        self.answered(Counts::of(turn, count), false);
     }
 
     /// Waits while the flow is halted. Returns how often it was; `None` if the sink was stopped.
@@ -59,14 +60,15 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
         (!self.is_stopped()).then_some(flow.halts)
     }
 
-    /// Counts `parcels` as handed over, unless the flow was halted since it had been so `halts` times.
-    fn begin(&self, parcels: usize, halts: u64) -> bool {
+    /// Counts `parcels` as handed over, unless the flow was halted since it had been so `halts` times. Returns their turn.
+    fn begin(&self, parcels: &[Arc<O::Parcel>], halts: u64) -> Option<bool> {
         let mut flow = self.flow.lock();
         let flowing = flow.halts == halts || planted(Bug::HaltNotWaitedFor);
-        if flowing {
-            flow.outstanding += parcels;
-        }
-        flowing
+        let turn = flowing.then(|| flow.watch.hand_over(parcels.len()))?;
+        drop(flow);
+        // Whoever hands them over is who gives them to others: they need no order of their own.
+        parcels.iter().for_each(|parcel| parcel.turn().store(turn, Ordering::Relaxed));
+        Some(turn)
     }
 
     /// Hands the legs of a parcel over, up to one that is not taken: what comes behind it would be written before it, and
@@ -125,7 +127,7 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
 
     fn wait_for_space(&self) {
         let mut flow = self.flow.lock();
-        if flow.outstanding > 0 && flow.halt.is_none() && !self.is_stopped() {
+        if flow.watch.outstanding() > 0 && flow.halt.is_none() && !self.is_stopped() {
             self.go_on.wait_for(&mut flow, NO_SPACE);
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rdkafka::error::RDKafkaErrorCode as Code;
 
 use super::KafkaSink;
+use super::overdue::Counts;
 use crate::kafka::errors::{self, Delivery};
 use crate::planted::{Bug, planted};
 use crate::sink::client::{Client, Connect, Report};
@@ -23,6 +24,7 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
         while !self.is_stopped() {
             let client = self.client();
             self.take_answers(&client);
+            self.maybe_replace_client();
             self.maybe_resume();
         }
     }
@@ -34,7 +36,7 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
         while client.poll(wait, &mut |report| self.take(report, &mut settled)) {
             // What is there at once belongs to the same batch.
             wait = Duration::ZERO;
-            if settled.count >= BATCH {
+            if settled.counts.total() >= BATCH {
                 break;
             }
         }
@@ -67,7 +69,7 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
 
     /// All legs of a parcel are answered.
     pub(super) fn settle(&self, parcel: Arc<O::Parcel>, settled: &mut Settled<O::Parcel>) {
-        settled.count += 1;
+        settled.counts.add(parcel.turn().load(Ordering::Relaxed), 1);
         // A parcel's failure is noted before its last holder lets go, so this sees it; and a lock a record is not paid
         // while all goes well.
         let code = (self.failing.load(Ordering::Acquire) > 0).then(|| {
@@ -83,8 +85,8 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
     }
 
     pub(super) fn close(&self, settled: Settled<O::Parcel>) {
-        let Settled { count, mut delivered, failed } = settled;
-        if count == 0 {
+        let Settled { counts, mut delivered, failed } = settled;
+        if counts.total() == 0 {
             return;
         }
         if !delivered.is_empty() {
@@ -96,7 +98,7 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
         for (parcel, code) in failed {
             self.not_delivered(parcel, code);
         }
-        self.answered(count, recovered);
+        self.answered(counts, recovered);
     }
 
     fn not_delivered(&self, parcel: O::Parcel, code: Code) {
@@ -161,14 +163,14 @@ pub(super) enum Next {
 }
 
 pub(super) struct Settled<P> {
-    count: usize,
+    counts: Counts,
     delivered: Vec<Arc<P>>,
     failed: Vec<(P, Code)>,
 }
 
 impl<P> Default for Settled<P> {
     fn default() -> Self {
-        Self { count: 0, delivered: Vec::new(), failed: Vec::new() }
+        Self { counts: Counts::default(), delivered: Vec::new(), failed: Vec::new() }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The sink on a client that does as it is told: no Kafka, no thread, and time that the test makes pass.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
@@ -19,7 +20,13 @@ use crate::telemetry::metrics::{About, Metrics};
 
 /// A parcel is a number, and so many legs.
 #[derive(Debug)]
-struct Letter(u64, Target, usize);
+struct Letter(u64, Target, usize, AtomicBool);
+
+impl Letter {
+    fn new(number: u64, target: Target, legs: usize) -> Arc<Self> {
+        Arc::new(Self(number, target, legs, AtomicBool::default()))
+    }
+}
 
 static NO_HEADERS: Headers = Headers::new();
 
@@ -35,6 +42,10 @@ impl Parcel for Letter {
 
     fn order(&self) -> (u32, u64) {
         (0, self.0)
+    }
+
+    fn turn(&self) -> &AtomicBool {
+        &self.3
     }
 }
 
@@ -90,6 +101,12 @@ struct Post {
     says: Mutex<Vec<(Code, String)>>,
     clients: Mutex<Vec<Vec<String>>>,
     purges: Mutex<usize>,
+    /// Nothing that was taken is answered before it is purged.
+    silent: Mutex<bool>,
+    /// These are not either, once each.
+    forgotten: Mutex<HashSet<u64>>,
+    /// Whether a new client is answered.
+    served: Mutex<bool>,
 }
 
 struct FakeConnect(Arc<Post>);
@@ -130,7 +147,14 @@ impl Client<Letter> for FakeClient {
             see(Report::Error(code, text));
             return true;
         }
-        let Some(letter) = self.sent.lock().pop_front() else { return false };
+        if *self.post.silent.lock() {
+            return false;
+        }
+        let mut sent = self.sent.lock();
+        let forgotten = self.post.forgotten.lock();
+        let Some(index) = sent.iter().position(|letter| !forgotten.contains(&letter.0)) else { return false };
+        let letter = sent.remove(index).expect("it is there");
+        drop((sent, forgotten));
         let failure = self.post.failures.lock().remove(&letter.0);
         see(Report::Delivery(letter, failure.map_or(Ok(()), Err)));
         true
@@ -138,6 +162,12 @@ impl Client<Letter> for FakeClient {
 
     fn purge(&self) {
         *self.post.purges.lock() += 1;
+        *self.post.silent.lock() = false;
+        self.post.forgotten.lock().clear();
+    }
+
+    fn is_served(&self, _: &str, _: Duration) -> bool {
+        *self.post.served.lock()
     }
 }
 
@@ -167,13 +197,14 @@ impl Bench {
             dead_letters: Some("dead".to_owned()),
             dead_letters_in_order,
             partitioning: Partitioning::SamePartition,
+            patience: Duration::from_secs(90),
         };
         let sink = KafkaSink::new(settings, FakeConnect(post.clone()), neighbours).unwrap();
         Self { sink, desk, post, clock }
     }
 
     fn give(&self, numbers: std::ops::Range<u64>) {
-        self.desk.waiting.lock().extend(numbers.map(|number| Arc::new(Letter(number, Target::Output, 1))));
+        self.desk.waiting.lock().extend(numbers.map(|number| Letter::new(number, Target::Output, 1)));
     }
 
     /// What the threads do, as far as they get without waiting.
@@ -182,6 +213,7 @@ impl Bench {
             self.sink.produce(0);
         }
         self.sink.take_answers(&self.sink.client());
+        self.sink.maybe_replace_client();
         self.sink.maybe_resume();
     }
 
@@ -301,7 +333,7 @@ fn the_first_failure_that_is_seen_halts_the_flow_at_once() {
 #[test]
 fn behind_a_result_that_is_not_taken_nothing_is_handed_over() {
     let bench = Bench::new();
-    bench.desk.waiting.lock().push_back(Arc::new(Letter(0, Target::Output, 2)));
+    bench.desk.waiting.lock().push_back(Letter::new(0, Target::Output, 2));
     bench.give(1..2);
     bench.post.untaken.lock().insert(0, Code::UnknownPartition);
     bench.until_delivered(2, || {});
@@ -331,7 +363,7 @@ fn who_waits_for_room_does_not_overtake_what_has_failed_meanwhile() {
 fn a_refused_record_and_a_dead_letter_that_must_wait_halt_nobody() {
     let bench = Bench::new();
     bench.give(0..3);
-    bench.desk.waiting.lock().push_back(Arc::new(Letter(3, Target::DeadLetter, 1)));
+    bench.desk.waiting.lock().push_back(Letter::new(3, Target::DeadLetter, 1));
     bench.post.failures.lock().extend([(1, Code::MessageSizeTooLarge), (3, Code::UnknownTopicOrPartition)]);
     bench.go_on();
     assert!(bench.sink.flow.lock().halt.is_none());
@@ -346,7 +378,7 @@ fn a_refused_record_and_a_dead_letter_that_must_wait_halt_nobody() {
 fn a_dead_letter_whose_place_counts_halts_the_flow_and_keeps_it() {
     let bench = Bench::with_dead_letters_in_order(true);
     for number in 0..3 {
-        bench.desk.waiting.lock().push_back(Arc::new(Letter(number, Target::DeadLetter, 1)));
+        bench.desk.waiting.lock().push_back(Letter::new(number, Target::DeadLetter, 1));
     }
     bench.post.failures.lock().extend([(1, Code::UnknownTopicOrPartition)]);
     bench.go_on();
@@ -358,4 +390,93 @@ fn a_dead_letter_whose_place_counts_halts_the_flow_and_keeps_it() {
     let mut delivered = bench.delivered();
     delivered.sort_unstable();
     assert_eq!(delivered, [0, 1, 2]);
+}
+
+/// A record whose answer never comes, while the broker serves a new client.
+#[test]
+fn a_delivery_that_is_never_answered_costs_its_client_and_comes_again() {
+    let bench = Bench::new();
+    bench.give(0..2);
+    bench.go_on();
+    *bench.post.silent.lock() = true;
+    *bench.post.served.lock() = true;
+    bench.give(2..4);
+    bench.go_on();
+    bench.post.failures.lock().extend([(2, Code::PurgeInflight), (3, Code::PurgeQueue)]);
+    bench.clock.pass(89_999);
+    bench.go_on();
+    assert_eq!((*bench.post.purges.lock(), bench.sink.outstanding()), (0, 2));
+    bench.clock.pass(1);
+    bench.go_on();
+    assert!(*bench.post.purges.lock() > 0);
+    for _ in 0..3 {
+        bench.clock.pass(250);
+        bench.go_on();
+    }
+    assert_eq!((bench.delivered(), bench.sink.outstanding()), (vec![0, 1, 2, 3], 0));
+    // The first, the one that was asked whether it is answered, and the second.
+    assert_eq!(bench.post.clients.lock().len(), 3);
+}
+
+/// Time does not count from one answer to the next: others are answered all the while.
+#[test]
+fn what_is_answered_does_not_hide_what_is_not() {
+    let bench = Bench::new();
+    *bench.post.served.lock() = true;
+    bench.give(0..2);
+    bench.post.forgotten.lock().insert(0);
+    bench.post.failures.lock().insert(0, Code::PurgeInflight);
+    for number in 1..=95 {
+        bench.give(number + 1..number + 2);
+        bench.go_on();
+        assert_eq!(*bench.post.purges.lock() > 0, number > 90, "after {number} s");
+        bench.clock.pass(1_000);
+    }
+    bench.go_on();
+    bench.clock.pass(1_000);
+    bench.go_on();
+    assert_eq!((bench.delivered().len(), bench.sink.outstanding()), (97, 0));
+}
+
+/// A new client would wait as the old one does, and what is on its way would be written twice for nothing.
+#[test]
+fn while_no_broker_answers_the_client_is_kept() {
+    let bench = Bench::new();
+    *bench.post.silent.lock() = true;
+    bench.give(0..2);
+    bench.go_on();
+    bench.go_on();
+    for _ in 0..600 {
+        bench.clock.pass(1_000);
+        bench.go_on();
+    }
+    assert_eq!((*bench.post.purges.lock(), bench.sink.outstanding()), (0, 2));
+    assert!(bench.post.clients.lock().len() < 30, "it is not asked all the time");
+    *bench.post.silent.lock() = false;
+    bench.go_on();
+    assert_eq!(bench.delivered(), [0, 1]);
+}
+
+/// As where a partition takes nothing for hours: each new client is given twice the time of the one before.
+#[test]
+fn a_client_that_does_no_better_is_kept_for_longer() {
+    let bench = Bench::new();
+    *bench.post.served.lock() = true;
+    bench.give(0..1);
+    let mut replaced = Vec::new();
+    for second in 0..4_000 {
+        bench.post.failures.lock().insert(0, Code::PurgeInflight);
+        *bench.post.silent.lock() = bench.sink.flow.lock().halt.is_none();
+        let before = bench.post.clients.lock().len();
+        bench.go_on();
+        if bench.post.clients.lock().len() > before && bench.sink.flow.lock().halt.is_some() {
+            replaced.push(second);
+        }
+        bench.clock.pass(1_000);
+    }
+    let pauses: Vec<u64> = replaced.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(pauses.len() >= 4, "{replaced:?}");
+    for (pause, times) in pauses.iter().zip([2, 4, 8, 16]) {
+        assert!((90 * times..90 * times + 15).contains(pause), "{replaced:?}");
+    }
 }

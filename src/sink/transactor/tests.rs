@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, unbounded};
@@ -30,6 +31,8 @@ struct Letter {
     ticket: Ticket,
     offset: i64,
     target: Option<Target>,
+    /// Of no meaning in transactions.
+    turn: AtomicBool,
 }
 
 static NO_HEADERS: Headers = Headers::new();
@@ -49,6 +52,10 @@ impl Parcel for Letter {
             headers: &NO_HEADERS,
             timestamp: None,
         }
+    }
+
+    fn turn(&self) -> &AtomicBool {
+        &self.turn
     }
 
     fn order(&self) -> (u32, u64) {
@@ -214,6 +221,10 @@ impl Client<Letter> for FakeClient {
     }
 
     fn purge(&self) {}
+
+    fn is_served(&self, _: &str, _: Duration) -> bool {
+        true
+    }
 }
 
 fn failed(remedy: Remedy) -> Failed {
@@ -349,7 +360,9 @@ impl Bench {
 
     /// The workers are done with these, in this order.
     fn done(&self, records: impl IntoIterator<Item = (Ticket, i64)>, target: Option<Target>) {
-        let letters = records.into_iter().map(|(ticket, offset)| Arc::new(Letter { ticket, offset, target }));
+        let letters = records
+            .into_iter()
+            .map(|(ticket, offset)| Arc::new(Letter { ticket, offset, target, turn: AtomicBool::default() }));
         self.desk.waiting.lock().extend(letters);
     }
 
@@ -372,7 +385,8 @@ impl Bench {
     /// How long a transaction was open until its commit began, in milliseconds; a record is in it.
     fn open_ms(&mut self, record: (Ticket, i64)) -> u64 {
         let before = self.visible().len();
-        let letter = Arc::new(Letter { ticket: record.0, offset: record.1, target: OUT });
+        let letter =
+            Arc::new(Letter { ticket: record.0, offset: record.1, target: OUT, turn: AtomicBool::default() });
         self.work.lines.hold(Desk::place(&letter), letter);
         for open in 0.. {
             self.transactor.turn(&mut self.work).expect("all goes well");
@@ -587,7 +601,7 @@ fn a_partition_that_is_given_up_ends_a_transaction_once_all_that_is_ready_is_in_
     bench.run();
     let mut turn = |offsets: std::ops::Range<i64>, more| {
         for (ticket, offset) in bench.read(0, offsets) {
-            let letter = Arc::new(Letter { ticket, offset, target: OUT });
+            let letter = Arc::new(Letter { ticket, offset, target: OUT, turn: AtomicBool::default() });
             bench.work.lines.hold(Desk::place(&letter), letter);
         }
         bench.desk.ledger.lock().leave(bench.slots[1]);

@@ -28,4 +28,5 @@ mod storm;
 mod stuck;
 mod topics;
 mod transactions;
+mod unanswered;
 mod waiting;

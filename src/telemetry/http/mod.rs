@@ -1,12 +1,14 @@
 //! The HTTP listener: probes, metrics, and a status in words. It only reads, and shows no record's contents.
 
 mod bind;
+mod connections;
+#[cfg(test)]
+mod crowd;
 mod pages;
 #[cfg(test)]
 mod tests;
 
 use std::future::Future;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,14 +19,18 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::sync::oneshot;
+use tokio::net::TcpListener;
 
 pub use self::bind::{BindError, Bound, bind};
+use self::connections::Connections;
 use super::metrics::{self, Metrics};
 use super::status::Status;
 
 /// How long a request that is being answered may hold up the end.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// How long nobody is let in when that failed: much shorter than the second that a kubelet's probe waits.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Paths and what they are for: the routes are tested against it, and `/endpoints` shows it.
 pub const ENDPOINTS: &[(&str, &str)] = &[
@@ -46,31 +52,28 @@ struct Shared {
 }
 
 /// Answers on `listener` until `shutdown` is done, on the runtime of the caller; one thread is enough.
-///
-/// # Errors
-/// When the task that accepts connections ends by itself, which it should not.
 pub async fn serve(
-    listener: tokio::net::TcpListener,
+    listener: TcpListener,
     status: Arc<dyn Status>,
     metrics: Arc<Metrics>,
     shutdown: impl Future<Output = ()>,
-) -> io::Result<()> {
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server = axum::serve(listener, router(Shared { status, metrics })).with_graceful_shutdown(async {
-        // An error is the sender gone, which means stop too.
-        let _ = stopped.await;
-    });
-    let mut server = tokio::spawn(server.into_future());
-    shutdown.await;
-    drop(stop);
-    match tokio::time::timeout(GRACE, &mut server).await {
-        Ok(ended) => ended.unwrap_or_else(|error| Err(io::Error::other(error))),
-        // A client that keeps its request open does not hold up the end of the process.
-        Err(_) => {
-            server.abort();
-            Ok(())
+) {
+    let mut connections = Connections::new(router(Shared { status, metrics }));
+    let accepting = async {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => connections.take(stream).await,
+                // The client was gone already, or the process has no descriptor left: trying at once would be a busy loop.
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
         }
+    };
+    tokio::select! {
+        () = accepting => {}
+        () = shutdown => {}
     }
+    drop(listener);
+    connections.finish(GRACE).await;
 }
 
 fn router(shared: Shared) -> Router {

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 use super::*;
 use crate::telemetry::health;
@@ -21,16 +22,16 @@ impl Status for Fake {
 }
 
 /// A listener on a port of its own; dropping it stops it and waits for its end.
-struct Running {
-    address: SocketAddr,
+pub(super) struct Running {
+    pub(super) address: SocketAddr,
     fake: Arc<Fake>,
     metrics: Arc<Metrics>,
     stop: Option<oneshot::Sender<()>>,
-    thread: Option<thread::JoinHandle<io::Result<()>>>,
+    thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Running {
-    fn start(snapshot: Snapshot) -> Self {
+    pub(super) fn start(snapshot: Snapshot) -> Self {
         let bound = bind(crate::config::Http::At("127.0.0.1:0".parse().unwrap())).unwrap().unwrap();
         let address = bound.listener.local_addr().unwrap();
         let fake = Arc::new(Fake(Mutex::new(snapshot)));
@@ -38,11 +39,11 @@ impl Running {
         let (stop, stopped) = oneshot::channel();
         let (status, counted) = (fake.clone(), metrics.clone());
         let thread = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let listener = tokio::net::TcpListener::from_std(bound.listener)?;
-                serve(listener, status, counted, async { drop(stopped.await) }).await
-            })
+                let listener = TcpListener::from_std(bound.listener).unwrap();
+                serve(listener, status, counted, async { drop(stopped.await) }).await;
+            });
         });
         Self { address, fake, metrics, stop: Some(stop), thread: Some(thread) }
     }
@@ -58,27 +59,29 @@ impl Running {
         Reply { code, head: head.to_ascii_lowercase(), body: body.to_owned() }
     }
 
-    fn get(&self, path: &str) -> Reply {
+    pub(super) fn get(&self, path: &str) -> Reply {
         self.ask("GET", path)
     }
 
-    fn stop(&mut self) -> io::Result<()> {
+    fn stop(&mut self) {
         drop(self.stop.take());
-        self.thread.take().map_or(Ok(()), |thread| thread.join().unwrap())
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.stop();
+        self.stop();
     }
 }
 
 #[derive(Debug)]
-struct Reply {
-    code: u16,
+pub(super) struct Reply {
+    pub(super) code: u16,
     head: String,
-    body: String,
+    pub(super) body: String,
 }
 
 impl Reply {
@@ -88,7 +91,7 @@ impl Reply {
     }
 }
 
-fn running() -> Snapshot {
+pub(super) fn running() -> Snapshot {
     let partition = PartitionStatus {
         topic: "in".into(),
         partition: 3,
@@ -215,7 +218,7 @@ fn the_health_command_understands_the_listener() {
     assert!(answer.ready && answer.body.contains("\"state\":\"running\""), "{answer:?}");
     server.fake.0.lock().phase = Phase::Draining;
     assert!(!ask().unwrap().ready);
-    server.stop().unwrap();
+    server.stop();
     assert!(matches!(ask(), Err(health::AskError::Refused { .. })));
 }
 
@@ -225,5 +228,5 @@ fn a_client_that_never_finishes_does_not_hold_up_the_end() {
     let mut stuck = TcpStream::connect(server.address).unwrap();
     stuck.write_all(b"GET / HTTP/1.1\r\nHost:").unwrap();
     server.get("/");
-    server.stop().unwrap();
+    server.stop();
 }

@@ -17,6 +17,7 @@ mod memory;
 mod offsets;
 mod outage;
 mod permissions;
+mod port;
 mod producer;
 mod reassigned;
 mod rebalance;

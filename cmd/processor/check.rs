@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use clap::ArgMatches;
+use processor::app::Level;
 use processor::config::{self, Faults, Loaded};
 use serde_json::json;
 
@@ -24,7 +25,7 @@ pub fn command(arguments: &ArgMatches) -> Exit {
             say_good(&loaded, json);
             Exit::Clean
         }
-        (Ok(loaded), json) => online(&loaded, json),
+        (Ok(loaded), json) => online(&loaded, json, arguments.get_flag("strict")),
     }
 }
 
@@ -51,24 +52,33 @@ fn say_good(loaded: &Loaded, json: bool) {
 }
 
 /// Asks the cluster too: never joins the group, never writes.
-fn online(loaded: &Loaded, json: bool) -> Exit {
+fn online(loaded: &Loaded, json: bool, strict: bool) -> Exit {
     let (findings, exit) = processor::app::check(&loaded.config);
+    let warned = findings.iter().any(|finding| finding.level == Level::Warning);
+    let exit = if strict && warned && exit == Exit::Clean { Exit::Config } else { exit };
     if json {
         let rows: Vec<_> = findings
             .iter()
-            .map(|finding| json!({ "what": finding.what, "ok": finding.ok, "text": finding.text }))
+            .map(|finding| {
+                json!({
+                    "what": finding.what,
+                    "ok": finding.level != Level::Fault,
+                    "warning": finding.level == Level::Warning,
+                    "text": finding.text,
+                })
+            })
             .collect();
         output::data(json!({ "faults": [], "warnings": loaded.warnings, "cluster": rows }));
         return exit;
     }
     say_good(loaded, false);
     for finding in &findings {
-        output::data(format_args!(
-            "{} {:<12} {}",
-            if finding.ok { "ok  " } else { "FAIL" },
-            finding.what,
-            finding.text
-        ));
+        let level = match finding.level {
+            Level::Good => "ok  ",
+            Level::Warning => "WARN",
+            Level::Fault => "FAIL",
+        };
+        output::data(format_args!("{level} {:<12} {}", finding.what, finding.text));
     }
     if exit == Exit::Clean {
         output::data("ready: processor run");

@@ -52,7 +52,7 @@ pub use ended::{Ended, Exit};
 use ends::{Ends, Sink, Source};
 pub use signals::Signals;
 use start::Found;
-pub use start::{Finding, check};
+pub use start::{Finding, Level, check};
 use status::{AppStatus, Stage};
 
 /// How often the main thread looks after the connection and the workers.
@@ -211,6 +211,9 @@ impl Running {
         status.running(&pipeline, &sink, &controls, &context.link);
         if let Some(text) = &found.dead_letters_missing {
             tracing::warn!("a record that fails will wait, and its partition stop at the bound: {text}");
+        }
+        if let Some(text) = &found.dead_letters_at_risk {
+            tracing::warn!("failed records may be lost: {text}");
         }
         tracing::info!("{}", promise(config));
         let running =

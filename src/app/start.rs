@@ -17,7 +17,7 @@ use super::derive::{about, client_config, producer_properties, transaction_timeo
 use super::ended::{Ended, Exit};
 use super::status::AppStatus;
 use crate::config::{Config, Delivery};
-use crate::kafka::admin::{self, Topic};
+use crate::kafka::admin::{self, Settings, Topic};
 use crate::kafka::context::{Context, Member};
 use crate::kafka::errors::{self, Beginning};
 use crate::kafka::ffi::Writer;
@@ -48,6 +48,8 @@ pub(super) struct Found {
     /// What to say where nobody has made the dead-letter topic that is the default. Nobody named it, so this is no error:
     /// the first record that fails waits for it.
     pub dead_letters_missing: Option<String>,
+    /// What to say where the dead-letter topic may drop letters before their records are gone from the input.
+    pub dead_letters_at_risk: Option<String>,
     /// Producer properties that follow from what the topics take.
     pub producer_limits: Vec<(&'static str, String)>,
 }
@@ -58,9 +60,20 @@ pub struct Finding {
     /// What was looked at, such as `broker`.
     pub what: String,
     /// Whether it is as it should be.
-    pub ok: bool,
+    pub level: Level,
     /// For people.
     pub text: String,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// As it should be.
+    Good,
+    /// It runs, and somebody should know.
+    Warning,
+    /// It does not run so.
+    Fault,
 }
 
 /// Waits until the cluster answers, then looks at the topics. Says once that it waits. The clients that asked end meanwhile.
@@ -113,7 +126,7 @@ pub fn check(config: &Config) -> (Vec<Finding>, Exit) {
     let context = Context::new(Arc::new(Link::default()), Arc::new(Metrics::new(about(config))));
     let probe = match Probe::new(config, &context) {
         Ok(probe) => probe,
-        Err(ended) => return (vec![finding("properties", false, ended.message)], ended.exit),
+        Err(ended) => return (vec![fault("properties", ended.message)], ended.exit),
     };
     let until = Instant::now() + PATIENCE;
     let mut result = probe.look(config);
@@ -133,20 +146,20 @@ pub fn check(config: &Config) -> (Vec<Finding>, Exit) {
                     (all, exit)
                 }
                 Some(Err(ended)) => {
-                    all.push(finding("transactions", false, ended.message));
+                    all.push(fault("transactions", ended.message));
                     (all, ended.exit)
                 }
             }
         }
-        Err(Refused::Ended(ended)) => (vec![finding("topics", false, ended.message)], ended.exit),
+        Err(Refused::Ended(ended)) => (vec![fault("topics", ended.message)], ended.exit),
         Err(Refused::Silent(error)) => match context.link.denial() {
-            Some(reason) => (vec![finding("credentials", false, reason)], Exit::Denied),
+            Some(reason) => (vec![fault("credentials", reason)], Exit::Denied),
             None => {
                 let text = format!(
                     "no broker of KAFKA_SERVERS answers within 5 s ({error}). Is the address right, and \
                                     reachable from here?"
                 );
-                (vec![finding("broker", false, text)], Exit::Missing)
+                (vec![fault("broker", text)], Exit::Missing)
             }
         },
     }
@@ -167,11 +180,12 @@ fn findings(config: &Config, found: &Found) -> Vec<Finding> {
     let at_work = found.known.values().any(|known| known.has_offsets);
     let group = if at_work { "has offsets: goes on where it stopped" } else { "has no offsets yet" };
     let mut all = vec![
-        finding("broker", true, "answers".to_owned()),
-        finding("topics", true, topics),
-        finding("group", true, format!("{} {group}", config.group_id)),
+        good("broker", "answers".to_owned()),
+        good("topics", topics),
+        good("group", format!("{} {group}", config.group_id)),
     ];
-    all.extend(found.dead_letters_missing.iter().map(|text| finding("dead letters", false, text.clone())));
+    all.extend(found.dead_letters_missing.iter().map(|text| fault("dead letters", text.clone())));
+    all.extend(found.dead_letters_at_risk.iter().map(|text| warning("dead letters", text.clone())));
     all
 }
 
@@ -189,7 +203,7 @@ fn transactions(config: &Config, found: &Found, context: &Context) -> Result<Fin
     loop {
         let Err(failed) = writer.init_transactions(PAUSE) else {
             let text = format!("allowed, as {name}; one lasts {timeout} ms at most");
-            return Ok(finding("transactions", true, text));
+            return Ok(good("transactions", text));
         };
         writer.poll(Duration::ZERO, &mut |_| {});
         let why = errors::beginning(failed.code);
@@ -209,8 +223,16 @@ fn transactions(config: &Config, found: &Found, context: &Context) -> Result<Fin
     }
 }
 
-fn finding(what: &str, ok: bool, text: String) -> Finding {
-    Finding { what: what.to_owned(), ok, text }
+fn good(what: &str, text: String) -> Finding {
+    Finding { what: what.to_owned(), level: Level::Good, text }
+}
+
+fn fault(what: &str, text: String) -> Finding {
+    Finding { what: what.to_owned(), level: Level::Fault, text }
+}
+
+fn warning(what: &str, text: String) -> Finding {
+    Finding { what: what.to_owned(), level: Level::Warning, text }
 }
 
 enum Refused {
@@ -309,9 +331,9 @@ impl Probe {
         }
         let count = |topic: &String| partitions.get(topic).copied().unwrap_or(1);
         // By two clients, each with a broker to find.
-        let (known, producer_limits) = thread::scope(|scope| {
-            let limits = scope.spawn(|| self.producer_limits(config));
-            (self.known(config, &partitions), limits.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        let (known, settings) = thread::scope(|scope| {
+            let settings = scope.spawn(|| self.settings(config));
+            (self.known(config, &partitions), settings.join().unwrap_or_else(|panic| resume_unwind(panic)))
         });
         Ok(Found {
             known: known?,
@@ -319,8 +341,22 @@ impl Probe {
             dead_letter_partitions: config.dead_letter_topic.as_ref().map_or(1, count),
             dead_letters_missing: (!found_dead_letters)
                 .then(|| missing_text(config, config.dead_letter_topic.as_slice(), &partitions)),
-            producer_limits,
+            dead_letters_at_risk: dead_letters_at_risk(config, &settings),
+            producer_limits: producer_limits(config, &settings),
         })
+    }
+
+    /// Of all our topics that let us know.
+    fn settings(&self, config: &Config) -> HashMap<String, Settings> {
+        let topics: Vec<&str> = config
+            .input_topics
+            .iter()
+            .chain([&config.output_topic])
+            .chain(&config.dead_letter_topic)
+            .map(String::as_str)
+            .collect();
+        let settings = admin::settings(&self.admin, &topics, &self.runtime);
+        topics.into_iter().zip(settings).filter_map(|(topic, one)| Some((topic.to_owned(), one?))).collect()
     }
 
     fn known(
@@ -346,22 +382,44 @@ impl Probe {
             })
             .collect())
     }
+}
 
-    /// librdkafka does not split a batch that the topic finds too large: all its records would fail. So batches are no
-    /// larger than what the topics take; a single record may be, and is then refused by itself.
-    fn producer_limits(&self, config: &Config) -> Vec<(&'static str, String)> {
-        let topics: Vec<&str> = std::iter::once(config.output_topic.as_str())
-            .chain(config.dead_letter_topic.as_deref())
-            .collect();
-        let limits = admin::max_message_bytes(&self.admin, &topics, &self.runtime);
-        let limits: Vec<usize> = limits.into_iter().map(|limit| limit.unwrap_or(MAX_MESSAGE_BYTES)).collect();
-        let smallest = limits.iter().copied().min().unwrap_or(MAX_MESSAGE_BYTES);
-        let largest = limits.iter().copied().max().unwrap_or(MAX_MESSAGE_BYTES);
-        vec![
-            ("batch.size", smallest.saturating_sub(BATCH_HEADER).clamp(1, 1_000_000).to_string()),
-            ("message.max.bytes", largest.clamp(1_000, 1_000_000_000).to_string()),
-        ]
+/// librdkafka does not split a batch that the topic finds too large: all its records would fail. So batches are no
+/// larger than what the topics take; a single record may be, and is then refused by itself.
+fn producer_limits(config: &Config, settings: &HashMap<String, Settings>) -> Vec<(&'static str, String)> {
+    let topics = std::iter::once(&config.output_topic).chain(&config.dead_letter_topic);
+    let limit = |topic| {
+        settings.get(topic).and_then(|one: &Settings| one.max_message_bytes).unwrap_or(MAX_MESSAGE_BYTES)
+    };
+    let limits: Vec<usize> = topics.map(limit).collect();
+    let smallest = limits.iter().copied().min().unwrap_or(MAX_MESSAGE_BYTES);
+    let largest = limits.iter().copied().max().unwrap_or(MAX_MESSAGE_BYTES);
+    vec![
+        ("batch.size", smallest.saturating_sub(BATCH_HEADER).clamp(1, 1_000_000).to_string()),
+        ("message.max.bytes", largest.clamp(1_000, 1_000_000_000).to_string()),
+    ]
+}
+
+/// Why a dead letter may be gone while its record still stands in the input.
+fn dead_letters_at_risk(config: &Config, settings: &HashMap<String, Settings>) -> Option<String> {
+    let topic = config.dead_letter_topic.as_ref()?;
+    let letters = settings.get(topic)?;
+    if letters.is_compacted {
+        return Some(format!(
+            "{topic} is compacted: of the failed records of a key only the last one is kept, and one without a key is refused. \
+             Set its cleanup.policy to delete"
+        ));
     }
+    let kept = letters.keeps_ms?;
+    // For ever is longer than any time.
+    let longer =
+        |input: &&String| settings.get(*input).is_some_and(|one| one.keeps_ms.is_none_or(|ms| ms > kept));
+    let input = config.input_topics.iter().find(longer)?;
+    let keeps = settings.get(input)?.keeps_ms.map_or("for ever".to_owned(), |ms| format!("{ms} ms"));
+    Some(format!(
+        "{topic} keeps a record {kept} ms (retention.ms) and the input {input} {keeps}: a failed record is gone from there first. \
+         Raise retention.ms of {topic}"
+    ))
 }
 
 /// librdkafka waits half of this time before it connects to the broker that the first one named: 50 ms by its default, for a

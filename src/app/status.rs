@@ -115,7 +115,7 @@ impl Parts {
             let partitions = ledger.iter().map(|(slot, one)| {
                 let oldest =
                     one.tracker().oldest().map(|(_, times)| times.timestamp).filter(|ms| *ms < i64::MAX);
-                let behind = oldest.map(|timestamp| (now_ms - timestamp).max(0) as f64 / 1000.0);
+                let behind = oldest.map(|timestamp| now_ms.saturating_sub(timestamp).max(0) as f64 / 1000.0);
                 PartitionStatus {
                     topic: one.topic.clone(),
                     partition: one.partition,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
@@ -33,19 +33,39 @@ pub fn topic<C: ClientContext>(client: &Client<C>, name: &str, wait: Duration) -
     }
 }
 
-/// The largest batch that each topic takes (`max.message.bytes`), where we may ask.
-pub fn max_message_bytes<C: ClientContext>(
+/// What of a topic's settings concerns us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The largest batch that it takes (`max.message.bytes`), if the broker says so.
+    pub max_message_bytes: Option<usize>,
+    /// For how many milliseconds it keeps a record; `None` is for ever.
+    pub keeps_ms: Option<u64>,
+    /// Whether of a key only the last record is kept.
+    pub is_compacted: bool,
+}
+
+/// The settings of each topic, where we may ask for them.
+pub fn settings<C: ClientContext>(
     admin: &AdminClient<C>,
     topics: &[&str],
     runtime: &tokio::runtime::Runtime,
-) -> Vec<Option<usize>> {
+) -> Vec<Option<Settings>> {
     let resources: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
     let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(5)));
     match runtime.block_on(admin.describe_configs(&resources, &options)) {
-        Ok(answers) => answers
-            .into_iter()
-            .map(|answer| answer.ok()?.get("max.message.bytes")?.value.as_ref()?.parse().ok())
-            .collect(),
+        Ok(answers) => answers.into_iter().map(|answer| answer.ok().map(|answer| read(&answer))).collect(),
         Err(_) => vec![None; topics.len()],
+    }
+}
+
+fn read(answer: &ConfigResource) -> Settings {
+    let value = |name| answer.get(name)?.value.as_deref();
+    let policy: Vec<&str> = value("cleanup.policy").unwrap_or("delete").split(',').map(str::trim).collect();
+    // -1 is for ever.
+    let retention = value("retention.ms").and_then(|ms| ms.parse().ok());
+    Settings {
+        max_message_bytes: value("max.message.bytes").and_then(|bytes| bytes.parse().ok()),
+        keeps_ms: retention.filter(|_| policy.contains(&"delete")),
+        is_compacted: policy.contains(&"compact"),
     }
 }

@@ -206,12 +206,13 @@ impl Message<'_> {
         unsafe { bytes(self.raw.payload, self.raw.len) }
     }
 
-    /// Milliseconds since 1970, if there is a timestamp.
+    /// Milliseconds since 1970, if there is a timestamp; before 1970 it is negative.
     pub fn timestamp(&self) -> Option<i64> {
         let mut kind = rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
         // SAFETY: the message is alive; `kind` is ours.
         let timestamp = unsafe { rd::rd_kafka_message_timestamp(self.raw, &mut kind) };
-        let known = kind != rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && timestamp >= 0;
+        let known = kind != rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE
+            && timestamp != NO_TIMESTAMP;
         known.then_some(timestamp)
     }
 
@@ -375,7 +376,7 @@ pub struct Outgoing<'a> {
     pub value: Option<&'a [u8]>,
     /// Headers in order.
     pub headers: &'a Headers,
-    /// Milliseconds since 1970; `None` is now.
+    /// Milliseconds since 1970; `None` writes a record without one.
     pub timestamp: Option<i64>,
 }
 
@@ -449,7 +450,7 @@ impl<P: Send + Sync, C: ClientContext> Writer<P, C> {
         let partition = record.partition.unwrap_or(UNASSIGNED);
         let (key, key_size) = pointer(record.key);
         let (value, value_size) = pointer(record.value);
-        let (topic, timestamp) = (self.topics[record.topic], record.timestamp.unwrap_or(0));
+        let (topic, timestamp) = (self.topics[record.topic], native_timestamp(record.timestamp));
         let headers =
             if record.headers.is_empty() { ptr::null_mut() } else { native_headers(record.headers) };
         let parcel = Arc::into_raw(parcel);
@@ -612,6 +613,18 @@ impl<P, C: ClientContext> Drop for Writer<P, C> {
 const UNASSIGNED: i32 = -1;
 /// What a record has for an offset when no answer gave it one.
 const NO_OFFSET: i64 = rd::RD_KAFKA_OFFSET_INVALID as i64;
+
+/// What a record has for a timestamp that has none.
+const NO_TIMESTAMP: i64 = -1;
+
+/// librdkafka takes 0 for the time of the call, so the first millisecond of 1970 is written as the second one.
+fn native_timestamp(timestamp: Option<i64>) -> i64 {
+    match timestamp {
+        None => NO_TIMESTAMP,
+        Some(0) => 1,
+        Some(timestamp) => timestamp,
+    }
+}
 
 fn severity(level: c_int) -> RDKafkaLogLevel {
     match level {

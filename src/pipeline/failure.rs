@@ -84,7 +84,9 @@ impl Pipeline {
                 let letter = self.letter(&job, fatal, batch.now_ms);
                 let (letter, shape) = self.shaped(job.record(), letter);
                 let code = failure.code.clone();
-                sole(&mut job).set_results(Results::DeadLetter { letter, code, shape });
+                let dead = sole(&mut job);
+                dead.date_letter(batch.now_ms);
+                dead.set_results(Results::DeadLetter { letter, code, shape });
                 self.hand_over(job, batch);
             }
             OnFailure::Skip => {

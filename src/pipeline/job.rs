@@ -57,6 +57,8 @@ pub struct Job {
 #[derive(Debug, Default)]
 struct Trouble {
     first_failed_ms: Option<i64>,
+    /// The time that its dead letter bears: the topic counts from there how long it keeps the letter.
+    letter_ms: Option<i64>,
     /// Times that the broker did not take its dead letter.
     put_off: u32,
     /// While it is held: failed for good, and not given up.
@@ -109,6 +111,19 @@ impl Job {
 
     pub(super) fn failed_first_at(&mut self, now_ms: i64) {
         self.trouble.get_or_insert_default().first_failed_ms.get_or_insert(now_ms);
+    }
+
+    /// Its dead letter is made now.
+    pub(super) fn date_letter(&mut self, now_ms: i64) {
+        self.trouble.get_or_insert_default().letter_ms = Some(now_ms);
+    }
+
+    /// Its dead letter, if it has one, is tried again now: with the old time, and after it waited for longer than its topic keeps
+    /// anything, it would be deleted as soon as it is written.
+    pub(super) fn date_letter_again(&mut self, now_ms: i64) {
+        if let Some(trouble) = self.trouble.as_mut().filter(|trouble| trouble.letter_ms.is_some()) {
+            trouble.letter_ms = Some(now_ms);
+        }
     }
 
     /// From now on it is held, if it was not. Returns how often it has failed since then, this time included.
@@ -218,7 +233,10 @@ impl Parcel for Job {
                 Field::Same => self.record.headers(),
                 Field::New(headers) => headers,
             },
-            timestamp: self.record.timestamp(),
+            timestamp: match target {
+                Target::Output => self.record.timestamp(),
+                Target::DeadLetter => self.trouble.as_ref().and_then(|trouble| trouble.letter_ms),
+            },
         }
     }
 

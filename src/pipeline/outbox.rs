@@ -83,12 +83,15 @@ impl Outbox for Pipeline {
         }
     }
 
-    fn put_back(&self, parcels: Vec<Arc<Job>>) {
+    fn put_back(&self, mut parcels: Vec<Arc<Job>>) {
+        let now_ms = self.clock.unix_ms();
+        parcels.iter_mut().filter_map(Arc::get_mut).for_each(|job| job.date_letter_again(now_ms));
         let parcels = parcels.into_iter().map(|job| (job.shard(), job)).collect();
         self.scheduler.return_ready(parcels, |job| job.order());
     }
 
     fn put_off(&self, mut parcel: Job) {
+        parcel.date_letter_again(self.clock.unix_ms());
         let delay = FIRST_DELAY.saturating_mul(1 << (parcel.note_put_off() - 1).min(10)).min(LAST_DELAY);
         let mut parcels = vec![parcel];
         self.drop_stale(&mut parcels);
@@ -144,7 +147,8 @@ impl Pipeline {
         let taken = delivered.iter().filter_map(|job| job.taken);
         self.metrics.acknowledged(taken.map(|taken| now.saturating_duration_since(taken)));
         let written = delivered.first().and_then(|job| job.record().timestamp());
-        let age = written.and_then(|written| u64::try_from(self.clock.unix_ms() - written).ok());
+        let age =
+            written.and_then(|written| u64::try_from(self.clock.unix_ms().saturating_sub(written)).ok());
         self.metrics.end_to_end(age.map(Duration::from_millis));
     }
 

@@ -35,7 +35,7 @@ pub struct Leg<'a> {
     pub value: Option<&'a [u8]>,
     /// Headers in order.
     pub headers: &'a Headers,
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970; `None` writes a record without one.
     pub timestamp: Option<i64>,
 }
 

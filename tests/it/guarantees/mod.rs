@@ -6,4 +6,5 @@ mod exactly_once;
 mod one_at_a_time;
 mod outcomes;
 mod start;
+mod timestamps;
 mod transform;

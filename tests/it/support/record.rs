@@ -27,7 +27,7 @@ pub struct Input {
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
     pub headers: Headers,
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970; -1 is none, as in Kafka.
     pub timestamp: i64,
     /// `None`: as the key says.
     pub partition: Option<i32>,

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use super::super::evidence::Evidence;
-use super::super::record::{Expect, Seen, Sent};
+use super::super::record::{Expect, Seen, Sent, now_ms};
 use super::Guarantee;
 
-/// Original bytes, headers and timestamp; the reason, the right source, in the right partition, in 2 KiB at most.
+/// Original bytes and headers; the original timestamp in its header, and the time of death as its own; the reason, the right source, in the right partition, in 2 KiB at most.
 pub struct CompleteDeadLetters;
 
 /// Headers that every dead letter bears, once.
-const REQUIRED: [&str; 9] = [
+const REQUIRED: [&str; 10] = [
     "__dlq.errors.topic",
     "__dlq.errors.partition",
     "__dlq.errors.offset",
@@ -20,6 +20,7 @@ const REQUIRED: [&str; 9] = [
     "processor.dlq.reason",
     "processor.dlq.stage",
     "processor.dlq.retryable",
+    "processor.dlq.failed-at",
 ];
 
 impl Guarantee for CompleteDeadLetters {
@@ -58,7 +59,9 @@ fn faults(letter: &Seen, sent: &Sent, evidence: &Evidence) -> Vec<String> {
     };
     check(letter.key == sent.input.key, "the key is another");
     check(letter.value == sent.input.value, "the value is another");
-    check(letter.timestamp == Some(sent.input.timestamp), "the timestamp is another");
+    let original = (sent.input.timestamp != -1).then(|| sent.input.timestamp.to_string());
+    check(letter.text("processor.dlq.timestamp") == original.as_deref(), "the original timestamp is another");
+    check(died_just_now(letter), "its own timestamp is not the time of death");
     check(theirs(&letter.headers) == theirs(&sent.input.headers), "the original headers are others");
     check(
         letter.partition == sent.partition % evidence.dead_letter_partitions,
@@ -85,6 +88,16 @@ fn faults(letter: &Seen, sent: &Sent, evidence: &Evidence) -> Vec<String> {
     faults
 }
 
+/// Whether its timestamp is the time at which its record failed, or a later one, when it was tried again. No test takes an hour.
+fn died_just_now(letter: &Seen) -> bool {
+    let failed = letter.text("processor.dlq.failed-at").and_then(|at| at.parse::<jiff::Timestamp>().ok());
+    let now = now_ms();
+    letter.timestamp.zip(failed).is_some_and(|(written, failed)| {
+        let failed = failed.as_millisecond();
+        now - failed < 3_600_000 && (failed..=now).contains(&written)
+    })
+}
+
 /// The sender's headers: ours are replaced, whoever wrote them, so that nobody can forge them.
 fn theirs(headers: &[(String, Option<Vec<u8>>)]) -> Vec<&(String, Option<Vec<u8>>)> {
     headers.iter().filter(|(name, _)| !is_ours(name)).collect()
@@ -105,10 +118,15 @@ mod tests {
         let input = Input::invalid("d").key("key").header("twice", Some(b"1")).header("twice", None);
         let sent = sent(input, 3);
         let mut letter = output(&sent, 0);
-        let values = ["in", "0", "3", "group", "1", "EOF at column 6", "invalid_json", "validate", "false"];
+        let died = jiff::Timestamp::now().to_string();
+        let values =
+            ["in", "0", "3", "group", "1", "EOF at column 6", "invalid_json", "validate", "false", &died];
         for (name, value) in REQUIRED.iter().zip(values) {
             letter.headers.push(((*name).to_owned(), Some(value.as_bytes().to_vec())));
         }
+        let original = sent.input.timestamp.to_string().into_bytes();
+        letter.headers.push(("processor.dlq.timestamp".to_owned(), Some(original)));
+        letter.timestamp = Some(now_ms());
         run.sent.push(sent);
         run.dead_letters.push(letter);
         run
@@ -127,7 +145,19 @@ mod tests {
     fn another_key_value_or_timestamp_is_seen() {
         spoils(|letter| letter.key = None);
         spoils(|letter| letter.value = None);
-        spoils(|letter| letter.timestamp = Some(1));
+        spoils(|letter| replace(letter, "processor.dlq.timestamp", b"1"));
+        spoils(|letter| letter.headers.retain(|(name, _)| name != "processor.dlq.timestamp"));
+    }
+
+    #[test]
+    fn a_time_that_is_not_that_of_the_death_is_seen() {
+        spoils(|letter| letter.timestamp = None);
+        spoils(|letter| letter.timestamp = Some(now_ms() - 60_000));
+        spoils(|letter| letter.timestamp = Some(now_ms() + 60_000));
+        spoils(|letter| {
+            letter.timestamp = Some(now_ms() - 7_200_000);
+            replace(letter, "processor.dlq.failed-at", b"2001-01-01T00:00:00Z");
+        });
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub enum Exit {
     Failure = 1,
     /// Called in a way that does not exist: the command line's own.
     Usage = 2,
+    /// The data do not say enough to be judged: `processor verify`.
+    Unjudged = 65,
     /// Something outside is missing: a topic, or every broker.
     Missing = 69,
     /// Our own bug.

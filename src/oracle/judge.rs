@@ -47,6 +47,7 @@ struct Faults {
     out_of_order: Finding,
     split: Finding,
     phantom: Finding,
+    unjudged: Finding,
     corrupt: Finding,
 }
 
@@ -54,6 +55,8 @@ struct Faults {
 enum Whose {
     Record(Ref, Option<(u32, u32)>),
     NotJudged,
+    /// It does not say.
+    Unmarked,
     Nobody(&'static str),
 }
 
@@ -117,6 +120,10 @@ impl Judge {
         match self.whose(target, parts) {
             Whose::Record(one, part) => self.belongs(place, one, part, parts),
             Whose::NotJudged => {}
+            Whose::Unmarked => {
+                let (rules, unjudged) = (&self.rules, &mut self.faults.unjudged);
+                unjudged.add(rules.examples, || rules.example(place, None, None));
+            }
             Whose::Nobody(why) => {
                 let (rules, phantom) = (&self.rules, &mut self.faults.phantom);
                 phantom.add(rules.examples, || rules.example(place, None, Some(why.to_owned())));
@@ -153,7 +160,7 @@ impl Judge {
             };
         }
         match stamp::read(parts.headers.last(stamp::HEADER_NAME), parts.value) {
-            None => Whose::Nobody("has neither processor.source nor a stamp"),
+            None => Whose::Unmarked,
             Some(stamp) => match self.inputs.stamped(stamp) {
                 None => Whose::Nobody("no record of the input has its stamp"),
                 Some(one) => {

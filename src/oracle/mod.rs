@@ -5,7 +5,7 @@
 //!            input(…) first, in offset order            result(…), a partition's in offset order
 //! input topics ──────▶ one entry a record ◀── whose? ── output topic, dead-letter topic
 //!                           │                           by processor.source, __dlq.errors.*, or the generator's stamp
-//! committed offsets ──────▶ report(): lost, repeated, out of order, torn, phantom, corrupt, watermark
+//! committed offsets ──────▶ report(): lost, repeated, out of order, torn, phantom, corrupt, watermark, unjudged
 //! ```
 //!
 //! It keeps some forty bytes a record and no contents; what it says names positions and never a record's contents.
@@ -21,5 +21,5 @@ pub mod stamp;
 mod tests;
 
 pub use judge::Judge;
-pub use report::Report;
+pub use report::{Report, Verdict};
 pub use rules::{Limit, Rules, Same};

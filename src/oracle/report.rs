@@ -132,6 +132,9 @@ pub struct Report {
     pub torn: Finding,
     /// Results that belong to no record of the input.
     pub phantom: Finding,
+    /// Results that do not say which record they are of. Where there are any, records without a result, and offsets
+    /// beyond them, are not judged.
+    pub unjudged: Finding,
     /// Results whose key, headers or value are not their record's.
     pub corrupt: Finding,
     /// Partitions whose committed offset, or its metadata, says that a record is finished that is not.
@@ -150,7 +153,7 @@ pub struct Report {
 
 impl Report {
     /// The findings by name, in the order in which they are shown.
-    pub fn findings(&self) -> [(&'static str, &Finding); 9] {
+    pub fn findings(&self) -> [(&'static str, &Finding); 10] {
         [
             ("lost", &self.lost),
             ("unfinished", &self.unfinished),
@@ -161,7 +164,39 @@ impl Report {
             ("phantom", &self.phantom),
             ("corrupt", &self.corrupt),
             ("watermark", &self.watermark),
+            ("unjudged", &self.unjudged),
         ]
+    }
+
+    /// All of it in a word.
+    pub fn verdict(&self) -> Verdict {
+        let wrong = self.findings().iter().filter(|(_, finding)| !finding.ok).count();
+        match (wrong, self.unjudged.ok) {
+            (0, _) => Verdict::Good,
+            (1, false) => Verdict::Unjudged,
+            _ => Verdict::NotGood,
+        }
+    }
+}
+
+/// A report in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing is wrong, but for what is put up with.
+    Good,
+    /// Nothing is known to be wrong, and not all could be judged.
+    Unjudged,
+    /// Something is wrong.
+    NotGood,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Good => "good",
+            Self::Unjudged => "UNJUDGED",
+            Self::NotGood => "NOT GOOD",
+        })
     }
 }
 
@@ -177,9 +212,14 @@ impl fmt::Display for Report {
         let Records { input, output, dead_letters } = self.records;
         writeln!(f, "read          in {input}, out {output}, dead letters {dead_letters}")?;
         for (name, finding) in self.findings() {
+            if !self.unjudged.ok && matches!(name, "lost" | "unfinished") {
+                writeln!(f, "{name:<13} unjudged")?;
+                continue;
+            }
             let put_up_with = match (finding.count, finding.ok) {
                 (0, _) => String::new(),
                 (_, true) => format!("  (allowed: {})", finding.allowed),
+                _ if name == "unjudged" => "  do not say which record they are of".to_owned(),
                 (_, false) => "  WRONG".to_owned(),
             };
             writeln!(f, "{name:<13} {}{put_up_with}", finding.count)?;
@@ -196,6 +236,6 @@ impl fmt::Display for Report {
         for note in &self.notes {
             writeln!(f, "note          {note}")?;
         }
-        f.write_str(if self.good { "verdict       good" } else { "verdict       NOT GOOD" })
+        write!(f, "verdict       {}", self.verdict())
     }
 }

@@ -223,9 +223,34 @@ fn a_phantom_is_named() {
         assert_eq!(found(&report), [("phantom", 1)], "{source}");
         assert_eq!(report.phantom.examples[0].at.as_deref(), Some("out/0/20"));
     }
+}
+
+#[test]
+fn results_that_do_not_say_whose_they_are_condemn_nobody() {
+    // All of them, some of them, one of them.
+    for unmarked in [16, 7, 1] {
+        let mut written = faultless();
+        let results = written.iter_mut().filter(|one| one.target == Output).take(unmarked);
+        results.for_each(|one| one.headers.clear());
+        let mut judge = judge(Rules { group: Some("group".to_owned()), ..rules() });
+        judge.committed("in", 0, 10);
+        show(&mut judge, &written);
+        let report = judge.report();
+        assert_eq!(found(&report), [("unjudged", unmarked as u64)], "{report}");
+        assert_eq!((report.good, report.verdict()), (false, Verdict::Unjudged), "{report}");
+        let text = report.to_string();
+        assert!(text.contains("lost          unjudged\n") && text.ends_with("UNJUDGED"), "{text}");
+    }
+}
+
+#[test]
+fn what_is_wrong_beside_unmarked_results_is_still_said() {
     let mut written = faultless();
-    written.push(Written { headers: Vec::new(), ..result(0, 0) });
-    assert_eq!(found(&judged(&written)), [("phantom", 1)], "nothing says whose it is");
+    written[0].headers.clear();
+    written.push(written[1].clone());
+    let report = judged(&written);
+    assert_eq!(found(&report), [("repeated", 1), ("unjudged", 1)]);
+    assert_eq!(report.verdict(), Verdict::NotGood);
 }
 
 #[test]
@@ -453,6 +478,7 @@ fn the_json_is_stable() {
         "torn",
         "uncommitted",
         "unfinished",
+        "unjudged",
         "version",
         "watermark",
     ];

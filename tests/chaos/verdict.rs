@@ -110,7 +110,8 @@ fn read(text: &str) -> Result<Tally, String> {
         repeated: number("/repeated/count")?,
         out_of_order: number("/out_of_order/count")? + number("/split/count")?,
         torn: number("/torn/count")?,
-        phantom: number("/phantom/count")?,
+        // All records are stamped: a result without a stamp is nobody's.
+        phantom: number("/phantom/count")? + number("/unjudged/count")?,
         corrupt: number("/corrupt/count")?,
         watermark: number("/watermark/count")?,
     })

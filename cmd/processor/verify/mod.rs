@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use clap::ArgMatches;
 use processor::app::Ended;
-use processor::oracle::{Judge, Report};
+use processor::oracle::{Judge, Report, Verdict};
 use processor::sink::Target;
 use processor::source::client::{Committed, TopicPartition};
 use processor::source::start::usable_map;
@@ -35,7 +35,11 @@ pub fn command(arguments: &ArgMatches) -> Exit {
     match judge(&options) {
         Ok(report) => {
             say(&report, options.json, began);
-            if report.good { Exit::Clean } else { Exit::Failure }
+            match report.verdict() {
+                Verdict::Good => Exit::Clean,
+                Verdict::Unjudged => Exit::Unjudged,
+                Verdict::NotGood => Exit::Failure,
+            }
         }
         Err(ended) => {
             if options.json {

@@ -24,11 +24,13 @@ wrote it), a dead letter by __dlq.errors.*, and records of `processor generate` 
   corrupt       a result whose key, headers or value are not its record's, as far as --same says so; a dead letter that is not
                 its record byte for byte
   watermark     a committed offset beyond a record without a result
+  unjudged      a result that does not say which record it is of; with any such, lost, unfinished and watermark are not judged
 
 Topics are read from their first offset to where they end when it begins; with a group also while it is at work
 (--max-unfinished any). A transaction that is open in the output is waited for. It needs some 120 bytes a record.
 
-Exit codes: 0 nothing wrong; 1 something is; 2 usage; 69 broker or topic missing, or no answer within --timeout;
+Exit codes: 0 nothing wrong; 1 something is; 2 usage; 65 unjudged: nothing is known to be wrong, and there are results that do not
+say which record they are of; 69 broker or topic missing, or no answer within --timeout;
 77 authentication or permission; 78 configuration";
 
 /// What the user wants to know.

@@ -1,7 +1,7 @@
 //! What became of each record of the input, once everything was shown; and what is to be said of it.
 
 use super::super::inputs::{Entry, Ref};
-use super::super::report::{Aside, Example, Finding, Matched, Progress, Report, VERSION};
+use super::super::report::{Aside, Example, Finding, Progress, Report, VERSION};
 use super::super::rules::Limit;
 use super::{Judge, Several};
 
@@ -39,6 +39,7 @@ impl Judge {
             out_of_order: std::mem::take(&mut self.faults.out_of_order),
             split: std::mem::take(&mut self.faults.split),
             phantom: std::mem::take(&mut self.faults.phantom),
+            unjudged: std::mem::take(&mut self.faults.unjudged),
             corrupt: std::mem::take(&mut self.faults.corrupt),
             matched: self.matched,
             aside: self.aside,
@@ -49,8 +50,23 @@ impl Judge {
         for place in 0..self.inputs.partitions.len() {
             self.look_at(place, &mut report);
         }
+        if report.unjudged.count > 0 {
+            Self::put_absence_aside(&mut report);
+        }
         self.settle(&mut report);
         report
+    }
+
+    /// A result that does not say whose it is may be that of any record that seems to have none: nothing follows from that.
+    fn put_absence_aside(report: &mut Report) {
+        let without = report.lost.count + report.unfinished.count;
+        (report.lost, report.unfinished) = Default::default();
+        let unjudged = report.unjudged.count;
+        report.notes.push(format!(
+            "unjudged: {unjudged} results do not say which record they are of, so nothing can be said of the {without} records that no \
+             other result is of: whether they are lost, and whether the committed offsets are beyond them. Run the instances with \
+             PROCESSOR_SOURCE_HEADER=true and judge what they write from then on, or judge records of processor generate"
+        ));
     }
 
     /// What became of the records of a partition.
@@ -108,10 +124,11 @@ impl Judge {
         Example { at: None, of: Some(self.inputs.name(one)), why }
     }
 
-    /// Where records may be filtered, one without a result says nothing about the watermark before it.
+    /// Where records may be filtered, or their results may be among those that do not say whose they are, one without a result says
+    /// nothing about the watermark before it.
     fn hold_watermark(&self, progress: &Progress, false_claim: Option<i64>, report: &mut Report) {
         let Some(committed) = progress.committed else { return };
-        let strict = self.rules.filtered == Limit::UpTo(0);
+        let strict = self.rules.filtered == Limit::UpTo(0) && report.unjudged.count == 0;
         let why = match (progress.first_unfinished, false_claim) {
             _ if committed > progress.end => {
                 format!("committed {committed}, and the log ends at {}", progress.end)
@@ -138,6 +155,7 @@ impl Judge {
             &mut report.out_of_order,
             &mut report.torn,
             &mut report.phantom,
+            &mut report.unjudged,
             &mut report.corrupt,
             &mut report.watermark,
         ] {
@@ -145,20 +163,13 @@ impl Judge {
         }
         report.uncommitted =
             rules.group.as_ref().map(|_| report.partitions.iter().map(|one| one.uncommitted).sum());
-        report.notes = self.notes(report);
+        report.notes.extend(self.notes());
         report.good = report.findings().iter().all(|(_, finding)| finding.ok);
     }
 
-    fn notes(&self, report: &Report) -> Vec<String> {
+    fn notes(&self) -> Vec<String> {
         let Aside { removed, foreign, twice_in_input } = self.aside;
         let mut notes = Vec::new();
-        if self.matched == Matched::default() && report.phantom.count > 0 {
-            notes.push(
-                "no result says which record it is of: run with PROCESSOR_SOURCE_HEADER=true, or on records of \
-                 processor generate"
-                    .to_owned(),
-            );
-        }
         if self.rules.filtered != Limit::UpTo(0) {
             let limit = self.rules.filtered;
             notes.push(format!("records without a result count as filtered (allowed: {limit}): lost ones among them cannot be told apart"));

@@ -1,7 +1,6 @@
 //! `verify` on what the program itself wrote, with `generate` and with any data.
 
 use super::{World, run};
-use crate::support::record::Input;
 use crate::support::setup::setup;
 use crate::support::{eventually, seconds};
 
@@ -65,17 +64,6 @@ fn any_data_is_judged_where_results_name_their_source() {
 }
 
 #[test]
-fn without_a_source_and_without_stamps_it_says_what_is_missing() {
-    let world = World::new();
-    let plain = (0..5).map(|n| (world.topic("out"), Input::valid(&format!("r{n}")).key("key-0")));
-    world.write(plain.collect());
-    let verdict = world.verify(&[]);
-    assert_eq!(verdict.code, Some(1));
-    let note = verdict.report["notes"][0].as_str().unwrap_or_default();
-    assert!(note.contains("PROCESSOR_SOURCE_HEADER=true"), "{}", verdict.report);
-}
-
-#[test]
 fn generate_says_why_it_cannot_write() {
     let world = World::empty();
     let servers = world.kafka.servers.as_str();
@@ -91,4 +79,22 @@ fn generate_says_why_it_cannot_write() {
         assert_eq!(output.status.code(), Some(code), "{text}");
         assert!(text.contains(said) && output.stdout.is_empty(), "{text}");
     }
+}
+
+/// What the README's own command says of a correct run with the settings that it ships with.
+#[test]
+fn a_run_without_marks_is_unjudged_and_not_condemned() {
+    let kafka = crate::support::kafka::Kafka::for_test();
+    let mut s = setup().on(&kafka);
+    s.send_load(500);
+    let mut instance = s.start();
+    s.wait_until_committed();
+    instance.stop_cleanly();
+    let output = run(&[&["verify"][..], &topics(&s).each_ref().map(String::as_str)].concat());
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(65), "{said}");
+    assert!(
+        said.contains("lost          unjudged") && said.contains("PROCESSOR_SOURCE_HEADER=true"),
+        "{said}"
+    );
 }

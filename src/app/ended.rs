@@ -79,7 +79,8 @@ pub(super) fn after_drain(
     let left: usize = farewells.iter().map(|farewell| farewell.left).sum();
     let uncommitted: usize = farewells.iter().map(|farewell| farewell.uncommitted).sum();
     let silent = members - farewells.len();
-    let mut line = format!("drained {drained} records, {left} left, {left} will be redelivered");
+    let unfinished: u64 = farewells.iter().map(|farewell| farewell.unfinished).sum();
+    let mut line = format!("drained {drained} records, {left} left, {unfinished} will be redelivered");
     if uncommitted > 0 {
         line += &format!(", the last offsets of {uncommitted} partitions are not committed");
     }

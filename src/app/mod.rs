@@ -42,8 +42,8 @@ use crate::kafka::link::Link;
 use crate::pipeline::Pipeline;
 use crate::sink::{Target, transactor};
 use crate::source::kafka::{Control, Farewell, Trouble};
-use crate::telemetry::Metrics;
 use crate::telemetry::http::Bound;
+use crate::telemetry::{Death, Metrics};
 use crate::transform::{AsyncTransform, Handler, Transform, builtin::Validate};
 use behind::Behind;
 pub use derive::librdkafka_version;
@@ -208,7 +208,7 @@ impl Running {
         let sink = ends.sink(&controls, &forward(events, "transactor", transactor_in_trouble))?;
         sink.route().set_partitions(Target::Output, found.output_partitions);
         sink.route().set_partitions(Target::DeadLetter, found.dead_letter_partitions);
-        status.running(&pipeline, &sink, &controls, &context.link);
+        status.running(&pipeline, &sink, &controls, &context);
         if let Some(text) = &found.dead_letters_missing {
             tracing::warn!("a record that fails will wait, and its partition stop at the bound: {text}");
         }
@@ -292,7 +292,7 @@ impl Running {
                     return Event::Failed("a consumer stopped without being told".to_owned());
                 }
                 Ok(event) => return event,
-                Err(RecvTimeoutError::Timeout) => self.pipeline.look_out(),
+                Err(RecvTimeoutError::Timeout) => self.look_out(),
                 Err(RecvTimeoutError::Disconnected) => {
                     return Event::Bug("nobody is left who could tell anything".to_owned());
                 }
@@ -305,6 +305,25 @@ impl Running {
             } else {
                 behind.look(&self.pipeline);
             }
+        }
+    }
+
+    fn look_out(&self) {
+        self.pipeline.look_out();
+        self.say_deaths(&self.context.metrics.deaths().due(Instant::now()));
+    }
+
+    fn say_deaths(&self, deaths: &[Death]) {
+        let topic = self.config.dead_letter_topic.as_deref().unwrap_or_default();
+        for Death { reason, count, total, last } in deaths {
+            tracing::warn!(
+                reason,
+                count,
+                total,
+                last,
+                "records failed with {reason}: {count} since this was said last, {total} since the start. The last one is {last}; its \
+                 dead letter is in {topic}, and its headers say why"
+            );
         }
     }
 
@@ -345,7 +364,7 @@ impl Running {
             match inbox.recv_timeout(left.min(TICK)) {
                 Ok(Event::Left(farewell)) => farewells.push(farewell),
                 Ok(Event::Bug(text)) => return Ended::bug(&text),
-                Err(RecvTimeoutError::Timeout) if left > TICK => self.pipeline.look_out(),
+                Err(RecvTimeoutError::Timeout) if left > TICK => self.look_out(),
                 Ok(Event::Signal) | Err(RecvTimeoutError::Timeout) if !aborted => {
                     aborted = true;
                     until = Instant::now() + LAST_WORDS;
@@ -360,6 +379,7 @@ impl Running {
         self.pipeline.close_ready();
         self.sink.stop();
         let time = started.elapsed();
+        self.say_deaths(&self.context.metrics.deaths().rest(Instant::now()));
         self.context.metrics.drained(time);
         let drained = self.pipeline.with_ledger(|ledger| ledger.resolved()) - resolved;
         ended::after_drain(cause, &farewells, self.controls.len(), drained, time)

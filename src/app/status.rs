@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::ends::Sink;
 use crate::clock::{Clock, SystemClock};
-use crate::kafka::link::Link;
+use crate::kafka::context::Context;
 use crate::offsets::ledger::{Assigned, Counts};
 use crate::pipeline::Pipeline;
 use crate::source::kafka::Control;
@@ -36,7 +36,7 @@ struct Parts {
     pipeline: Arc<Pipeline>,
     sink: Sink,
     controls: Vec<Arc<Control>>,
-    link: Arc<Link>,
+    context: Context,
 }
 
 impl AppStatus {
@@ -55,7 +55,7 @@ impl AppStatus {
         pipeline: &Arc<Pipeline>,
         sink: &Sink,
         controls: &[Arc<Control>],
-        link: &Arc<Link>,
+        context: &Context,
     ) {
         let mut inner = self.inner.lock();
         inner.stage = Stage::Running;
@@ -63,7 +63,7 @@ impl AppStatus {
             pipeline: pipeline.clone(),
             sink: sink.clone(),
             controls: controls.to_vec(),
-            link: link.clone(),
+            context: context.clone(),
         });
     }
 
@@ -109,6 +109,8 @@ impl Parts {
         let (busy, workers) = self.pipeline.workers();
         let now_ms = SystemClock.unix_ms();
         let now = Instant::now();
+        // Whatever was known of the lag: nobody says any more that it is so.
+        let reachable = !self.context.link.is_down();
         let (in_flight, oldest, partitions) = self.pipeline.with_ledger(|ledger| {
             let admitted = ledger.iter().filter_map(|(_, one)| one.tracker().oldest());
             let oldest = admitted.map(|(_, times)| now.saturating_duration_since(times.admitted)).max();
@@ -116,11 +118,14 @@ impl Parts {
                 let oldest =
                     one.tracker().oldest().map(|(_, times)| times.timestamp).filter(|ms| *ms < i64::MAX);
                 let behind = oldest.map(|timestamp| now_ms.saturating_sub(timestamp).max(0) as f64 / 1000.0);
+                let lag = one.lag(now).filter(|_| reachable);
+                let records = lag.map(|(records, _)| records);
                 PartitionStatus {
                     topic: one.topic.clone(),
                     partition: one.partition,
-                    lag_records: one.lag(),
-                    lag_seconds: behind.or_else(|| (one.lag() == Some(0)).then_some(0.0)),
+                    lag_records: records,
+                    lag_age: lag.map(|(_, age)| age),
+                    lag_seconds: behind.or_else(|| (records == Some(0)).then_some(0.0)),
                     in_flight: one.in_flight().records as u64,
                     ends: ends(one),
                     balance: one.balance(),
@@ -132,7 +137,7 @@ impl Parts {
         });
         Snapshot {
             phase,
-            broker_reachable: !self.link.is_down(),
+            broker_reachable: reachable,
             heartbeats: self.heartbeats(),
             pending: depth.pending as u64,
             ready: depth.ready as u64,
@@ -145,6 +150,7 @@ impl Parts {
             outage: self.pipeline.outage(),
             stuck: self.pipeline.stuck().iter().map(ToString::to_string).collect(),
             held_lanes: self.pipeline.held() as u64,
+            dead_letters: self.context.metrics.deaths().all(),
             partitions,
             last_commit: None,
             last_error: None,

@@ -7,9 +7,11 @@
 //!   errors stay on the consumer's own queue, so that they are served even when no record is taken.
 //! * [`Commits`]: commits with answers.
 //! * [`Writer`]: a producer whose delivery reports come as arrays, each with the `Arc` that was handed in.
+//! * [`ends`]: where partitions end, without waiting for the answer.
 //! * [`transactions`]: what a [`Writer`] can do beside, and whose offsets it carries.
 #![allow(unsafe_code)]
 
+pub mod ends;
 pub mod transactions;
 
 use std::any::Any;
@@ -90,17 +92,6 @@ impl RecordQueue {
             assert!(!own.is_null(), "a consumer has a queue for every partition");
             own
         })
-    }
-
-    /// Where a partition ends, as of the last fetch: the offset of the next record to be written. Asks nobody.
-    pub fn end(&self, topic: &str, partition: i32) -> Option<i64> {
-        let name = CString::new(topic).ok()?;
-        let (mut low, mut high) = (-1, -1);
-        // SAFETY: the client is alive, the name is a C string, the two are ours.
-        let code = unsafe {
-            rd::rd_kafka_get_watermark_offsets(self.client, name.as_ptr(), partition, &mut low, &mut high)
-        };
-        (code == Code::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
     }
 
     /// Takes what is there, or waits up to `wait` for the first record if there is none, and shows each to `see`. Returns

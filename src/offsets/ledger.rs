@@ -6,12 +6,16 @@
 mod budget;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 pub use budget::Budget;
 
 use super::map::OffsetMap;
 use super::tracker::{Delivery, Times, Tracker};
 use crate::planted::{Bug, planted};
+
+/// What a broker said of a partition's end so long ago is not known any more.
+const LAG_HOLDS: Duration = Duration::from_secs(10);
 
 /// A partition's place in the ledger, for one assignment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,8 +65,8 @@ pub struct Assigned {
     /// What the broker confirmed last, if anything: the offset, and the tracker's count of changes then.
     committed: Option<(i64, u64)>,
     counts: Counts,
-    /// Where the partition ends, as last seen.
-    end: Option<i64>,
+    /// As a broker said last.
+    end: Option<LogEnd>,
     /// The partition is being given up: nothing more is admitted.
     leaving: bool,
     /// Something beyond the start was finished in an earlier assignment.
@@ -82,14 +86,21 @@ impl Assigned {
         self.in_flight
     }
 
-    /// Records not finished yet, those not read included, as far as the end is known.
-    pub fn lag(&self) -> Option<u64> {
-        self.end.map(|end| u64::try_from(end - self.tracker.watermark()).unwrap_or(0))
+    /// Records not finished yet, those not read included, and for how long that is known; `None` if it is not, or not any more.
+    pub fn lag(&self, now: Instant) -> Option<(u64, Duration)> {
+        let end = self.end?;
+        let age = now.saturating_duration_since(end.at);
+        (age <= LAG_HOLDS).then_some((end.lag, age))
     }
 
     /// The consumer that reads it.
     pub fn owner(&self) -> usize {
         self.owner
+    }
+
+    /// Records that were consumed and are not finished.
+    pub fn unfinished(&self) -> u64 {
+        self.counts.given_back + self.in_flight.records as u64
     }
 
     /// What became of its records.
@@ -109,6 +120,15 @@ impl Assigned {
     pub fn is_uncommitted(&self) -> bool {
         self.committed != Some((self.tracker.watermark(), self.tracker.changes()))
     }
+}
+
+/// Where a partition ended.
+#[derive(Clone, Copy, Debug)]
+struct LogEnd {
+    offset: i64,
+    at: Instant,
+    /// Records from the watermark to there, when it was noted.
+    lag: u64,
 }
 
 /// A partition as it is taken in.
@@ -227,7 +247,7 @@ impl Ledger {
     pub fn short_of_their_end(&self) -> Vec<(Slot, (Arc<str>, i32), i64)> {
         let short = |assigned: &Assigned| {
             let quiet = assigned.in_flight.records == 0 && !assigned.leaving && !assigned.is_uncommitted();
-            quiet && assigned.end.is_some_and(|end| end > assigned.tracker.next())
+            quiet && assigned.end.is_some_and(|end| end.offset > assigned.tracker.next())
         };
         self.iter()
             .filter(|(_, assigned)| short(assigned))
@@ -249,10 +269,12 @@ impl Ledger {
         }
     }
 
-    /// Notes where a partition ends now.
-    pub fn note_end(&mut self, slot: Slot, end: i64) {
+    /// Notes where a partition ended at that time. The lag is taken here: later the watermark may be beyond this end, and the
+    /// partition longer.
+    pub fn note_end(&mut self, slot: Slot, offset: i64, at: Instant) {
         if let Some(assigned) = self.get_mut(slot) {
-            assigned.end = Some(end);
+            let lag = u64::try_from(offset - assigned.tracker.watermark()).unwrap_or(0);
+            assigned.end = Some(LogEnd { offset, at, lag });
         }
     }
 

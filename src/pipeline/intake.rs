@@ -45,8 +45,8 @@ impl Intake for Pipeline {
         taken
     }
 
-    fn note_end(&self, slot: Slot, end: i64) {
-        self.ledger.lock().note_end(slot, end);
+    fn note_end(&self, slot: Slot, end: i64, at: Instant) {
+        self.ledger.lock().note_end(slot, end, at);
     }
 
     fn has_room(&self, slot: Slot) -> bool {
@@ -84,6 +84,11 @@ impl Intake for Pipeline {
     fn in_flight_of(&self, slots: &[Slot]) -> usize {
         let ledger = self.ledger.lock();
         slots.iter().filter_map(|slot| ledger.get(*slot)).map(|assigned| assigned.in_flight().records).sum()
+    }
+
+    fn unfinished_of(&self, slots: &[Slot]) -> u64 {
+        let ledger = self.ledger.lock();
+        slots.iter().filter_map(|slot| ledger.get(*slot)).map(Assigned::unfinished).sum()
     }
 
     /// The ledger first: whatever workers finish from here on is stale when a producer takes it.

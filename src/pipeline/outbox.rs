@@ -40,7 +40,8 @@ impl Outbox for Pipeline {
         for job in parcels.iter().filter(|job| !job.is_finished_early()) {
             let end = match job.results() {
                 Results::DeadLetter { code, .. } => {
-                    self.metrics.dead_lettered(job.record().topic(), code);
+                    let record = job.record();
+                    self.metrics.dead_lettered((record.topic(), record.partition(), record.offset()), code);
                     End::DeadLettered
                 }
                 Results::None => End::Filtered,

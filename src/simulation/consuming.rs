@@ -11,7 +11,7 @@ use super::transform;
 use super::world::{Bell, Due, Input, Sim, World};
 use crate::kafka::membership::Membership;
 use crate::record::{Parts, Record};
-use crate::source::client::{Batch, Client, Committed, Event, TopicPartition};
+use crate::source::client::{Batch, Client, Committed, Ends, Event, TopicPartition};
 use crate::sync::model;
 
 /// How long a question without an answer takes.
@@ -22,6 +22,7 @@ pub struct SimConsumer {
     sim: Arc<Sim>,
     id: usize,
     bell: Arc<Bell>,
+    ends: Option<Ends>,
 }
 
 impl SimConsumer {
@@ -33,7 +34,7 @@ impl SimConsumer {
             world.group.members.insert(id, member);
             (id, bell)
         });
-        Self { sim: sim.clone(), id, bell }
+        Self { sim: sim.clone(), id, bell, ends: None }
     }
 
     /// Does nothing for who is dead.
@@ -229,8 +230,13 @@ impl Client for SimConsumer {
         });
     }
 
-    fn end(&mut self, partition: &TopicPartition) -> Option<i64> {
-        self.ask(|world| Some(world.end_of(partition.1)))
+    fn ask_ends(&mut self, partitions: &[TopicPartition]) {
+        let ends = partitions.iter();
+        self.ends = Some(self.ask(|world| ends.map(|one| (one.clone(), world.end_of(one.1))).collect()));
+    }
+
+    fn ends(&mut self) -> Option<Ends> {
+        self.ends.take()
     }
 
     fn accept(&mut self, starts: &[(TopicPartition, i64)]) -> KafkaResult<()> {

@@ -68,8 +68,11 @@ pub trait Client: Send + 'static {
     /// A partition is given up for good.
     fn forget(&mut self, partition: &TopicPartition);
 
-    /// Where a partition ends, as of the last fetch. Asks nobody.
-    fn end(&mut self, partition: &TopicPartition) -> Option<i64>;
+    /// Asks the brokers where these end, of open transactions too, and does not wait: see [`Client::ends`].
+    fn ask_ends(&mut self, partitions: &[TopicPartition]);
+
+    /// The answer to [`Client::ask_ends`], once it has come, which is within a few seconds. What no broker answers for is not in it.
+    fn ends(&mut self) -> Option<Ends>;
 
     /// Answers [`Told::Assigned`]: these are read from these offsets on. With the cooperative protocol they come to what is
     /// owned already, else they are all.
@@ -96,6 +99,9 @@ pub trait Client: Send + 'static {
     /// Ends without telling the group, which notices after the session timeout.
     fn abandon(self);
 }
+
+/// Partitions, and the offset of the next record to be written to each.
+pub type Ends = Vec<(TopicPartition, i64)>;
 
 /// What a client has to say.
 #[derive(Debug)]

@@ -11,8 +11,9 @@ use rdkafka::consumer::{BaseConsumer, Consumer, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::client::{Batch, Client, Committed, Event, TopicPartition};
+use super::client::{Batch, Client, Committed, Ends, Event, TopicPartition};
 use crate::kafka::context::{Context, Member};
+use crate::kafka::ffi::ends::EndsAsked;
 use crate::kafka::ffi::transactions::membership;
 use crate::kafka::ffi::{Commits, Message, RecordQueue, destroy_without_leaving};
 use crate::kafka::membership::Membership;
@@ -26,6 +27,8 @@ const EVENTS: usize = 16;
 /// How long one question to the cluster may take. It is asked on the polling thread, so it must stay far below
 /// `max.poll.interval.ms`; a question without an answer is asked again.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the brokers may take to say where partitions end. Nobody waits for it.
+const ENDS_PATIENCE: Duration = Duration::from_secs(3);
 /// How long a wait for the group's word on leaving lasts before the time is looked at.
 const TICK: Duration = Duration::from_millis(2);
 
@@ -33,6 +36,7 @@ const TICK: Duration = Duration::from_millis(2);
 pub struct GroupMember {
     queue: RecordQueue,
     commits: Commits,
+    ends: EndsAsked,
     consumer: Arc<BaseConsumer<Member>>,
     names: Names,
 }
@@ -46,7 +50,8 @@ impl GroupMember {
         let consumer: BaseConsumer<Member> = properties.create_with_context(Member::new(context))?;
         let consumer = Arc::new(consumer);
         let (queue, commits) = (RecordQueue::new(&consumer, BATCH), Commits::new(&consumer));
-        Ok(Self { queue, commits, consumer, names: Names::default() })
+        let ends = EndsAsked::new(&consumer);
+        Ok(Self { queue, commits, ends, consumer, names: Names::default() })
     }
 
     fn is_cooperative(&self) -> bool {
@@ -145,8 +150,12 @@ impl Client for GroupMember {
         self.queue.forget(topic, *partition);
     }
 
-    fn end(&mut self, (topic, partition): &TopicPartition) -> Option<i64> {
-        self.queue.end(topic, *partition)
+    fn ask_ends(&mut self, partitions: &[TopicPartition]) {
+        self.ends.ask(&list(partitions.iter().map(|partition| (partition, Offset::End))), ENDS_PATIENCE);
+    }
+
+    fn ends(&mut self) -> Option<Ends> {
+        self.ends.answer()
     }
 
     fn accept(&mut self, starts: &[(TopicPartition, i64)]) -> KafkaResult<()> {
@@ -208,8 +217,8 @@ impl Client for GroupMember {
 impl GroupMember {
     /// The consumer, once nothing else holds it.
     fn alone(self) -> Option<BaseConsumer<Member>> {
-        let Self { queue, commits, consumer, .. } = self;
-        drop((queue, commits));
+        let Self { queue, commits, ends, consumer, .. } = self;
+        drop((queue, commits, ends));
         Arc::into_inner(consumer)
     }
 }

@@ -8,7 +8,7 @@ pub mod start;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::offsets::ledger::Watermark;
 use crate::offsets::{Beginning, Slot};
@@ -22,8 +22,8 @@ pub trait Intake: Send + Sync + 'static {
     /// Admits what there is room for from the front of `records`, in order; the rest stays. Returns how many were taken.
     fn admit(&self, slot: Slot, records: &mut VecDeque<Record>) -> usize;
 
-    /// Where a partition ends now: the offset of the next record to be written to it.
-    fn note_end(&self, slot: Slot, end: i64);
+    /// Where a partition ended at that time: the offset of the next record to be written to it.
+    fn note_end(&self, slot: Slot, end: i64, at: Instant);
 
     /// Whether half of its share is free.
     fn has_room(&self, slot: Slot) -> bool;
@@ -45,6 +45,10 @@ pub trait Intake: Send + Sync + 'static {
 
     /// Records of these that are still in flight.
     fn in_flight_of(&self, slots: &[Slot]) -> usize;
+
+    /// Records of these that were taken and are not finished, whether in flight or dropped: who reads the partition next reads them
+    /// again.
+    fn unfinished_of(&self, slots: &[Slot]) -> u64;
 
     /// These are given up; what is still in flight is stale. Returns how many records that are.
     fn revoke(&self, slots: &[Slot]) -> usize;

@@ -3,6 +3,7 @@
 //! It knows none of the stages. Counters are handed in by the batch; everything that is a state (lag, what is in
 //! flight, which threads live) is asked for through [`Status`] when somebody looks, and costs nothing until then.
 
+mod deaths;
 pub mod health;
 pub mod http;
 pub mod logging;
@@ -10,6 +11,7 @@ pub mod metrics;
 mod repeats;
 mod status;
 
+pub use self::deaths::{Death, Deaths};
 pub use self::metrics::Metrics;
 pub use self::repeats::Repeats;
 pub use self::status::{Heartbeat, PartitionStatus, Phase, STALL_TIMEOUT, Snapshot, Status};

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::Death;
+
 /// A thread that is busy and has shown no sign of life for longer than this is stuck.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -43,6 +45,8 @@ pub struct Snapshot {
     pub stuck: Vec<String>,
     /// Records that failed for good and are held; each holds its lane.
     pub held_lanes: u64,
+    /// Dead letters by reason, since the start.
+    pub dead_letters: Vec<Death>,
     /// The partitions assigned to this process, and no others.
     pub partitions: Vec<PartitionStatus>,
     /// When offsets were last committed.
@@ -90,8 +94,10 @@ pub struct PartitionStatus {
     pub topic: Arc<str>,
     /// The partition's number.
     pub partition: i32,
-    /// Records between the watermark and the end of the partition.
+    /// Records between the watermark and the end of the partition, as of the last answer of its broker.
     pub lag_records: Option<u64>,
+    /// How long ago that was.
+    pub lag_age: Option<Duration>,
     /// How much younger the end of the partition is than the watermark.
     pub lag_seconds: Option<f64>,
     /// Records of it in flight.

@@ -281,18 +281,26 @@ fn a_watermark_of_an_assignment_that_is_gone_marks_nothing_as_committed() {
 }
 
 #[test]
-fn lag_is_what_is_not_finished_up_to_the_end() {
+fn lag_is_what_is_not_finished_up_to_the_end_when_that_was_noted() {
     let mut ledger = Ledger::new(LIMIT);
     let slot = ledger.assign(0, "t".into(), 0, Beginning { start: 5, ..Beginning::default() });
-    let lag = |ledger: &Ledger| ledger.get(slot).expect("assigned").lag();
-    assert_eq!(lag(&ledger), None, "the end is not known yet");
-    ledger.note_end(slot, 9);
+    let start = std::time::Instant::now();
+    let at = |seconds| start + std::time::Duration::from_secs(seconds);
+    let lag = |ledger: &Ledger, seconds| {
+        let lag = ledger.get(slot).expect("assigned").lag(at(seconds));
+        lag.map(|(records, age)| (records, age.as_secs()))
+    };
+    assert_eq!(lag(&ledger, 0), None, "the end is not known yet");
+    ledger.note_end(slot, 9, at(0));
     let ticket = ledger.deliver(slot, 5, times(), 1).expect("new");
-    assert_eq!(lag(&ledger), Some(4));
+    assert_eq!(lag(&ledger, 1), Some((4, 1)));
     assert!(ledger.finish(&ticket, End::Produced));
-    assert_eq!(lag(&ledger), Some(3));
-    ledger.note_end(slot, 2);
-    assert_eq!(lag(&ledger), Some(0), "a partition that became shorter has none");
+    assert_eq!(lag(&ledger, 2), Some((4, 2)), "more may have been written meanwhile");
+    ledger.note_end(slot, 9, at(3));
+    assert_eq!(lag(&ledger, 13), Some((3, 10)));
+    assert_eq!(lag(&ledger, 14), None, "nobody has said for ten seconds that it is so");
+    ledger.note_end(slot, 2, at(14));
+    assert_eq!(lag(&ledger, 14), Some((0, 0)), "a partition that became shorter has none");
 }
 
 #[test]

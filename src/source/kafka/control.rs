@@ -62,8 +62,10 @@ pub enum Trouble {
 /// What a member left behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Farewell {
-    /// Records that were in flight and will be delivered again.
+    /// Records that were in flight.
     pub left: usize,
+    /// Records that will be delivered again: those, and what was taken and given back, or stopped the program.
+    pub unfinished: u64,
     /// Partitions whose last watermark the broker did not confirm.
     pub uncommitted: usize,
 }

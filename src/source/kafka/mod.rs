@@ -41,6 +41,8 @@ use reading::Owned;
 const BUSY: Duration = Duration::from_millis(2);
 /// How long a thread that may take nothing waits before it looks after the group.
 const FULL: Duration = Duration::from_millis(10);
+/// How often the brokers are asked where the partitions end.
+const ENDS: Duration = Duration::from_secs(1);
 /// How long the group may take to let us go.
 const GOODBYE: Duration = Duration::from_secs(5);
 
@@ -81,6 +83,8 @@ pub struct KafkaSource<I: Intake, C: Client> {
     /// Records taken so far, out of the queue of all.
     taken: u64,
     next_ends: Instant,
+    /// When the brokers were asked where the partitions end, while they have not answered.
+    ends_asked_at: Option<Instant>,
 }
 
 impl<I: Intake, C: Client> KafkaSource<I, C> {
@@ -108,6 +112,7 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
             quiet_rounds: 0,
             taken: 0,
             next_ends: now,
+            ends_asked_at: None,
             committing: None,
         }
     }
@@ -143,17 +148,25 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
         self.intake.drop_finished();
     }
 
-    /// Tells where the partitions end, for the lag. The client knows it from its fetches: nobody is asked.
+    /// Tells where the partitions end, for the lag. What the client knows from its fetches is not enough: it stands still where
+    /// nothing is fetched.
     fn note_ends(&mut self) {
         let now = self.clock.now();
-        if now < self.next_ends {
-            return;
-        }
-        self.next_ends = now + Duration::from_secs(1);
-        for (partition, owned) in &self.owned {
-            if let Some(end) = self.client.end(partition) {
-                self.intake.note_end(owned.slot, end);
+        if let Some(asked_at) = self.ends_asked_at
+            && let Some(ends) = self.client.ends()
+        {
+            self.ends_asked_at = None;
+            for (partition, end) in ends {
+                if let Some(owned) = self.owned.get(&partition) {
+                    self.intake.note_end(owned.slot, end, asked_at);
+                }
             }
+        }
+        if self.ends_asked_at.is_none() && now >= self.next_ends && !self.owned.is_empty() {
+            self.next_ends = now + ENDS;
+            self.ends_asked_at = Some(now);
+            let partitions: Vec<TopicPartition> = self.owned.keys().cloned().collect();
+            self.client.ask_ends(&partitions);
         }
     }
 
@@ -205,9 +218,10 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
             self.serve(BUSY);
         }
         let uncommitted = self.intake.uncommitted(self.settings.index).len();
+        let unfinished = self.intake.unfinished_of(&slots);
         let left = self.intake.revoke(&slots);
         self.leave_group(aborted());
-        Farewell { left, uncommitted }
+        Farewell { left, unfinished, uncommitted }
     }
 
     /// Leaves the group, unless nobody is there to be told.

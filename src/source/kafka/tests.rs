@@ -4,7 +4,7 @@ mod reading;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, unbounded};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
@@ -18,7 +18,7 @@ use crate::offsets::ledger::Watermark;
 use crate::offsets::{Beginning, OffsetMap, Slot};
 use crate::record::{Parts, Record};
 use crate::source::Intake;
-use crate::source::client::{Batch, Client, Committed, Event, Told, TopicPartition};
+use crate::source::client::{Batch, Client, Committed, Ends, Event, Told, TopicPartition};
 use crate::sync::Mutex;
 use crate::telemetry::metrics::{About, Metrics};
 
@@ -124,7 +124,9 @@ impl Client for Fake {
         self.note(format!("forget {}", partition.1));
     }
 
-    fn end(&mut self, _: &TopicPartition) -> Option<i64> {
+    fn ask_ends(&mut self, _: &[TopicPartition]) {}
+
+    fn ends(&mut self) -> Option<Ends> {
         None
     }
 
@@ -200,7 +202,11 @@ impl Intake for Desk {
         count
     }
 
-    fn note_end(&self, _: Slot, _: i64) {}
+    fn note_end(&self, _: Slot, _: i64, _: Instant) {}
+
+    fn unfinished_of(&self, slots: &[Slot]) -> u64 {
+        self.in_flight_of(slots) as u64
+    }
 
     fn has_room(&self, _: Slot) -> bool {
         2 * *self.in_flight.lock() <= *self.room.lock()

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use crate::telemetry::Death;
 use crate::telemetry::metrics::About;
 use crate::telemetry::status::{PartitionStatus, Phase, Snapshot};
 
@@ -88,6 +89,9 @@ pub(super) fn words(snapshot: &Snapshot, about: &About) -> String {
         );
         line(&mut page, "held", &held);
     }
+    for Death { reason, total, last, .. } in &snapshot.dead_letters {
+        line(&mut page, "dead letter", &format!("{reason}: {total}, the last one of {last}"));
+    }
     line(&mut page, "partitions", &snapshot.partitions.len().to_string());
     snapshot.partitions.iter().for_each(|partition| partition_line(&mut page, partition));
     page.push_str("\nmore at /endpoints\n");
@@ -114,13 +118,25 @@ fn line(page: &mut String, name: &str, value: &str) {
 }
 
 fn partition_line(page: &mut String, partition: &PartitionStatus) {
-    let PartitionStatus { topic, partition, lag_records, lag_seconds, in_flight, balance, blocked, .. } =
-        partition;
+    let PartitionStatus {
+        topic,
+        partition,
+        in_flight,
+        balance,
+        blocked,
+        lag_records,
+        lag_age,
+        lag_seconds,
+        ..
+    } = partition;
     let _ = write!(page, "  {topic}/{partition}: lag ");
     let _ = match lag_records {
         Some(records) => write!(page, "{records} records"),
         None => write!(page, "unknown"),
     };
+    if let Some(age) = lag_age {
+        let _ = write!(page, " ({:.1} s ago)", age.as_secs_f64());
+    }
     if let Some(seconds) = lag_seconds {
         let _ = write!(page, ", {seconds:.1} s");
     }

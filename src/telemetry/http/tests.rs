@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::telemetry::health;
 use crate::telemetry::metrics::About;
-use crate::telemetry::{Heartbeat, PartitionStatus, Phase, Snapshot};
+use crate::telemetry::{Death, Heartbeat, PartitionStatus, Phase, Snapshot};
 
 #[derive(Default)]
 struct Fake(Mutex<Snapshot>);
@@ -96,15 +96,18 @@ pub(super) fn running() -> Snapshot {
         topic: "in".into(),
         partition: 3,
         lag_records: Some(42),
+        lag_age: Some(Duration::from_millis(600)),
         lag_seconds: Some(1.25),
         in_flight: 5,
         ends: Vec::new(),
         balance: 0,
         blocked: Some("dead letters cannot be written".to_owned()),
     };
+    let death = Death { reason: "too_old".to_owned(), count: 1, total: 7, last: "in/3/4711".to_owned() };
     Snapshot {
         phase: Phase::Running,
         broker_reachable: true,
+        dead_letters: vec![death],
         partitions: vec![partition],
         ..Snapshot::default()
     }
@@ -204,8 +207,10 @@ fn the_page_says_it_in_words() {
     let page = server.get("/");
     assert!(page.head.contains("content-type: text/plain"), "{}", page.head);
     assert!(page.body.starts_with("processor 1.2.3: running\n"), "{}", page.body);
-    let partition = "  in/3: lag 42 records, 1.2 s, 5 in flight; stopped: dead letters cannot be written\n";
+    let partition =
+        "  in/3: lag 42 records (0.6 s ago), 1.2 s, 5 in flight; stopped: dead letters cannot be written\n";
     assert!(page.body.contains(partition), "{}", page.body);
+    assert!(page.body.contains("dead letter too_old: 7, the last one of in/3/4711\n"), "{}", page.body);
     assert_eq!(server.get("/version").json()["version"], "1.2.3");
 }
 

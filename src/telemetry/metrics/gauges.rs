@@ -33,6 +33,7 @@ impl Gauges {
             self.0.partitions.iter().filter_map(move |p| Some((labels(p), value(p)?)))
         };
         writer.many(names::CONSUMER_LAG_RECORDS, each(|p| p.lag_records.map(|n| n as f64)))?;
+        writer.many(names::CONSUMER_LAG_AGE, each(|p| p.lag_age.map(|age| age.as_secs_f64())))?;
         writer.many(names::CONSUMER_LAG_SECONDS, each(|p| p.lag_seconds.filter(|s| s.is_finite())))?;
         let ends = self.0.partitions.iter().flat_map(|p| {
             let labels =

@@ -10,6 +10,7 @@ pub mod names;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::encoding::text;
@@ -23,6 +24,7 @@ use self::gauges::Gauges;
 pub use self::kinds::{Commit, Processed, Rebalance};
 use self::labels::{One, Two, Words};
 use self::names::Name;
+use super::deaths::Deaths;
 use super::status::Snapshot;
 
 /// Media type of what [`Metrics::render`] gives.
@@ -56,6 +58,7 @@ pub struct Metrics {
     about: About,
     registry: Registry,
     reasons: Words,
+    deaths: Deaths,
     codes: Words,
     records_consumed: Family<One, Counter>,
     consumed_bytes: Family<One, Counter>,
@@ -89,6 +92,7 @@ impl Metrics {
         let r = &mut registry;
         let metrics = Self {
             reasons: Words::default(),
+            deaths: Deaths::default(),
             codes: Words::default(),
             records_consumed: register(r, names::RECORDS_CONSUMED, Family::default()),
             consumed_bytes: register(r, names::CONSUMED_BYTES, Family::default()),
@@ -161,10 +165,16 @@ impl Metrics {
         self.retries.get_or_create(&labels).inc();
     }
 
-    /// The dead letter of one record of this input topic was acknowledged.
-    pub fn dead_lettered(&self, topic: &str, reason: &str) {
-        let labels = [("topic", topic.to_owned()), ("reason", self.reasons.bounded(reason))];
-        self.dlq_records.get_or_create(&labels).inc();
+    /// The dead letter of the record at this topic, partition and offset was acknowledged.
+    pub fn dead_lettered(&self, place: (&Arc<str>, i32, i64), reason: &str) {
+        let reason = self.reasons.bounded(reason);
+        self.dlq_records.get_or_create(&[("topic", place.0.to_string()), ("reason", reason.clone())]).inc();
+        self.deaths.note(reason, place);
+    }
+
+    /// The dead letters that were acknowledged, for people.
+    pub fn deaths(&self) -> &Deaths {
+        &self.deaths
     }
 
     /// One dead letter could not be written.

@@ -50,7 +50,8 @@ names! {
     DRAIN_DURATION = "drain_duration_seconds", "Time from the signal to stop until nothing was in flight";
 
     // Gauges, read when somebody asks
-    CONSUMER_LAG_RECORDS = "consumer_lag_records", "Records between the watermark and the end of an assigned partition";
+    CONSUMER_LAG_RECORDS = "consumer_lag_records", "Records between the watermark and the end of an assigned partition, as its broker said last; absent when no broker has said so for ten seconds";
+    CONSUMER_LAG_AGE = "consumer_lag_age_seconds", "How long ago the broker said where the partition ends";
     CONSUMER_LAG_SECONDS = "consumer_lag_seconds", "How much younger the end of an assigned partition is than its watermark";
     PARTITION_RECORDS = "partition_records", "Records of an assigned partition since its assignment, by what became of them: produced, filtered, dead_lettered, skipped, given_back or in_flight";
     PARTITION_BALANCE = "partition_balance", "Records consumed of an assigned partition less all those in processor_partition_records: 0, or a record went astray";

@@ -15,6 +15,7 @@ fn partition(
         topic: topic.into(),
         partition,
         lag_records,
+        lag_age: lag_records.map(|_| Duration::from_millis(500)),
         lag_seconds,
         in_flight: 0,
         ends: vec![("produced", 4)],
@@ -36,7 +37,7 @@ fn count(metrics: &Metrics) {
     metrics.processed(Processed::Invalid, 1);
     metrics.produced("out", 4, 1200);
     metrics.retried("transform", "busy");
-    metrics.dead_lettered("in", "too_old");
+    metrics.dead_lettered((&"in".into(), 0, 7), "too_old");
     metrics.dead_letter_failed();
     metrics.breaker_opened();
     metrics.redelivered("in", 7);
@@ -81,7 +82,7 @@ fn counters_add_up_by_label() {
 fn a_transform_cannot_make_series_without_end() {
     let metrics = Metrics::new(About::default());
     for n in 0..1000 {
-        metrics.dead_lettered("in", &format!("row_{n}"));
+        metrics.dead_lettered((&"in".into(), 0, n), &format!("row_{n}"));
         metrics.kafka_error(&format!("code_{n}"));
     }
     let text = metrics.render(Snapshot::default()).unwrap();
@@ -141,6 +142,7 @@ fn gauges_show_the_snapshot_and_nothing_that_is_not_known() {
         r#"processor_consumer_lag_records{topic="in",partition="0"} 12.0"#,
         r#"processor_consumer_lag_seconds{topic="in",partition="0"} 0.25"#,
         r#"processor_consumer_lag_records{topic="two",partition="0"} 0.0"#,
+        r#"processor_consumer_lag_age_seconds{topic="in",partition="0"} 0.5"#,
         r#"processor_partition_records{topic="two",partition="0",end="produced"} 4"#,
         r#"processor_partition_balance{topic="two",partition="0"} 2.0"#,
         r#"processor_assigned_partitions{topic="in"} 2"#,

@@ -1,9 +1,11 @@
 //! A record that fails is set aside whole, and holds up nobody.
 
 use crate::support::kafka::Kafka;
-use crate::support::record::Input;
+use crate::support::page::{ANY_PORT, Pages};
+use crate::support::record::{Expect, Input};
 use crate::support::scenario::Scenario;
 use crate::support::setup::setup;
+use crate::support::{eventually, seconds};
 
 /// A valid record with one piece of its value replaced.
 fn spoiled(s: &Scenario, from: &str, to: &str, reason: &'static str) -> Input {
@@ -102,6 +104,7 @@ fn stop_ends_at_the_failure_and_commits_nothing_behind_it() {
     let (code, log) = s.run_to_end(&[]);
     assert_eq!(code, Some(1), "a failure while running\n{log}");
     assert!(log.contains(&s.input) && log.contains("50"), "the message has the position\n{log}");
+    assert!((1..=101).contains(&redelivered(&log)), "at least the failed record comes again\n{log}");
     assert!(s.committed_of(0) <= 50, "the failed record is not committed");
     // The reason is mended: with a place for dead letters, the next run begins at the failed record or before it.
     let topic = s.dead_letters.clone();
@@ -109,4 +112,63 @@ fn stop_ends_at_the_failure_and_commits_nothing_behind_it() {
     s.wait_until_committed();
     instance.stop_cleanly();
     s.judge(100);
+}
+
+/// What the last line says of what comes again.
+fn redelivered(log: &str) -> u64 {
+    let (before, _) = log.split_once(" will be redelivered").expect("a line about the drain");
+    before.rsplit(' ').next().expect("a word").parse().expect("a number")
+}
+
+#[test]
+fn a_stop_counts_what_is_held_among_what_comes_again() {
+    let kafka = Kafka::for_test();
+    let mut s = setup().set("PROCESSOR_AFTER_FAILURE", "hold").on(&kafka);
+    let mut instance = s.start_with(&[ANY_PORT]);
+    let behind: Vec<_> = (0..5).map(|_| Input::valid(&s.id()).key("key").to(0)).collect();
+    let bad = Input::invalid(&s.id()).key("key").to(0);
+    s.send([bad]);
+    s.send(behind);
+    let pages = Pages::of(&instance);
+    eventually(seconds(60), "all six are in flight", || pages.get("/").contains("in flight   6 records"));
+    instance.stop_cleanly();
+    assert_eq!(redelivered(&instance.log()), 6, "{}", instance.log());
+    let mut next = s.start_with(&[("PROCESSOR_AFTER_FAILURE", "continue")]);
+    s.wait_until_committed();
+    next.stop_cleanly();
+    s.judge(0);
+}
+
+#[test]
+fn failures_are_said_by_reason_with_their_count_and_the_last_position() {
+    let kafka = Kafka::for_test();
+    let mut s = setup().on(&kafka);
+    let mut instance = s.start_with(&[ANY_PORT]);
+    for _ in 0..40 {
+        let bad = [
+            Input::invalid(&s.id()).key("a").to(1),
+            Input::valid(&s.id()).key("b").value(None).to(2).dead("tombstone"),
+        ];
+        s.send(bad);
+    }
+    s.send_load(50);
+    s.wait_until_committed();
+    let page = Pages::of(&instance).get("/");
+    let last = |reason: &'static str| {
+        let of_it = s.sent.iter().filter(|sent| sent.input.expect == Expect::DeadLetter(reason));
+        of_it.map(|sent| format!("{}/{}/{}", sent.topic, sent.partition, sent.offset)).next_back()
+    };
+    assert!(
+        page.contains("tombstone: 40, the last one of") && page.contains(&last("tombstone").unwrap()),
+        "{page}"
+    );
+    instance.stop_cleanly();
+    let log = instance.log();
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let said: Vec<_> = lines.filter(|line| line["reason"] == "tombstone").collect();
+    let count: u64 = said.iter().filter_map(|line| line["count"].as_u64()).sum();
+    assert!(count == 40 && said.len() <= 10, "{said:?}\n{log}");
+    let message = said.last().map(ToString::to_string).unwrap_or_default();
+    assert!(message.contains(&last("tombstone").unwrap()) && message.contains(&s.dead_letters), "{message}");
+    s.judge(0);
 }

@@ -11,6 +11,7 @@ mod failures;
 mod faults;
 mod holes;
 mod kills;
+mod lag;
 mod leaving;
 mod maps;
 mod memory;

@@ -12,6 +12,7 @@ pub mod kafka;
 pub mod load;
 pub mod meter;
 pub mod own_broker;
+pub mod page;
 pub mod probe;
 pub mod process;
 #[cfg(test)]

@@ -68,7 +68,8 @@ impl fmt::Debug for Properties {
 /// For every client.
 const COMMON: &[(&str, &str)] = &[
     ("client.id", "processor"),
-    ("log.connection.close", "false"),
+    // It may be the only word of a listener that wants TLS or SASL; the log is spared by us.
+    ("log.connection.close", "true"),
     ("topic.metadata.refresh.interval.ms", "30000"),
     ("socket.keepalive.enable", "true"),
     // A producer of librdkafka's asks the broker to make each topic that is not there, with one partition by Kafka's default.

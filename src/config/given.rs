@@ -9,6 +9,7 @@ use std::io::Read;
 use super::finding::{Finding, Report};
 use super::names::{self, Key, Known, Subject, Verdict};
 use super::property::{Property, Role};
+use super::trust;
 
 /// A value that somebody gave. It may be a secret, hence no `Debug`.
 #[derive(Clone)]
@@ -34,6 +35,8 @@ pub(super) enum Origin {
 pub(super) struct Given {
     values: BTreeMap<Key, Value>,
     empty: BTreeMap<Key, String>,
+    /// Where the machine says that its trusted authorities are.
+    pub trust: trust::Named,
 }
 
 impl Value {
@@ -141,6 +144,7 @@ fn read_variable(
         }
         return;
     };
+    given.trust.note(typed, &text.to_string_lossy());
     if let Some(known) = names::resolve(typed) {
         return sort_in(known, typed.to_owned(), text, Origin::Environment, offers, given, report);
     }

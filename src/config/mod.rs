@@ -19,6 +19,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod trust;
 mod validate;
 
 use std::net::SocketAddr;

@@ -1,7 +1,7 @@
 //! SASL and TLS settings that only make sense together. Half of them is worse than none: the program would connect
 //! without the protection that was asked for, or be turned away without a reason.
 
-use super::clients::{Accepted, of_role};
+use super::clients::{Accepted, Properties, of_role};
 use super::finding::{Finding, Report};
 use super::property::Role;
 
@@ -12,6 +12,16 @@ pub(super) fn look_at(role: Role, accepted: &[Accepted<'_>], report: &mut Report
     for finding in [look.sasl(), look.pair(), look.mechanism(), look.tls(), look.certificate()] {
         finding.into_iter().for_each(|finding| report.fault(finding));
     }
+}
+
+/// Whether these speak TLS and look at certificates, and are not told whom to believe.
+pub(super) fn lacks_authorities(properties: &Properties) -> bool {
+    let says = |name: &str| properties.get(name).map(str::to_ascii_lowercase);
+    let tls = matches!(says("security.protocol").as_deref(), Some("ssl" | "sasl_ssl"));
+    let told = ["ssl.ca.location", "ssl.ca.pem", "ssl.ca.certificate.stores"]
+        .iter()
+        .any(|name| properties.get(name).is_some());
+    tls && !told && says("enable.ssl.certificate.verification").as_deref() != Some("false")
 }
 
 struct Look<'a, 'b> {

@@ -158,7 +158,7 @@ pub static SETTINGS: &[Setting] = &[
     row(SECURITY, "KAFKA_SASL_USERNAME", Unset, Property("sasl.username"), "SASL user"),
     row(SECURITY, "KAFKA_SASL_PASSWORD", Unset, Property("sasl.password"), "SASL password"),
     row(SECURITY, "KAFKA_SSL_CA_LOCATION", Unset, Property("ssl.ca.location"),
-        "PEM file or folder of the authorities that signed the brokers' certificates"),
+        "PEM file or folder of the authorities that signed the brokers' certificates; without it those that this machine trusts"),
     row(SECURITY, "KAFKA_SSL_CERTIFICATE_LOCATION", Unset, Property("ssl.certificate.location"),
         "PEM file of our own certificate"),
     row(SECURITY, "KAFKA_SSL_KEY_LOCATION", Unset, Property("ssl.key.location"), "PEM file of its private key"),

@@ -72,6 +72,30 @@ fn the_historic_quick_start() {
 }
 
 #[test]
+fn tls_without_an_authority_trusts_those_of_the_machine() {
+    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let found = |variables: &[(&str, &str)]| {
+        let variables = [&[("SSL_CERT_FILE", own), ("KAFKA_SECURITY_PROTOCOL", "ssl")], variables].concat();
+        let config = assert_good(&variables).config;
+        let of = |properties: &Properties| properties.get("ssl.ca.location").map(str::to_owned);
+        assert_eq!(of(&config.consumer_properties), of(&config.producer_properties));
+        of(&config.consumer_properties)
+    };
+    assert_eq!(found(&[]).as_deref(), Some(own));
+    assert_eq!(
+        found(&[("KAFKA_SECURITY_PROTOCOL", "SASL_SSL"), ("KAFKA_SASL_MECHANISM", "GSSAPI")]).as_deref(),
+        Some(own)
+    );
+    // Whoever says whom to believe, or that there is nothing to believe, is obeyed.
+    let license = concat!(env!("CARGO_MANIFEST_DIR"), "/LICENSE");
+    assert_eq!(found(&[("KAFKA_SSL_CA_LOCATION", license)]).as_deref(), Some(license));
+    assert_eq!(found(&[("KAFKA_SSL_CA_LOCATION", "probe")]).as_deref(), Some("probe"));
+    assert_eq!(found(&[("KAFKA_SSL_CA_PEM", "x")]), None);
+    assert_eq!(found(&[("KAFKA_ENABLE_SSL_CERTIFICATE_VERIFICATION", "false")]), None);
+    assert_eq!(found(&[("KAFKA_SECURITY_PROTOCOL", "plaintext")]), None);
+}
+
+#[test]
 fn defaults_are_those_of_the_table() {
     let config = assert_good(&[]).config;
     assert_eq!((config.workers, config.consumers, config.producers), (6, 1, 1));

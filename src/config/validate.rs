@@ -14,7 +14,7 @@ use super::raw::Raw;
 use super::{
     AfterFailure, Config, Delivery, Http, LogFormat, OffsetReset, OnFailure, Order, Partitioning, Retry,
 };
-use super::{parse, security, servers, topics};
+use super::{parse, security, servers, topics, trust};
 
 /// What came of the pass. The configuration is of use only if nothing was at fault.
 pub(super) struct Passed {
@@ -98,8 +98,29 @@ impl Pass<'_> {
         clients::look_at_transactions(basics, &accepted, self.report);
         [Role::Consumer, Role::Producer].map(|role| {
             security::look_at(role, &accepted, self.report);
-            clients::properties(role, basics, &accepted)
+            let mut properties = clients::properties(role, basics, &accepted);
+            self.trust_the_machines_authorities(&mut properties);
+            properties
         })
+    }
+
+    /// Where TLS is asked for, and nothing is said of authorities, those of the machine are meant.
+    fn trust_the_machines_authorities(&mut self, properties: &mut clients::Properties) {
+        if !security::lacks_authorities(properties) {
+            return;
+        }
+        let name = "KAFKA_SSL_CA_LOCATION";
+        match trust::store(&self.given.trust) {
+            Some(store) => {
+                properties.set("ssl.ca.location", store.as_str());
+                self.effective.insert(name, store);
+            }
+            None => {
+                let rule = "not set, and this machine has no list of trusted authorities: no broker's certificate will be accepted";
+                let fix = "Set it to the PEM file of the authority that signed the brokers' certificates.";
+                self.report.warn(Finding::new("PC011", name, rule, fix));
+            }
+        }
     }
 
     fn refuse_auto_store(&mut self, raw: &Raw) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rdkafka::config::ClientConfig;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 
 use super::start::Found;
 use crate::config::{AfterFailure, Config, Delivery, Order};
@@ -134,6 +134,8 @@ pub(super) fn client_config(properties: &[(String, String)]) -> ClientConfig {
     for (name, value) in properties {
         config.set(name, value);
     }
+    // Why a broker closed a connection is told at no higher level; what is noise is left out by `Context::line`.
+    config.set_log_level(RDKafkaLogLevel::Info);
     config
 }
 

@@ -25,6 +25,8 @@ mod derive;
 mod ended;
 mod ends;
 mod listener;
+mod replicas;
+mod rights;
 mod signals;
 mod start;
 mod status;
@@ -50,6 +52,7 @@ pub use derive::librdkafka_version;
 use derive::{about, policy, promise};
 pub use ended::{Ended, Exit};
 use ends::{Ends, Sink, Source};
+use replicas::Watch;
 pub use signals::Signals;
 use start::Found;
 pub use start::{Finding, Level, check};
@@ -278,6 +281,7 @@ impl Running {
     fn wait_for_a_cause(&self, inbox: &Receiver<Event>) -> Event {
         let mut next_look_up = Instant::now() + LOOK_UP;
         let mut behind = Behind::new(&self.config, &self.context);
+        let mut replicas = Watch::new(&self.config, &self.context);
         // For at least once, as an answer also makes an idempotent producer ask for its number: by itself librdkafka (2.12) finds its
         // first broker gone, which was known by its address alone, and asks again half a second later. Twice, as the first may
         // still be that broker's.
@@ -304,6 +308,7 @@ impl Running {
                 self.look_up_partitions();
             } else {
                 behind.look(&self.pipeline);
+                replicas.look(&self.sink);
             }
         }
     }

@@ -15,19 +15,23 @@ use rdkafka::error::KafkaError;
 use super::Event;
 use super::derive::{about, client_config, producer_properties, transaction_timeout, transactional_name};
 use super::ended::{Ended, Exit};
+use super::replicas::shortage;
+use super::rights;
 use super::status::AppStatus;
 use crate::config::{Config, Delivery};
 use crate::kafka::admin::{self, Settings, Topic};
 use crate::kafka::context::{Context, Member};
 use crate::kafka::errors::{self, Beginning};
-use crate::kafka::ffi::Writer;
 use crate::kafka::ffi::transactions::Remedy;
+use crate::kafka::ffi::{Writer, certificate};
 use crate::kafka::link::Link;
 use crate::kafka::offsets::committed;
+use crate::kafka::reason::Cause;
 use crate::source::start::Known;
 use crate::telemetry::metrics::Metrics;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long one question to the cluster may take.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a start waits before it asks a silent cluster again.
 const PAUSE: Duration = Duration::from_millis(500);
 /// How many questions may stay without an answer after a broker refused us: one that is starting up may do so once, and
@@ -86,7 +90,7 @@ pub(super) fn wait_for_cluster(
     let probe = Probe::new(config, context)?;
     let (mut denials, mut misses) = (0, 0);
     loop {
-        let error = match probe.look(config) {
+        let silence = match probe.look(config) {
             Ok(found) => {
                 context.link.answered();
                 return Ok((found, Ending::of(probe)));
@@ -97,17 +101,18 @@ pub(super) fn wait_for_cluster(
                 continue;
             }
             Err(Refused::Ended(ended)) => return Err(ended),
-            Err(Refused::Silent(error)) => error,
+            Err(Refused::Silent(text)) => text,
         };
+        probe.serve();
+        explain_certificate(config, &context.link);
         if let Some(reason) = context.link.denial() {
             denials += 1;
             if denials >= DENIALS {
                 return Err(Ended::new(Exit::Denied, format!("the broker does not let us in: {reason}")));
             }
         }
-        context.link.lost(&error.to_string());
-        status.waiting(&error.to_string());
-        probe.serve();
+        context.link.lost(&silence);
+        status.waiting(&context.link.outage().unwrap_or(silence));
         match inbox.recv_timeout(PAUSE) {
             Ok(Event::Signal) => {
                 return Err(Ended::new(
@@ -139,6 +144,16 @@ pub fn check(config: &Config) -> (Vec<Finding>, Exit) {
         Ok(found) => {
             let exit = if found.dead_letters_missing.is_some() { Exit::Missing } else { Exit::Clean };
             let mut all = findings(config, &found);
+            let lacking = rights::missing(probe.consumer.client(), config);
+            if !lacking.is_empty() {
+                all.extend(lacking.iter().map(|one| fault("permissions", one.text(config))));
+                return (all, Exit::Denied);
+            }
+            let short = probe.shortages(config);
+            if !short.is_empty() {
+                all.extend(short.into_iter().map(|text| fault("replicas", text)));
+                return (all, Exit::Missing);
+            }
             match (config.delivery == Delivery::ExactlyOnce).then(|| transactions(config, &found, &context)) {
                 None => (all, exit),
                 Some(Ok(finding)) => {
@@ -152,16 +167,14 @@ pub fn check(config: &Config) -> (Vec<Finding>, Exit) {
             }
         }
         Err(Refused::Ended(ended)) => (vec![fault("topics", ended.message)], ended.exit),
-        Err(Refused::Silent(error)) => match context.link.denial() {
-            Some(reason) => (vec![fault("credentials", reason)], Exit::Denied),
-            None => {
-                let text = format!(
-                    "no broker of KAFKA_SERVERS answers within 5 s ({error}). Is the address right, and \
-                                    reachable from here?"
-                );
-                (vec![fault("broker", text)], Exit::Missing)
+        Err(Refused::Silent(silence)) => {
+            explain_certificate(config, &context.link);
+            match (context.link.denial(), context.link.reason()) {
+                (Some(why), _) => (vec![fault("credentials", why)], Exit::Denied),
+                (None, Some(reason)) => (vec![fault("broker", reason.to_string())], Exit::Missing),
+                (None, None) => (vec![fault("broker", silence)], Exit::Missing),
             }
-        },
+        }
     }
 }
 
@@ -237,12 +250,16 @@ fn warning(what: &str, text: String) -> Finding {
 
 enum Refused {
     Ended(Ended),
-    Silent(KafkaError),
+    /// Nobody answers, and what was asked.
+    Silent(String),
 }
 
 impl From<KafkaError> for Refused {
     fn from(error: KafkaError) -> Self {
-        Self::Silent(error)
+        Self::Silent(format!(
+            "no broker of KAFKA_SERVERS answers within {} s ({error}). Is the address right, and reachable from here?",
+            PATIENCE.as_secs()
+        ))
     }
 }
 
@@ -251,6 +268,7 @@ struct Probe {
     consumer: BaseConsumer<Member>,
     admin: AdminClient<Context>,
     runtime: tokio::runtime::Runtime,
+    link: Arc<Link>,
 }
 
 /// The end of the clients that asked: a tenth of a second each, which nothing but the end of the process needs to wait for, and
@@ -289,7 +307,7 @@ impl Probe {
             .enable_time()
             .build()
             .map_err(|error| Ended::new(Exit::Failure, format!("no async runtime: {error}")))?;
-        Ok(Self { consumer, admin, runtime })
+        Ok(Self { consumer, admin, runtime, link: context.link.clone() })
     }
 
     /// Lets the client say what it has to say.
@@ -305,12 +323,11 @@ impl Probe {
         let mut missing = Vec::new();
         let mut denied = Vec::new();
         let mut partitions = HashMap::new();
-        let outputs = std::iter::once(&config.output_topic).chain(&config.dead_letter_topic);
-        for topic in config.input_topics.iter().chain(outputs) {
+        for topic in config.input_topics.iter().map(String::as_str).chain(outputs(config)) {
             match admin::topic(client, topic, PATIENCE)? {
-                Topic::Exists(count) => _ = partitions.insert(topic.clone(), count),
-                Topic::Missing => missing.push(topic.clone()),
-                Topic::Denied => denied.push(topic.clone()),
+                Topic::Exists(count) => _ = partitions.insert(topic.to_owned(), count),
+                Topic::Missing => missing.push(topic.to_owned()),
+                Topic::Denied => denied.push(topic.to_owned()),
             }
         }
         if !denied.is_empty() {
@@ -336,7 +353,7 @@ impl Probe {
             (self.known(config, &partitions), settings.join().unwrap_or_else(|panic| resume_unwind(panic)))
         });
         Ok(Found {
-            known: known?,
+            known: known.map_err(|error| self.no_coordinator(config, &error))?,
             output_partitions: count(&config.output_topic),
             dead_letter_partitions: config.dead_letter_topic.as_ref().map_or(1, count),
             dead_letters_missing: (!found_dead_letters)
@@ -348,15 +365,35 @@ impl Probe {
 
     /// Of all our topics that let us know.
     fn settings(&self, config: &Config) -> HashMap<String, Settings> {
-        let topics: Vec<&str> = config
-            .input_topics
-            .iter()
-            .chain([&config.output_topic])
-            .chain(&config.dead_letter_topic)
-            .map(String::as_str)
-            .collect();
+        let topics: Vec<&str> =
+            config.input_topics.iter().map(String::as_str).chain(outputs(config)).collect();
         let settings = admin::settings(&self.admin, &topics, &self.runtime);
         topics.into_iter().zip(settings).filter_map(|(topic, one)| Some((topic.to_owned(), one?))).collect()
+    }
+
+    /// Outputs that take no records now, as too few of their replicas are in sync.
+    fn shortages(&self, config: &Config) -> Vec<String> {
+        let topics: Vec<&str> = outputs(config).collect();
+        let settings = admin::settings(&self.admin, &topics, &self.runtime);
+        let short = |(topic, settings): (&str, Option<Settings>)| {
+            let all = admin::replicas(self.consumer.client(), topic, PATIENCE).ok()?;
+            shortage(topic, &all, settings?.least_in_sync?)
+        };
+        topics.into_iter().zip(settings).filter_map(short).collect()
+    }
+
+    /// Other brokers answered before: what is missing is the one that keeps the group's offsets, or the right to ask it.
+    fn no_coordinator(&self, config: &Config, error: &KafkaError) -> Refused {
+        self.serve();
+        if self.link.denial().is_some_and(|why| why.contains("roup authorization failed")) {
+            let text = rights::Missing::of_group(config).text(config);
+            return Refused::Ended(Ended::new(Exit::Denied, text));
+        }
+        Refused::Silent(format!(
+            "the brokers answer, but none of them coordinates group {} ({error}). Its offsets are in the topic __consumer_offsets, \
+             which needs as many brokers as offsets.topic.replication.factor says (3 by default), with a leader for each partition",
+            config.group_id
+        ))
     }
 
     fn known(
@@ -430,6 +467,25 @@ fn brisk(mut properties: ClientConfig) -> ClientConfig {
         properties.set(NAMES[0], "20");
     }
     properties
+}
+
+/// Where results and dead letters go.
+fn outputs(config: &Config) -> impl Iterator<Item = &str> {
+    std::iter::once(config.output_topic.as_str()).chain(config.dead_letter_topic.as_deref())
+}
+
+/// librdkafka does not say what it is about a broker's certificate: this asks once more, and looks.
+fn explain_certificate(config: &Config, link: &Link) {
+    let Some(reason) =
+        link.reason().filter(|reason| reason.cause == Cause::Certificate && !reason.is_precise())
+    else {
+        return;
+    };
+    if let Some(why) = certificate::refusal(&client_config(&config.producer_properties), PATIENCE) {
+        let reason = reason.because(why);
+        link.denied(&reason.to_string());
+        link.failed(reason);
+    }
 }
 
 fn is_default_dead_letter(config: &Config, topic: &str) -> bool {

@@ -10,7 +10,7 @@ use crate::offsets::ledger::{Assigned, Counts};
 use crate::pipeline::Pipeline;
 use crate::source::kafka::Control;
 use crate::sync::Mutex;
-use crate::telemetry::{Heartbeat, PartitionStatus, Phase, Snapshot, Status};
+use crate::telemetry::{Broker, Heartbeat, PartitionStatus, Phase, Snapshot, Status};
 
 /// Where the process is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl AppStatus {
 
     /// The start waits, and why.
     pub(super) fn waiting(&self, reason: &str) {
-        self.inner.lock().waiting_for = format!("no broker answers: {reason}");
+        self.inner.lock().waiting_for = reason.to_owned();
     }
 
     pub(super) fn running(
@@ -79,7 +79,12 @@ impl Status for AppStatus {
             (inner.stage, inner.waiting_for.clone(), inner.parts.clone())
         };
         let Some(parts) = parts else {
-            return Snapshot { phase: Phase::Starting { reason: waiting_for }, ..Snapshot::default() };
+            let broker = Broker::Gone(waiting_for.clone());
+            return Snapshot {
+                phase: Phase::Starting { reason: waiting_for },
+                broker,
+                ..Snapshot::default()
+            };
         };
         let joined = parts.controls.iter().all(|control| control.has_joined());
         let phase = match stage {
@@ -137,7 +142,7 @@ impl Parts {
         });
         Snapshot {
             phase,
-            broker_reachable: reachable,
+            broker: self.broker(),
             heartbeats: self.heartbeats(),
             pending: depth.pending as u64,
             ready: depth.ready as u64,
@@ -155,6 +160,15 @@ impl Parts {
             last_commit: None,
             last_error: None,
         }
+    }
+
+    fn broker(&self) -> Broker {
+        let denied = self
+            .context
+            .link
+            .denial()
+            .map(|why| Broker::Denied(format!("the broker does not let us in: {why}")));
+        denied.or_else(|| self.context.link.outage().map(Broker::Gone)).unwrap_or(Broker::Reachable)
     }
 
     /// The polling threads: a worker may be in a transform for as long as that takes, and a producer waits for the broker.

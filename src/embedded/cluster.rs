@@ -100,7 +100,12 @@ impl Cluster {
         transactional_id: Option<&str>,
     ) -> Result<(i64, i64), i16> {
         let (topic, partition) = place;
-        let settings = &state.topics.by_name.get(topic).ok_or(codes::UNKNOWN_TOPIC_OR_PARTITION)?.settings;
+        let known = state.topics.by_name.get(topic).ok_or(codes::UNKNOWN_TOPIC_OR_PARTITION)?;
+        let settings = &known.settings;
+        // Of a topic with one replica Kafka asks no more than that, whatever the setting says.
+        if known.replicas_away && settings.min_in_sync() > 1 {
+            return Err(codes::NOT_ENOUGH_REPLICAS);
+        }
         if batch.bytes.len() > settings.max_message_bytes() {
             return Err(codes::MESSAGE_TOO_LARGE);
         }

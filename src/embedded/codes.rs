@@ -12,6 +12,7 @@ pub(super) const COORDINATOR_LOADING: i16 = 14;
 pub(super) const COORDINATOR_NOT_AVAILABLE: i16 = 15;
 pub(super) const NOT_COORDINATOR: i16 = 16;
 pub(super) const INVALID_TOPIC: i16 = 17;
+pub(super) const NOT_ENOUGH_REPLICAS: i16 = 19;
 pub(super) const INVALID_REQUIRED_ACKS: i16 = 21;
 pub(super) const ILLEGAL_GENERATION: i16 = 22;
 pub(super) const INCONSISTENT_GROUP_PROTOCOL: i16 = 23;

@@ -119,6 +119,13 @@ impl Broker {
         self.server.set_down(false);
     }
 
+    /// As if two other brokers had replicas of this topic, and were down, or back.
+    pub fn set_replicas_away(&self, topic: &str, away: bool) {
+        if let Some(topic) = self.server.cluster.lock().topics.by_name.get_mut(topic) {
+            topic.replicas_away = away;
+        }
+    }
+
     /// Bytes of records that all partitions hold now.
     pub fn retained_bytes(&self) -> u64 {
         let state = self.server.cluster.lock();

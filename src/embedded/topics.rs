@@ -83,6 +83,11 @@ impl Settings {
         self.value("max.message.bytes").parse().expect("a number, or it had not been set")
     }
 
+    /// With fewer replicas in sync nothing is taken.
+    pub(super) fn min_in_sync(&self) -> usize {
+        self.value("min.insync.replicas").parse().expect("a number, or it had not been set")
+    }
+
     /// What a partition keeps, bytes, if the topic says so.
     pub(super) fn retention_bytes(&self) -> Option<u64> {
         // -1 is no limit of the topic's own.
@@ -102,6 +107,8 @@ pub(super) struct Topic {
     pub settings: Settings,
     /// Records that retention has removed so far.
     pub removed: i64,
+    /// As if two other brokers had replicas and were down.
+    pub replicas_away: bool,
 }
 
 impl Topic {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::metadata::MetadataPartition;
 
 /// What is known of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub fn topic<C: ClientContext>(client: &Client<C>, name: &str, wait: Duration) -
 pub struct Settings {
     /// The largest batch that it takes (`max.message.bytes`), if the broker says so.
     pub max_message_bytes: Option<usize>,
+    /// With fewer replicas in sync it takes nothing (`min.insync.replicas`), if the broker says so.
+    pub least_in_sync: Option<usize>,
     /// For how many milliseconds it keeps a record; `None` is for ever.
     pub keeps_ms: Option<u64>,
     /// Whether of a key only the last record is kept.
@@ -65,7 +68,39 @@ fn read(answer: &ConfigResource) -> Settings {
     let retention = value("retention.ms").and_then(|ms| ms.parse().ok());
     Settings {
         max_message_bytes: value("max.message.bytes").and_then(|bytes| bytes.parse().ok()),
+        least_in_sync: value("min.insync.replicas").and_then(|count| count.parse().ok()),
         keeps_ms: retention.filter(|_| policy.contains(&"delete")),
         is_compacted: policy.contains(&"compact"),
     }
+}
+
+/// The replicas of one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replicas {
+    /// Its number.
+    pub partition: i32,
+    /// How many of them have all that is acknowledged.
+    pub in_sync: usize,
+    /// How many there are.
+    pub all: usize,
+}
+
+/// The replicas of each partition of a topic.
+///
+/// # Errors
+/// When the cluster does not answer.
+pub fn replicas<C: ClientContext>(
+    client: &Client<C>,
+    topic: &str,
+    wait: Duration,
+) -> Result<Vec<Replicas>, KafkaError> {
+    let metadata = client.fetch_metadata(Some(topic), wait)?;
+    let partitions =
+        metadata.topics().iter().filter(|one| one.name() == topic).flat_map(|one| one.partitions());
+    let of = |one: &MetadataPartition| Replicas {
+        partition: one.id(),
+        in_sync: one.isr().len(),
+        all: one.replicas().len(),
+    };
+    Ok(partitions.map(of).collect())
 }

@@ -13,6 +13,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::link::Link;
+use super::reason::Reason;
 use crate::sync::Mutex;
 use crate::telemetry::{Metrics, Repeats};
 
@@ -35,15 +36,20 @@ impl Context {
     /// An error of a client as a whole.
     pub fn failed(&self, code: Code, text: &str) {
         self.metrics.kafka_error(&format!("{code:?}"));
+        let reason = Reason::of(text);
+        let known = reason.is_some();
+        reason.into_iter().for_each(|reason| self.link.failed(reason));
         match code {
-            Code::AllBrokersDown => self.link.lost(text),
-            Code::Authentication | Code::SaslAuthenticationFailed | Code::GroupAuthorizationFailed => {
-                self.link.denied(text);
+            Code::AllBrokersDown => self.link.lost(&format!("no broker answers: {text}")),
+            Code::GroupAuthorizationFailed => {
+                self.link.denied(&format!("{text} The user needs Read on the group"))
             }
+            Code::Authentication | Code::SaslAuthenticationFailed if !known => self.link.denied(text),
             // One broker's connection: the client tries again by itself, and says so when none is left.
             Code::BrokerTransportFailure | Code::Resolve | Code::OperationTimedOut => {
-                tracing::debug!("{code:?}: {text}")
+                tracing::debug!("{code:?}: {text}");
             }
+            _ if known => tracing::debug!("{code:?}: {text}"),
             _ => self.say(Level::Warning, &format!("{code:?}"), text),
         }
     }
@@ -54,7 +60,10 @@ impl Context {
             // Said by the link, once, instead of at every attempt.
             "FAIL" | "ERROR" | "MAXPOLL" if !text.contains("Application maximum poll interval") => {
                 tracing::debug!("librdkafka {facility}: {text}");
+                Reason::of(text).into_iter().for_each(|reason| self.link.failed(reason));
             }
+            // Said beside with each of the above.
+            "SSL" if Reason::of(text).is_some() => tracing::debug!("librdkafka {facility}: {text}"),
             // We set it on purpose, at every start: no news for anybody.
             "CONFWARN" if text.contains("enable.gapless.guarantee") => tracing::debug!("librdkafka: {text}"),
             _ => self.say(level, facility, text),
@@ -75,8 +84,8 @@ impl Context {
     }
 
     fn say(&self, level: Level, facility: &str, text: &str) {
-        if matches!(level, Level::Debug) {
-            // Whoever sets KAFKA_DEBUG wants all of it.
+        if matches!(level, Level::Notice | Level::Info | Level::Debug) {
+            // What librdkafka takes for news is none for an operator; whoever sets KAFKA_DEBUG wants all of it.
             tracing::debug!("librdkafka {facility}: {text}");
             return;
         }
@@ -85,10 +94,7 @@ impl Context {
             Level::Emerg | Level::Alert | Level::Critical | Level::Error => {
                 tracing::error!(suppressed, "librdkafka {facility}: {text}");
             }
-            Level::Warning => tracing::warn!(suppressed, "librdkafka {facility}: {text}"),
-            Level::Notice | Level::Info | Level::Debug => {
-                tracing::info!(suppressed, "librdkafka {facility}: {text}");
-            }
+            _ => tracing::warn!(suppressed, "librdkafka {facility}: {text}"),
         }
     }
 }

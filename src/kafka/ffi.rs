@@ -11,7 +11,9 @@
 //! * [`transactions`]: what a [`Writer`] can do beside, and whose offsets it carries.
 #![allow(unsafe_code)]
 
+pub mod certificate;
 pub mod ends;
+pub mod rights;
 pub mod transactions;
 
 use std::any::Any;

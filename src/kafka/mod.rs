@@ -8,3 +8,4 @@ pub mod ffi;
 pub mod link;
 pub mod membership;
 pub mod offsets;
+pub mod reason;

@@ -19,8 +19,8 @@ pub trait Status: Send + Sync {
 pub struct Snapshot {
     /// Where the process is in its life.
     pub phase: Phase,
-    /// Information only: no probe fails for a broker, for a restart would not bring it back.
-    pub broker_reachable: bool,
+    /// Whether a broker answers. `/livez` does not look at it: a restart would not bring one back.
+    pub broker: Broker,
     /// The threads that `/livez` looks at.
     pub heartbeats: Vec<Heartbeat>,
     /// Records that wait for a worker.
@@ -53,6 +53,33 @@ pub struct Snapshot {
     pub last_commit: Option<SystemTime>,
     /// When something last failed, and in which stage.
     pub last_error: Option<(&'static str, SystemTime)>,
+}
+
+/// What is known of the brokers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Broker {
+    /// They answer.
+    Reachable,
+    /// None answers, and why.
+    Gone(String),
+    /// One does not let us in, and why.
+    Denied(String),
+}
+
+impl Default for Broker {
+    fn default() -> Self {
+        Self::Gone("nothing is known of it yet".to_owned())
+    }
+}
+
+impl Broker {
+    /// What is wrong.
+    pub fn trouble(&self) -> Option<&str> {
+        match self {
+            Self::Reachable => None,
+            Self::Gone(why) | Self::Denied(why) => Some(why),
+        }
+    }
 }
 
 /// Where the process is in its life.
@@ -116,14 +143,20 @@ impl Snapshot {
         self.heartbeats.iter().filter(|beat| beat.busy && beat.since_last_beat > STALL_TIMEOUT)
     }
 
-    /// Whether it runs: reading, or ready to take over partitions at once.
+    /// Whether it runs: reading, or ready to take over partitions at once. Without a broker a spare could take over none, and who is
+    /// not let in cannot go on.
     pub fn is_ready(&self) -> bool {
         self.phase == Phase::Running
+            && match self.broker {
+                Broker::Reachable => true,
+                Broker::Gone(_) => !self.partitions.is_empty(),
+                Broker::Denied(_) => false,
+            }
     }
 
     /// Whether it runs without a partition.
     pub fn is_idle(&self) -> bool {
-        self.is_ready() && self.partitions.is_empty()
+        self.phase == Phase::Running && self.partitions.is_empty()
     }
 }
 
@@ -146,6 +179,29 @@ mod tests {
         ];
         let snapshot = Snapshot { heartbeats, ..Snapshot::default() };
         assert_eq!(snapshot.stalled().map(|beat| beat.name.as_str()).collect::<Vec<_>>(), ["over"]);
+    }
+
+    #[test]
+    fn a_spare_without_a_broker_and_whoever_is_not_let_in_are_not_ready() {
+        let one = || PartitionStatus {
+            topic: "t".into(),
+            partition: 0,
+            lag_records: None,
+            lag_age: None,
+            lag_seconds: None,
+            in_flight: 0,
+            ends: Vec::new(),
+            balance: 0,
+            blocked: None,
+        };
+        let ready = |broker, partitions| {
+            Snapshot { phase: Phase::Running, broker, partitions, ..Snapshot::default() }.is_ready()
+        };
+        let (gone, denied) = (Broker::Gone(String::new()), Broker::Denied(String::new()));
+        assert!(ready(Broker::Reachable, Vec::new()) && ready(gone.clone(), vec![one()]));
+        assert!(
+            !ready(gone, Vec::new()) && !ready(denied.clone(), Vec::new()) && !ready(denied, vec![one()])
+        );
     }
 
     #[test]

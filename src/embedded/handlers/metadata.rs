@@ -8,6 +8,8 @@ use crate::embedded::wire::{Reader, Writer};
 
 /// Our only broker's id.
 pub(super) const NODE: i32 = 1;
+/// Of a topic whose other replicas are away.
+const REPLICAS: [i32; 3] = [NODE, 2, 3];
 const HOST: &str = "127.0.0.1";
 const CLUSTER_ID: &str = "embedded-broker-for-tests";
 
@@ -52,8 +54,10 @@ pub(super) fn metadata(call: &Call<'_>, body: &mut Reader<'_>) -> Handled {
         let count = topic.map_or(0, |topic| topic.partitions.len());
         w.i16(code).string(&name).bool(false).array(0..count, |w, partition| {
             w.i16(codes::NONE).i32(partition as i32).i32(NODE);
-            for _replicas_and_those_in_sync in 0..2 {
-                w.array([NODE], |w, node| {
+            let replicas =
+                if topic.is_some_and(|topic| topic.replicas_away) { &REPLICAS[..] } else { &[NODE] };
+            for list in [replicas, &[NODE]] {
+                w.array(list.iter().copied(), |w, node| {
                     w.i32(node);
                 });
             }

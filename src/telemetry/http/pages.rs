@@ -27,11 +27,16 @@ pub(super) fn readyz(snapshot: &Snapshot) -> Value {
             let reason = format!("draining, {} records in flight", snapshot.in_flight_records);
             json!({"status": "not_ready", "checks": [check("drain", &reason)]})
         }
+        Phase::Running if !snapshot.is_ready() => {
+            let why = snapshot.broker.trouble().unwrap_or_default();
+            json!({"status": "not_ready", "checks": [check("broker", why)]})
+        }
         Phase::Running => json!({
             "status": "ready",
             "state": state(snapshot),
             "partitions": snapshot.partitions.len(),
-            "broker_reachable": snapshot.broker_reachable,
+            "broker_reachable": snapshot.broker.trouble().is_none(),
+            "broker": snapshot.broker.trouble(),
             "outage": snapshot.outage,
             "stuck": snapshot.stuck,
             "held": snapshot.held_lanes,
@@ -68,7 +73,7 @@ pub(super) fn words(snapshot: &Snapshot, about: &About) -> String {
             &format!("{}, {} s without a sign of life", beat.name, beat.since_last_beat.as_secs()),
         );
     }
-    line(&mut page, "broker", if snapshot.broker_reachable { "reachable" } else { "not reachable" });
+    line(&mut page, "broker", snapshot.broker.trouble().unwrap_or("reachable"));
     line(&mut page, "workers", &format!("{} of {} busy", snapshot.workers_busy, snapshot.workers));
     let Snapshot { pending, ready, producing, in_flight_records, in_flight_bytes, .. } = snapshot;
     let flow = format!(

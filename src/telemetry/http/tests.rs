@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::telemetry::Broker;
 use crate::telemetry::health;
 use crate::telemetry::metrics::About;
 use crate::telemetry::{Death, Heartbeat, PartitionStatus, Phase, Snapshot};
@@ -106,7 +107,7 @@ pub(super) fn running() -> Snapshot {
     let death = Death { reason: "too_old".to_owned(), count: 1, total: 7, last: "in/3/4711".to_owned() };
     Snapshot {
         phase: Phase::Running,
-        broker_reachable: true,
+        broker: Broker::Reachable,
         dead_letters: vec![death],
         partitions: vec![partition],
         ..Snapshot::default()
@@ -141,7 +142,7 @@ fn every_endpoint_answers_get_and_head_and_is_never_cached() {
 #[test]
 fn live_fails_for_a_stuck_thread_and_never_for_a_broker() {
     let server = Running::start(Snapshot {
-        broker_reachable: false,
+        broker: Broker::Gone("no broker answers".to_owned()),
         heartbeats: vec![beat(120)],
         ..Snapshot::default()
     });
@@ -167,11 +168,14 @@ fn ready_follows_the_phase() {
     assert_eq!(ready["partitions"], 1);
 
     server.fake.0.lock().partitions.clear();
-    server.fake.0.lock().broker_reachable = false;
     let idle = server.get("/ready");
     assert_eq!(idle.code, 200, "a spare is ready");
     assert_eq!(idle.json()["state"], "idle");
-    assert_eq!(idle.json()["broker_reachable"], false);
+    server.fake.0.lock().broker = Broker::Gone("no broker answers: why".to_owned());
+    let lost = server.get("/ready");
+    assert_eq!(lost.code, 503, "a spare without a broker is none");
+    assert_eq!(lost.json()["checks"][0]["reason"], "no broker answers: why");
+    assert!(server.get("/").body.contains("no broker answers: why"));
 
     server.fake.0.lock().phase = Phase::Starting { reason: "joining the group".to_owned() };
     let starting = server.get("/readyz");

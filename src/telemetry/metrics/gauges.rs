@@ -10,7 +10,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeLab
 use prometheus_client::metrics::MetricType;
 
 use super::names::{self, Name};
-use crate::telemetry::status::{PartitionStatus, Phase, Snapshot};
+use crate::telemetry::status::{Broker, PartitionStatus, Phase, Snapshot};
 
 #[derive(Debug)]
 pub(super) struct Gauges(pub(super) Snapshot);
@@ -73,7 +73,7 @@ impl Gauges {
         writer.one(names::HELD_LANES, self.0.held_lanes)?;
         writer.one(names::READY, u32::from(self.0.is_ready()))?;
         writer.one(names::DRAINING, u32::from(self.0.phase == Phase::Draining))?;
-        writer.one(names::BROKER_REACHABLE, u32::from(self.0.broker_reachable))?;
+        writer.one(names::BROKER_REACHABLE, u32::from(self.0.broker == Broker::Reachable))?;
         writer.maybe_one(names::LAST_COMMIT, self.0.last_commit.and_then(since_1970))?;
         let error = self.0.last_error.and_then(|(stage, time)| Some(([("stage", stage)], since_1970(time)?)));
         writer.many(names::LAST_ERROR, error.into_iter())

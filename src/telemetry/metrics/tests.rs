@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::*;
+use crate::telemetry::Broker;
 use crate::telemetry::{PartitionStatus, Phase};
 
 fn partition(
@@ -116,7 +117,7 @@ fn gauges_show_the_snapshot_and_nothing_that_is_not_known() {
     blocked.blocked = Some("dead letters cannot be written".to_owned());
     let snapshot = Snapshot {
         phase: Phase::Running,
-        broker_reachable: true,
+        broker: Broker::Reachable,
         pending: 5,
         ready: 2,
         producing: 1,

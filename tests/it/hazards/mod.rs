@@ -4,6 +4,7 @@ mod after_failure;
 mod bounds;
 mod broker;
 mod commits;
+mod connecting;
 mod crash;
 mod creation;
 mod eager;

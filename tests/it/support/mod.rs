@@ -9,6 +9,7 @@ pub mod codes;
 pub mod evidence;
 pub mod guarantees;
 pub mod kafka;
+pub mod listeners;
 pub mod load;
 pub mod meter;
 pub mod own_broker;

@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM as messages, for the commands that end in a way of their own.
+//! SIGINT, SIGTERM and SIGHUP as messages, for the commands that end in a way of their own.
 
 use std::io;
 

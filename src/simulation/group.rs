@@ -315,7 +315,9 @@ impl World {
         let member = self.member(id);
         member.closed = true;
         let stays = !says_so || member.fixed.is_some();
-        if !says_so || small {
+        let instance = member.instance;
+        // Who was told not to wait leaves with work that is not finished.
+        if !says_so || small || self.aborted.contains(&instance) {
             self.doom_all(id);
         }
         let member = self.member(id);

@@ -33,7 +33,7 @@ const REST: Duration = Duration::from_secs(10);
 pub struct Show {
     /// What the user wants.
     pub options: Options,
-    /// SIGINT and SIGTERM.
+    /// SIGINT, SIGTERM and SIGHUP.
     pub signals: Receiver<()>,
     /// Where it is shown.
     pub screen: Arc<Screen>,

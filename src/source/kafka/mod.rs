@@ -220,14 +220,15 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
         let uncommitted = self.intake.uncommitted(self.settings.index).len();
         let unfinished = self.intake.unfinished_of(&slots);
         let left = self.intake.revoke(&slots);
-        self.leave_group(aborted());
+        self.leave_group();
         Farewell { left, unfinished, uncommitted }
     }
 
-    /// Leaves the group, unless nobody is there to be told.
-    fn leave_group(self, aborted: bool) {
+    /// Leaves the group, whatever is left: what is not committed is its next owner's, who should not wait for that until the session
+    /// is over. Unless nobody is there to be told.
+    fn leave_group(self) {
         let unanswered = self.leaving.is_some() || !self.assigned.is_empty() || !self.told.is_empty();
-        if self.context.link.is_down() || aborted {
+        if self.context.link.is_down() {
             self.client.abandon();
         } else {
             self.client.leave(unanswered, GOODBYE);

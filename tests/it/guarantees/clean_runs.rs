@@ -75,13 +75,15 @@ fn a_stopped_instance_leaves_its_group_at_once() {
 }
 
 #[test]
-fn an_interrupt_is_as_good_as_a_termination() {
+fn an_interrupt_or_a_hangup_is_as_good_as_a_termination() {
     let kafka = Kafka::for_test();
     let mut s = setup().on(&kafka);
-    s.send_load(500);
-    let mut instance = s.start();
-    s.wait_until_committed();
-    instance.signal("INT");
-    assert_eq!(instance.wait_exit(seconds(35)), Some(0));
+    for signal in ["INT", "HUP"] {
+        s.send_load(500);
+        let mut instance = s.start();
+        s.wait_until_committed();
+        instance.signal(signal);
+        assert_eq!(instance.wait_exit(seconds(35)), Some(0), "SIG{signal}");
+    }
     s.judge(0);
 }

@@ -3,7 +3,7 @@
 use crate::support::kafka::Kafka;
 use crate::support::scenario::Scenario;
 use crate::support::setup::setup;
-use crate::support::{admin, eventually, seconds};
+use crate::support::{admin, eventually, holds_within, seconds};
 
 /// Records in flight that cannot be finished: their output topic is gone.
 fn stuck(s: &mut Scenario, drain: &str) -> crate::support::process::Instance {
@@ -48,5 +48,41 @@ fn a_second_signal_ends_it_at_once() {
     instance.terminate();
     let code = instance.wait_exit(seconds(10));
     assert!(matches!(code, Some(75 | 130)), "records are left: {code:?}\n{}", instance.log());
+    goes_on_after(&s);
+}
+
+/// Its next owner does not wait until the session of one that is gone is over: neither where the time ran out, nor where nobody
+/// wanted to wait for that.
+#[test]
+fn a_stop_that_leaves_records_behind_leaves_the_group_all_the_same() {
+    let kafka = Kafka::for_test();
+    for signals in [1, 2] {
+        let mut s = setup().set("KAFKA_CONSUMER_SESSION_TIMEOUT_MS", "45000").on(&kafka);
+        let mut instance = stuck(&mut s, if signals == 1 { "1s" } else { "60s" });
+        instance.terminate();
+        if signals == 2 {
+            instance.wait_for_log("drain", seconds(10));
+            instance.terminate();
+        }
+        assert_eq!(instance.wait_exit(seconds(15)), Some(75), "records are left\n{}", instance.log());
+        let left = holds_within(seconds(10), || admin::members(&kafka, &s.group) == Some(0));
+        assert!(left, "{signals}: its members are still in the group, long before their session ends");
+        goes_on_after(&s);
+    }
+}
+
+/// The shell and the system may both say that a terminal has gone.
+#[test]
+fn a_second_hangup_does_not_cut_the_drain_short() {
+    let kafka = Kafka::for_test();
+    let mut s = setup().on(&kafka);
+    let drain = seconds(3);
+    let mut instance = stuck(&mut s, "3s");
+    let since = std::time::Instant::now();
+    instance.signal("HUP");
+    instance.wait_for_log("drain", seconds(10));
+    instance.signal("HUP");
+    assert_eq!(instance.wait_exit(seconds(15)), Some(75), "records are left\n{}", instance.log());
+    assert!(since.elapsed() >= drain, "it did not use its time: {:?}", since.elapsed());
     goes_on_after(&s);
 }

@@ -13,7 +13,8 @@ COPY --from=build /processor /usr/local/bin/processor
 EXPOSE 8890
 # SIGTERM is docker's own choice too; said here because the drain depends on it. Give it 30 s: docker stop -t 30.
 STOPSIGNAL SIGTERM
+# Whether it is alive, not whether it is ready: an instance that waits for its broker is not to be replaced.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=15s --retries=3 \
-    CMD ["/usr/local/bin/processor", "health"]
+    CMD ["/usr/local/bin/processor", "health", "--live"]
 ENTRYPOINT ["/usr/local/bin/processor"]
 CMD ["run"]

@@ -72,11 +72,15 @@ fn config() -> Command {
 }
 
 fn health() -> Command {
-    let command =
-        Command::new("health").about("Asks a running instance whether it is ready: exit code 0 or 1");
-    let url =
-        Arg::new("url").long("url").value_name("URL").help("where it listens [default: PROCESSOR_HTTP_ADDR]");
-    with_settings(command).arg(url)
+    let command = Command::new("health")
+        .about("Asks a running instance whether it is ready, or alive: exit code 0 or 1");
+    let url = Arg::new("url")
+        .long("url")
+        .value_name("URL")
+        .help("where it listens [default: as the instance on this machine was started]");
+    with_settings(command)
+        .arg(url)
+        .arg(switch("live", "asks whether it is alive, for a container's health check"))
 }
 
 /// A flag without a value.

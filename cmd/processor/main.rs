@@ -10,6 +10,7 @@ mod demo;
 mod exit;
 mod generate;
 mod health;
+mod instance;
 mod kafka;
 mod memory;
 mod offsets;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 
 use super::start::Found;
-use crate::config::{AfterFailure, Config, Delivery, Order};
+use crate::config::{AfterFailure, Config, Delivery, Http, LogFormat, Order, Properties};
 use crate::offsets::Budget;
 use crate::pipeline::Policy;
 use crate::sink::{self, dead_letter, transactor};
@@ -134,9 +134,18 @@ pub(super) fn client_config(properties: &[(String, String)]) -> ClientConfig {
     for (name, value) in properties {
         config.set(name, value);
     }
-    // Why a broker closed a connection is told at no higher level; what is noise is left out by `Context::line`.
-    config.set_log_level(RDKafkaLogLevel::Info);
+    config.set_log_level(log_level(&config));
     config
+}
+
+/// The level of librdkafka's own lines. It has to be said although librdkafka knows it from `debug`: rust-rdkafka sets a level of
+/// its own once the client is made, and what is below it is not even written.
+fn log_level(config: &ClientConfig) -> RDKafkaLogLevel {
+    match config.get("debug") {
+        Some(_) => RDKafkaLogLevel::Debug,
+        // Why a broker closed a connection is told at no higher level; what is noise is left out by `Context::line`.
+        None => RDKafkaLogLevel::Info,
+    }
 }
 
 /// The version of librdkafka that this program runs with.
@@ -153,10 +162,36 @@ pub(super) fn about(config: &Config) -> About {
     }
 }
 
-/// Equal for instances with equal settings: an alarm can compare them. `Debug` leaves secrets out, so the hash tells nothing
-/// of them.
+/// Equal for instances that do the same: an alarm can compare them. What has to differ between them (the port, who they are), and
+/// how they log, is left out. `Debug` leaves secrets out, so the hash tells nothing of them.
 fn config_hash(config: &Config) -> String {
-    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(format!("{config:?}").as_bytes()))
+    const OWN: [&str; 7] = [
+        "client.id",
+        "client.rack",
+        "debug",
+        "group.instance.id",
+        "log_level",
+        "log.connection.close",
+        "log.thread.name",
+    ];
+    let shared = |properties: &Properties| -> Properties {
+        properties
+            .iter()
+            .filter(|(name, _)| !OWN.contains(&name.as_str()))
+            .cloned()
+            .collect::<Vec<_>>()
+            .into()
+    };
+    let shared = Config {
+        http: Http::Off,
+        instance: None,
+        log_filter: String::new(),
+        log_format: LogFormat::Text,
+        consumer_properties: shared(&config.consumer_properties),
+        producer_properties: shared(&config.producer_properties),
+        ..config.clone()
+    };
+    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(format!("{shared:?}").as_bytes()))
 }
 
 pub(super) fn promise(config: &Config) -> String {
@@ -183,4 +218,49 @@ pub(super) fn promise(config: &Config) -> String {
         config.output_topic,
         config.dead_letter_topic.as_deref().unwrap_or("nowhere"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(variables: &[(&str, &str)]) -> Config {
+        let minimum = [
+            ("KAFKA_SERVERS", "localhost"),
+            ("KAFKA_GROUP_ID", "group"),
+            ("KAFKA_CONSUMER_TOPICS", "in"),
+            ("KAFKA_CONSUMER_TOPIC", "out"),
+        ];
+        let all = minimum.iter().chain(variables).map(|(name, value)| (name.into(), value.into()));
+        crate::config::load(all, vec![]).unwrap().config
+    }
+
+    #[test]
+    fn instances_that_do_the_same_have_equal_hashes() {
+        let plain = config_hash(&with(&[]));
+        for own in [
+            ("PROCESSOR_HTTP_ADDR", "127.0.0.1:18890"),
+            ("PROCESSOR_HTTP_ADDR", "off"),
+            ("PROCESSOR_INSTANCE", "pod-3"),
+            ("KAFKA_GROUP_INSTANCE_ID", "pod-3"),
+            ("KAFKA_CLIENT_ID", "pod-3"),
+            ("KAFKA_CLIENT_RACK", "zone-b"),
+            ("RUST_LOG", "debug"),
+            ("PROCESSOR_LOG_FORMAT", "json"),
+            ("KAFKA_DEBUG", "cgrp"),
+            ("KAFKA_LOG_LEVEL", "7"),
+        ] {
+            assert_eq!(config_hash(&with(&[own])), plain, "{own:?}");
+        }
+        for shared in [("WORKER_POOL", "7"), ("PROCESSOR_ORDER", "partition"), ("KAFKA_LINGER_MS", "6")] {
+            assert_ne!(config_hash(&with(&[shared])), plain, "{shared:?}");
+        }
+    }
+
+    #[test]
+    fn librdkafka_writes_debug_lines_where_they_are_asked_for() {
+        let level =
+            |variables: &[(&str, &str)]| client_config(&with(variables).producer_properties).log_level as i32;
+        assert_eq!((level(&[]), level(&[("KAFKA_DEBUG", "msg")])), (6, 7));
+    }
 }

@@ -1,5 +1,6 @@
 //! The thread for HTTP and signals: the only place with an async runtime.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
@@ -9,29 +10,24 @@ use super::signals::Signals;
 use super::status::AppStatus;
 use super::{Event, thread};
 use crate::config::Config;
-use crate::telemetry::http::{Bound, bind, serve};
+use crate::telemetry::http::{bind, serve};
 use crate::telemetry::{Metrics, Status};
 
 /// Takes the port, so that one in use is an error before anything runs.
-pub(super) fn bind_port(config: &Config) -> Result<Option<Bound>, Ended> {
+pub(super) fn bind_port(config: &Config) -> Result<Option<TcpListener>, Ended> {
     bind(config.http).map_err(|error| Ended::new(Exit::Config, error.to_string()))
 }
 
 /// Starts the thread.
 pub(super) fn start(
-    bound: Option<Bound>,
+    listener: Option<TcpListener>,
     metrics: &Arc<Metrics>,
     status: &Arc<AppStatus>,
     events: &Sender<Event>,
     with_signals: bool,
 ) -> Result<(), Ended> {
-    if let Some(bound) = &bound {
-        if let Some(warning) = &bound.warning {
-            tracing::warn!("{warning}");
-        }
-        if let Ok(address) = bound.listener.local_addr() {
-            tracing::info!("probes and metrics at http://{address}");
-        }
+    if let Some(Ok(address)) = listener.as_ref().map(TcpListener::local_addr) {
+        tracing::info!("probes and metrics at http://{address}");
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -44,7 +40,6 @@ pub(super) fn start(
         signals.map_err(|error| Ended::new(Exit::Failure, format!("signals cannot be handled: {error}")))?
     };
     let (metrics, status, out) = (metrics.clone(), status.clone(), events.clone());
-    let listener = bound.map(|bound| bound.listener);
     thread("listener".to_owned(), events, move || {
         runtime.block_on(async move {
             if let Some(listener) = listener {

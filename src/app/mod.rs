@@ -31,7 +31,7 @@ mod signals;
 mod start;
 mod status;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,6 @@ use crate::kafka::link::Link;
 use crate::pipeline::Pipeline;
 use crate::sink::{Target, transactor};
 use crate::source::kafka::{Control, Farewell, Trouble};
-use crate::telemetry::http::Bound;
 use crate::telemetry::{Death, Metrics};
 use crate::transform::{AsyncTransform, Handler, Transform, builtin::Validate};
 use behind::Behind;
@@ -68,7 +67,7 @@ const LAST_WORDS: Duration = Duration::from_secs(6);
 /// What can happen to the process.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// SIGTERM or SIGINT, or a [`Stopper`].
+    /// SIGTERM, SIGINT or SIGHUP, or a [`Stopper`].
     Signal,
     /// A member of the group cannot go on.
     Trouble(Trouble),
@@ -86,10 +85,10 @@ pub struct App {
     transform: Handler,
     events: Sender<Event>,
     inbox: Receiver<Event>,
-    /// Whether SIGTERM and SIGINT are ours to handle.
+    /// Whether SIGTERM, SIGINT and SIGHUP are ours to handle.
     signals: bool,
     /// The port of probes and metrics, if it was taken before the start.
-    bound: Option<Bound>,
+    bound: Option<TcpListener>,
 }
 
 impl App {
@@ -113,7 +112,7 @@ impl App {
         self
     }
 
-    /// Leaves SIGTERM and SIGINT to the caller, who stops it with a [`Stopper`].
+    /// Leaves SIGTERM, SIGINT and SIGHUP to the caller, who stops it with a [`Stopper`].
     #[must_use]
     pub fn without_signals(mut self) -> Self {
         self.signals = false;
@@ -132,7 +131,7 @@ impl App {
     /// When the port cannot be had.
     pub fn bind(&mut self) -> Result<Option<SocketAddr>, Ended> {
         self.bound = listener::bind_port(&self.config)?;
-        Ok(self.bound.as_ref().and_then(|bound| bound.listener.local_addr().ok()))
+        Ok(self.bound.as_ref().and_then(|listener| listener.local_addr().ok()))
     }
 
     /// Runs until a signal, or until it cannot go on. Blocks; call it once a process. Says in the log what it does.

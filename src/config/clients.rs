@@ -137,6 +137,10 @@ pub(super) fn accept<'a>(given: &'a Given, report: &mut Report) -> Vec<Accepted<
     for (role, property, value) in given.properties() {
         match look_at(role, property, value) {
             Ok(text) => accepted.push(Accepted { role, property, value, text }),
+            // Others have variables of these names, too: `KAFKA_DEBUG=true`, `KAFKA_LOG_LEVEL=INFO`.
+            Err(finding) if property.log => {
+                report.warn(Finding { rule: format!("{}, so it has no effect", finding.rule), ..*finding });
+            }
             Err(finding) => report.fault(*finding),
         }
     }

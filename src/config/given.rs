@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::Read;
 
 use super::finding::{Finding, Report};
-use super::names::{self, Key, Known, Subject, Verdict};
+use super::names::{self, Key, Known, Subject};
 use super::property::{Property, Role};
 use super::trust;
 
@@ -140,7 +140,12 @@ fn read_variable(
     let Some(typed) = name.to_str() else {
         let lossy = name.to_string_lossy();
         if names::looks_ours(&lossy) {
-            report.fault(Finding::new("PC008", lossy, "a name that is not UTF-8", "Remove it."));
+            report.warn(Finding::new(
+                "PC008",
+                lossy,
+                "a name that is not UTF-8, and has no effect",
+                "Remove it.",
+            ));
         }
         return;
     };
@@ -148,11 +153,7 @@ fn read_variable(
     if let Some(known) = names::resolve(typed) {
         return sort_in(known, typed.to_owned(), text, Origin::Environment, offers, given, report);
     }
-    match names::judge(typed, &text.to_string_lossy()) {
-        Verdict::Ignore => {}
-        Verdict::Warn(finding) => report.warn(finding),
-        Verdict::Fault(finding) => report.fault(finding),
-    }
+    names::judge(typed, &text.to_string_lossy()).into_iter().for_each(|finding| report.warn(finding));
 }
 
 fn sort_in(

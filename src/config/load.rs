@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use super::finding::{Faults, Finding, Report};
 use super::settings::Settings;
-use super::{Config, given, validate};
+use super::{Config, Http, given, validate};
 
 /// A configuration, what is doubtful about it, and where its values come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,4 +38,19 @@ pub fn load(
     } else {
         Err(Faults { faults, warnings, settings })
     }
+}
+
+/// Where a program with these settings listens, whatever else is wrong or missing among them.
+///
+/// # Errors
+/// When the address itself is wrong.
+pub fn http(
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    flags: Vec<(String, OsString)>,
+) -> Result<Http, Faults> {
+    let given = given::collect(environment, flags, &mut Report::default());
+    let mut report = Report::default();
+    let http = validate::http(&given, &mut report);
+    let Report { faults, warnings } = report;
+    if faults.is_empty() { Ok(http) } else { Err(Faults { faults, warnings, settings: Settings::default() }) }
 }

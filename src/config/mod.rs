@@ -6,6 +6,7 @@ mod finding;
 mod given;
 mod guard;
 mod load;
+mod log_filter;
 mod names;
 mod nearest;
 mod parse;
@@ -28,7 +29,8 @@ use std::time::Duration;
 pub use clients::Properties;
 pub use describe::markdown;
 pub use finding::{Faults, Finding, Warnings};
-pub use load::{Loaded, load};
+pub use load::{Loaded, http, load};
+pub use log_filter::{LIBRDKAFKA, log_filter};
 pub use parse::duration;
 pub use settings::{Row, Settings};
 pub use table::{Fallback, Kind, SETTINGS, Setting};
@@ -171,10 +173,8 @@ pub enum Partitioning {
 pub enum Http {
     /// Nowhere.
     Off,
-    /// The user asked for this address: a port in use is an error.
+    /// At this address; `[::]` is every interface, with IPv6 and IPv4.
     At(SocketAddr),
-    /// Nothing was said: this address, or any free port where it is taken (a second instance on one machine).
-    Default(SocketAddr),
 }
 
 /// How log lines look.

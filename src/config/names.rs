@@ -90,36 +90,29 @@ pub(super) fn looks_ours(name: &str) -> bool {
     PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// What to say of a name that [`resolve`] does not know.
-pub(super) enum Verdict {
-    /// Nothing: it is somebody else's.
-    Ignore,
-    /// It is probably not meant for us.
-    Warn(Finding),
-    /// It is meant for us, and would have no effect or a wrong one.
-    Fault(Finding),
-}
-
-/// Judges a name that is not known. The value is looked at for its scheme only and never shown: a slip in a name may
-/// hide a secret.
-pub(super) fn judge(name: &str, value: &str) -> Verdict {
+/// What there is to say of a name that [`resolve`] does not know; `None` where it is clearly somebody else's. It has no
+/// effect, and another program of the same environment may well need it: so it is a warning, never a fault. Where it is a
+/// slip in the name of a setting that is required, the missing one is a fault of its own beside it.
+///
+/// The value is looked at for its scheme only and never shown: a slip in a name may hide a secret.
+pub(super) fn judge(name: &str, value: &str) -> Option<Finding> {
     if !looks_ours(name) {
         return judge_stranger(name);
     }
     if is_service_link(name, value) || is_tooling(name) {
-        return Verdict::Ignore;
+        return None;
     }
-    if let Some((rule, fix)) = guard::refused_name(name) {
-        return Verdict::Fault(Finding::new(rule.code, name, rule.reason, fix));
+    if let Some(fix) = guard::instead_of_java(name) {
+        return Some(Finding::new("PC012", name, "has no effect: only the Java client knows it", fix));
     }
     if let Some(plain) = name.strip_suffix("_FILE").filter(|plain| direct(plain).is_some()) {
-        let rule = "unknown: only secrets can be read from a file";
-        return Verdict::Fault(Finding::new("PC007", name, rule, format!("Set {plain} itself.")));
+        let rule = "has no effect: only secrets can be read from a file";
+        return Some(Finding::new("PC007", name, rule, format!("Set {plain} itself.")));
     }
     if KAFKA_SCRIPTS.contains(&name) || name.starts_with("KAFKA_LOG4J") || name.starts_with("KAFKA_JMX") {
-        return Verdict::Warn(Finding::new("PC007", name, "has no effect: Kafka's own scripts read it", ""));
+        return Some(Finding::new("PC007", name, "has no effect: Kafka's own scripts read it", ""));
     }
-    judge_typo(name)
+    Some(judge_typo(name))
 }
 
 /// Variables of Kafka's shell scripts and images, which many machines have set.
@@ -133,34 +126,32 @@ const KAFKA_SCRIPTS: [&str; 7] = [
     "KAFKA_LOG_DIRS",
 ];
 
-fn judge_typo(name: &str) -> Verdict {
+fn judge_typo(name: &str) -> Finding {
     let known = known_names();
     match nearest(name, known.iter().map(String::as_str)) {
-        Some((meant, 1)) => Verdict::Fault(unknown(name, meant)),
-        Some((meant, _)) => Verdict::Warn(unknown(name, meant)),
-        None => Verdict::Warn(Finding::new("PC007", name, "unknown, and has no effect", "")),
+        Some((meant, _)) => unknown(name, meant),
+        None => Finding::new("PC007", name, UNKNOWN, ""),
     }
 }
 
+const UNKNOWN: &str = "unknown, and has no effect";
+
 /// A name without one of our prefixes: `CONSUMER_COUNT`, `kafka_servers`. Only the settings of the table are compared.
-fn judge_stranger(name: &str) -> Verdict {
+fn judge_stranger(name: &str) -> Option<Finding> {
     let upper = name.to_ascii_uppercase();
     if upper != name && looks_ours(&upper) && resolve(&upper).is_some() {
-        return Verdict::Warn(unknown(name, &upper));
+        return Some(unknown(name, &upper));
     }
     let near = |known: &&str| {
         known.len().abs_diff(name.len()) <= 1
             && known.len() > 8
             && distance(name.as_bytes(), known.as_bytes()) == 1
     };
-    match table_names().find(near) {
-        Some(meant) => Verdict::Fault(unknown(name, meant)),
-        None => Verdict::Ignore,
-    }
+    table_names().find(near).map(|meant| unknown(name, meant))
 }
 
 fn unknown(name: &str, meant: &str) -> Finding {
-    Finding::new("PC007", name, "unknown", format!("Did you mean {meant}?"))
+    Finding::new("PC007", name, UNKNOWN, format!("Did you mean {meant}?"))
 }
 
 fn table_names() -> impl Iterator<Item = &'static str> {
@@ -219,28 +210,31 @@ mod tests {
             ("WORKER_PORT_80_UDP_PROTO", "udp"),
         ];
         for (name, value) in links {
-            assert!(resolve(name).is_none() && matches!(judge(name, value), Verdict::Ignore), "{name}");
+            assert!(resolve(name).is_none() && judge(name, value).is_none(), "{name}");
         }
     }
 
     #[test]
-    fn one_edit_is_a_fault_and_more_is_a_warning() {
-        for name in [
-            "KAFKA_SALS_USERNAME",
-            "WORKERPOOL_",
-            "WORKER_POL",
-            "CONSUMER_COUNT",
-            "KAFKA_LINGERMS",
-            "KAKFA_SERVERS",
+    fn a_slip_is_told_what_was_meant_and_strangers_are_left_alone() {
+        for (name, meant) in [
+            ("KAFKA_SALS_USERNAME", "KAFKA_SASL_USERNAME"),
+            ("WORKER_POL", "WORKER_POOL"),
+            ("CONSUMER_COUNT", "CONSUMERS_COUNT"),
+            ("KAFKA_BROKER", "KAFKA_BROKERS"),
+            ("KAFKA_LINGERMS", "KAFKA_LINGER_MS"),
+            ("KAKFA_SERVERS", "KAFKA_SERVERS"),
+            ("kafka_servers", "KAFKA_SERVERS"),
         ] {
-            let expected = name != "WORKERPOOL_";
-            assert_eq!(matches!(judge(name, ""), Verdict::Fault(_)), expected, "{name}");
+            let finding = judge(name, "").expect(name);
+            assert_eq!(finding.fix, format!("Did you mean {meant}?"), "{name}");
         }
-        for name in ["KAFKA_HOME", "KAFKA_ADVERTISED_LISTENERS", "PROCESSOR_WORKERS", "kafka_servers"] {
-            assert!(matches!(judge(name, ""), Verdict::Warn(_)), "{name}");
+        for name in
+            ["KAFKA_HOME", "KAFKA_ADVERTISED_LISTENERS", "PROCESSOR_WORKERS", "KAFKA_MAX_POLL_RECORDS"]
+        {
+            assert!(judge(name, "").is_some(), "{name}");
         }
         for name in ["PATH", "HOME", "KAFKA_TEST_SERVERS", "RUST_BACKTRACE"] {
-            assert!(matches!(judge(name, ""), Verdict::Ignore), "{name}");
+            assert!(judge(name, "").is_none(), "{name}");
         }
     }
 
@@ -252,6 +246,8 @@ mod tests {
             resolve("KAFKA_SASL_OAUTHBEARER_ASSERTION_PRIVATE_KEY_FILE").is_some_and(|known| !known.file)
         );
         assert!(resolve("KAFKA_GROUP_ID_FILE").is_none());
-        assert!(matches!(judge("KAFKA_GROUP_ID_FILE", ""), Verdict::Fault(_)));
+        assert!(
+            judge("KAFKA_GROUP_ID_FILE", "").is_some_and(|finding| finding.fix.contains("KAFKA_GROUP_ID "))
+        );
     }
 }

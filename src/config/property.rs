@@ -25,6 +25,8 @@ pub struct Property {
     pub secret: bool,
     /// Whether it names a file that must be readable.
     pub path: bool,
+    /// Whether nothing but librdkafka's log lines depends on it.
+    pub log: bool,
 }
 
 /// What a property may be.
@@ -118,6 +120,7 @@ impl Property {
             public: shown || marks.contains(&"public"),
             secret: marks.contains(&"secret"),
             path: marks.contains(&"path"),
+            log: marks.contains(&"log"),
         })
     }
 }

@@ -53,13 +53,13 @@ fn is_host(text: &str) -> bool {
     !text.is_empty() && text.len() <= 255 && text.bytes().all(fits)
 }
 
-/// `host:port`, `:port` for every interface, or `off`.
+/// `host:port`, `:port` for every interface with IPv6 and IPv4, or `off`.
 pub(super) fn http(text: &str) -> Result<Http, &'static str> {
     if text.eq_ignore_ascii_case("off") {
         return Ok(Http::Off);
     }
     let spelled = match text.split_once(':') {
-        Some(("", port)) => format!("{}:{port}", Ipv4Addr::UNSPECIFIED),
+        Some(("", port)) => format!("[{}]:{port}", Ipv6Addr::UNSPECIFIED),
         Some(("localhost", port)) => format!("{}:{port}", Ipv4Addr::LOCALHOST),
         _ => text.to_owned(),
     };
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn http_addresses() {
         assert_eq!(http("OFF"), Ok(Http::Off));
-        assert_eq!(http(":8890"), http("0.0.0.0:8890"));
+        assert_eq!(http(":8890"), http("[::]:8890"));
         assert_eq!(http("localhost:1"), http("127.0.0.1:1"));
         assert!(http("[::1]:80").is_ok() && http("8890").is_err() && http("example.org:80").is_err());
     }

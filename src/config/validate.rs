@@ -14,7 +14,7 @@ use super::raw::Raw;
 use super::{
     AfterFailure, Config, Delivery, Http, LogFormat, OffsetReset, OnFailure, Order, Partitioning, Retry,
 };
-use super::{parse, security, servers, topics, trust};
+use super::{log_filter, parse, security, servers, topics, trust};
 
 /// What came of the pass. The configuration is of use only if nothing was at fault.
 pub(super) struct Passed {
@@ -33,6 +33,11 @@ pub(super) fn check(given: &Given, report: &mut Report) -> Passed {
     let config = pass.config(&raw);
     pass.across(&raw, &config);
     Passed { config, effective: pass.effective, strict }
+}
+
+/// Looks at the address of the listener alone.
+pub(super) fn http(given: &Given, report: &mut Report) -> Http {
+    Pass { given, report, effective: BTreeMap::new() }.http(&Raw::read(given))
 }
 
 impl Pass<'_> {
@@ -68,7 +73,7 @@ impl Pass<'_> {
             partitioning: self.partitioning(raw),
             source_header: self.switch("PROCESSOR_SOURCE_HEADER", &raw.processor_source_header),
             http: self.http(raw),
-            log_filter: self.log_filter(raw),
+            log_filter: self.log_filter(raw, [&consumer_properties, &producer_properties]),
             log_format: self.log_format(raw),
             group_id,
             dead_letter_topic,
@@ -301,13 +306,9 @@ impl Pass<'_> {
     }
 
     fn http(&mut self, raw: &Raw) -> Http {
-        let asked = raw.processor_http_addr.is_some();
         let http =
             self.read("PROCESSOR_HTTP_ADDR", &raw.processor_http_addr, |text| Ok(servers::http(text)?));
-        match http.unwrap_or(Http::Off) {
-            Http::At(address) if !asked => Http::Default(address),
-            http => http,
-        }
+        http.unwrap_or(Http::Off)
     }
 
     /// `run` logs to standard output, so that is the terminal to look at.
@@ -318,13 +319,19 @@ impl Pass<'_> {
         chosen.unwrap_or_else(|| if std::io::stdout().is_terminal() { Text } else { Json })
     }
 
-    fn log_filter(&mut self, raw: &Raw) -> String {
-        self.text("RUST_LOG", &raw.rust_log, |text| {
-            match text.parse::<tracing_subscriber::filter::Targets>() {
-                Ok(_) => Ok(text.to_owned()),
-                Err(_) => Err("not a log filter".into()),
-            }
-        })
+    /// Whoever sets `KAFKA_DEBUG` wants to see its lines.
+    fn log_filter(&mut self, raw: &Raw, clients: [&clients::Properties; 2]) -> String {
+        let name = "RUST_LOG";
+        let filter = self.text(name, &raw.rust_log, |text| {
+            let wrong = |reason| Wrong("PC003", format!("not a log filter: {reason}"), None);
+            log_filter::log_filter(text).map(|_| text.to_owned()).map_err(wrong)
+        });
+        if clients.iter().all(|client| client.get("debug").is_none()) {
+            return filter;
+        }
+        let filter = log_filter::with_librdkafka(&filter);
+        self.effective.insert(name, filter.clone());
+        filter
     }
 }
 

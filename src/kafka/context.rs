@@ -14,6 +14,7 @@ use rdkafka::types::RDKafkaRespErr;
 
 use super::link::Link;
 use super::reason::Reason;
+use crate::config::LIBRDKAFKA;
 use crate::sync::Mutex;
 use crate::telemetry::{Metrics, Repeats};
 
@@ -59,13 +60,13 @@ impl Context {
         match facility {
             // Said by the link, once, instead of at every attempt.
             "FAIL" | "ERROR" | "MAXPOLL" if !text.contains("Application maximum poll interval") => {
-                tracing::debug!("librdkafka {facility}: {text}");
+                detail(facility, text);
                 Reason::of(text).into_iter().for_each(|reason| self.link.failed(reason));
             }
             // Said beside with each of the above.
-            "SSL" if Reason::of(text).is_some() => tracing::debug!("librdkafka {facility}: {text}"),
+            "SSL" if Reason::of(text).is_some() => detail(facility, text),
             // We set it on purpose, at every start: no news for anybody.
-            "CONFWARN" if text.contains("enable.gapless.guarantee") => tracing::debug!("librdkafka: {text}"),
+            "CONFWARN" if text.contains("enable.gapless.guarantee") => detail(facility, text),
             _ => self.say(level, facility, text),
         }
     }
@@ -85,8 +86,8 @@ impl Context {
 
     fn say(&self, level: Level, facility: &str, text: &str) {
         if matches!(level, Level::Notice | Level::Info | Level::Debug) {
-            // What librdkafka takes for news is none for an operator; whoever sets KAFKA_DEBUG wants all of it.
-            tracing::debug!("librdkafka {facility}: {text}");
+            // What librdkafka takes for news is none for an operator.
+            detail(facility, text);
             return;
         }
         let Some(suppressed) = self.admit(facility) else { return };
@@ -97,6 +98,11 @@ impl Context {
             _ => tracing::warn!(suppressed, "librdkafka {facility}: {text}"),
         }
     }
+}
+
+/// Whoever sets KAFKA_DEBUG wants all of it, whatever else is logged: hence a target of its own.
+fn detail(facility: &str, text: &str) {
+    tracing::debug!(target: LIBRDKAFKA, "{facility}: {text}");
 }
 
 impl ClientContext for Context {

@@ -1,26 +1,50 @@
-//! Asks a running instance whether it is ready: what `processor health` does, and a container's health check.
+//! Asks a running instance whether it is ready, or alive: what `processor health` does, and a container's health check.
 //!
 //! One request over a plain socket: a probe that runs every few seconds should need no HTTP client and no runtime.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
 use crate::config::Http;
 
-/// Where an instance listens if nothing was said.
-pub const DEFAULT_ADDRESS: &str = "127.0.0.1:8890";
-
 /// No answer is longer than this; what is, is not ours.
 const LONGEST: u64 = 64 * 1024;
+
+/// What to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Whether it reads, or could: not while it starts, drains, or waits for a broker.
+    Ready,
+    /// Whether it should be let alone rather than started anew.
+    Live,
+}
+
+impl Question {
+    /// Where it is asked.
+    fn path(self) -> &'static str {
+        match self {
+            Self::Ready => "/readyz",
+            Self::Live => "/livez",
+        }
+    }
+
+    /// How yes and no begin.
+    fn words(self) -> [&'static str; 2] {
+        match self {
+            Self::Ready => ["ready", "not_ready"],
+            Self::Live => ["alive", "stalled"],
+        }
+    }
+}
 
 /// What the instance said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// Whether it is ready.
-    pub ready: bool,
+    /// Whether it is so.
+    pub yes: bool,
     /// Its own words, in JSON.
     pub body: String,
 }
@@ -75,27 +99,26 @@ pub enum AskError {
 }
 
 /// The address at which an instance with this configuration can be asked from the same machine; `None` if it has no
-/// listener. An address that stands for all interfaces is asked over the loopback.
+/// listener. An address that stands for all interfaces, which are served with IPv4 in any case, is asked over its loopback.
 pub fn address_of(http: Http) -> Option<String> {
-    let (Http::At(mut address) | Http::Default(mut address)) = http else { return None };
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-        _ => {}
+    let Http::At(mut address) = http else { return None };
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
     }
     Some(address.to_string())
 }
 
-/// Asks the instance at `url` (`http://host:port` or `host:port`) whether it is ready, within `timeout` in all.
+/// Asks the instance at `url` (`http://host:port` or `host:port`), within `timeout` in all.
 ///
 /// # Errors
-/// When there is no answer, or none of a processor. An instance that is not ready is an answer.
-pub fn ask(url: &str, timeout: Duration) -> Result<Answer, AskError> {
+/// When there is no answer, or none of a processor. No is an answer.
+pub fn ask(url: &str, question: Question, timeout: Duration) -> Result<Answer, AskError> {
     let host = host_of(url)?;
     let addresses = resolve(url, &host)?;
     let deadline = Instant::now() + timeout;
-    let response = exchange(&addresses, &host, deadline).map_err(|error| failed(error, &host, timeout))?;
-    answer(&response).map_err(|what| AskError::Stranger { address: host, what })
+    let response =
+        exchange(&addresses, &host, question, deadline).map_err(|error| failed(error, &host, timeout))?;
+    answer(&response, question).map_err(|what| AskError::Stranger { address: host, what })
 }
 
 /// `host:port` of a URL; a path behind it is ours to choose and ignored.
@@ -125,13 +148,19 @@ fn resolve(url: &str, host: &str) -> Result<Vec<SocketAddr>, AskError> {
     }
 }
 
-/// Everything that the first address which accepts says to `GET /readyz`.
-fn exchange(addresses: &[SocketAddr], host: &str, deadline: Instant) -> io::Result<Vec<u8>> {
+/// Everything that the first address which accepts says to the question.
+fn exchange(
+    addresses: &[SocketAddr],
+    host: &str,
+    question: Question,
+    deadline: Instant,
+) -> io::Result<Vec<u8>> {
     let mut stream = connect(addresses, deadline)?;
     stream.set_write_timeout(Some(left(deadline)?))?;
     write!(
         stream,
-        "GET /readyz HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\nConnection: close\r\n\r\n"
+        "GET {} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\nConnection: close\r\n\r\n",
+        question.path()
     )?;
     let mut response = Vec::new();
     let mut chunk = [0; 4096];
@@ -173,21 +202,21 @@ fn failed(source: io::Error, host: &str, timeout: Duration) -> AskError {
     }
 }
 
-fn answer(response: &[u8]) -> Result<Answer, String> {
+fn answer(response: &[u8], question: Question) -> Result<Answer, String> {
     let text = String::from_utf8_lossy(response);
     let (head, body) = text.split_once("\r\n\r\n").ok_or("no HTTP")?;
     let status = head.lines().next().unwrap_or_default();
     let code = status.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)).ok_or("no HTTP")?;
-    let ready = match code {
+    let yes = match code {
         "200" => true,
         "503" => false,
         code if code.bytes().all(|b| b.is_ascii_digit()) => return Err(format!("HTTP {code}")),
         _ => return Err("no HTTP".to_owned()),
     };
-    // Another program may well have a /readyz; ours says its state in this form.
+    // Another program may well have these paths; ours says its state in this form.
     let value: Result<serde_json::Value, _> = serde_json::from_str(body);
     match value.as_ref().ok().and_then(|value| value["status"].as_str()) {
-        Some("ready" | "not_ready") => Ok(Answer { ready, body: body.to_owned() }),
+        Some(word) if question.words().contains(&word) => Ok(Answer { yes, body: body.to_owned() }),
         _ => Err(format!("HTTP {code} with another body")),
     }
 }
@@ -220,14 +249,25 @@ mod tests {
     #[test]
     fn ready_and_not_ready_are_answers() {
         let (address, thread) = server("HTTP/1.1 200 OK\r\nX: y\r\n\r\n{\"status\":\"ready\"}");
-        let answer = ask(&format!("http://{address}/"), SOON).unwrap();
-        assert_eq!(answer, Answer { ready: true, body: "{\"status\":\"ready\"}".to_owned() });
+        let answer = ask(&format!("http://{address}/"), Question::Ready, SOON).unwrap();
+        assert_eq!(answer, Answer { yes: true, body: "{\"status\":\"ready\"}".to_owned() });
         let request = thread.join().unwrap();
         assert!(request.starts_with("GET /readyz HTTP/1.1\r\n"), "{request}");
         assert!(request.contains(&format!("Host: {address}\r\n")), "{request}");
 
         let (address, _thread) = server("HTTP/1.1 503 Service Unavailable\r\n\r\n{\"status\":\"not_ready\"}");
-        assert!(!ask(&address, SOON).unwrap().ready);
+        assert!(!ask(&address, Question::Ready, SOON).unwrap().yes);
+    }
+
+    #[test]
+    fn alive_and_stalled_are_answers() {
+        let (address, thread) = server("HTTP/1.1 200 OK\r\n\r\n{\"status\":\"alive\"}");
+        assert!(ask(&address, Question::Live, SOON).unwrap().yes);
+        assert!(thread.join().unwrap().starts_with("GET /livez "));
+        let (address, _thread) = server("HTTP/1.1 503 Service Unavailable\r\n\r\n{\"status\":\"stalled\"}");
+        assert!(!ask(&address, Question::Live, SOON).unwrap().yes);
+        let (address, _thread) = server("HTTP/1.1 200 OK\r\n\r\n{\"status\":\"ready\"}");
+        assert!(matches!(ask(&address, Question::Live, SOON), Err(AskError::Stranger { .. })));
     }
 
     #[test]
@@ -240,7 +280,7 @@ mod tests {
             "",
         ] {
             let (address, _thread) = server(response);
-            let error = ask(&address, SOON).unwrap_err();
+            let error = ask(&address, Question::Ready, SOON).unwrap_err();
             assert!(matches!(error, AskError::Stranger { .. }), "{response}: {error}");
             assert!(error.to_string().contains(&address), "{error}");
         }
@@ -252,7 +292,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let address = client.local_addr().unwrap().to_string();
-        let error = ask(&address, SOON).unwrap_err().to_string();
+        let error = ask(&address, Question::Ready, SOON).unwrap_err().to_string();
         assert_eq!(
             error,
             format!(
@@ -265,7 +305,7 @@ mod tests {
     fn a_silent_server_is_given_up() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let error = ask(&address, Duration::from_millis(50)).unwrap_err();
+        let error = ask(&address, Question::Ready, Duration::from_millis(50)).unwrap_err();
         assert!(matches!(error, AskError::Timeout { .. }), "{error}");
     }
 
@@ -282,18 +322,18 @@ mod tests {
             ":8890",
             "h:99999",
         ] {
-            let error = ask(url, SOON).unwrap_err();
+            let error = ask(url, Question::Ready, SOON).unwrap_err();
             assert!(matches!(error, AskError::Url { .. }), "{url}: {error}");
         }
         assert_eq!(host_of("HTTP://[::1]:8890/readyz?x").unwrap(), "[::1]:8890");
-        assert_eq!(host_of(DEFAULT_ADDRESS).unwrap(), DEFAULT_ADDRESS);
     }
 
     #[test]
     fn all_interfaces_are_asked_over_the_loopback() {
         let of = |address: &str| address_of(Http::At(address.parse().unwrap())).unwrap();
-        assert_eq!(of("0.0.0.0:8890"), DEFAULT_ADDRESS);
-        assert_eq!(of("[::]:1"), "[::1]:1");
+        assert_eq!(of("0.0.0.0:8890"), "127.0.0.1:8890");
+        assert_eq!(of("[::]:1"), "127.0.0.1:1");
+        assert_eq!(of("[::1]:1"), "[::1]:1");
         assert_eq!(of("10.1.2.3:1"), "10.1.2.3:1");
         assert_eq!(address_of(Http::Off), None);
     }

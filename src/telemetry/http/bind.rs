@@ -1,20 +1,16 @@
 //! Takes the port before anything else starts, so that a wrong address is an error at once and not a line in the log.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::io::ErrorKind::{AddrInUse, PermissionDenied};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
+use socket2::{Domain, Socket, Type};
 use thiserror::Error;
 
 use crate::config::Http;
 
-/// A port that is ours.
-#[derive(Debug)]
-pub struct Bound {
-    /// Not blocking, as an async runtime wants it.
-    pub listener: TcpListener,
-    /// To be logged: the port is not the expected one.
-    pub warning: Option<String>,
-}
+/// How many connections may wait to be accepted.
+const WAITING: i32 = 128;
 
 /// Why the address cannot be had.
 #[derive(Debug, Error)]
@@ -41,42 +37,46 @@ pub enum BindError {
     },
 }
 
-/// Takes the port; `None` where there is to be no listener.
+/// Takes the port; `None` where there is to be no listener. It does not block, as an async runtime wants it.
 ///
 /// # Errors
-/// When the user's own choice cannot be had. The default one gives way to any free port, with a warning.
-pub fn bind(http: Http) -> Result<Option<Bound>, BindError> {
-    let (listener, warning) = match http {
-        Http::Off => return Ok(None),
-        Http::At(address) => (listen(address)?, None),
-        Http::Default(address) => match listen(address) {
-            Err(BindError::InUse { .. }) => any_port(address)?,
-            other => (other?, None),
-        },
+/// When it cannot be had.
+pub fn bind(http: Http) -> Result<Option<TcpListener>, BindError> {
+    match http {
+        Http::Off => Ok(None),
+        Http::At(address) => listen(address, socket).map(Some),
+    }
+}
+
+type Open = fn(SocketAddr) -> io::Result<TcpListener>;
+
+fn listen(address: SocketAddr, open: Open) -> Result<TcpListener, BindError> {
+    let every = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    let listener = match open(address) {
+        // There is no IPv6 on this machine: every interface is then every one with IPv4.
+        Err(error) if every && !matches!(error.kind(), AddrInUse | PermissionDenied) => {
+            open(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()))
+        }
+        other => other,
     };
-    Ok(Some(Bound { listener, warning }))
-}
-
-fn any_port(taken: SocketAddr) -> Result<(TcpListener, Option<String>), BindError> {
-    let listener = listen(SocketAddr::new(taken.ip(), 0))?;
-    let refused = |source| BindError::Refused { address: taken, source };
-    let port = listener.local_addr().map_err(refused)?.port();
-    let warning = format!(
-        "port {} is in use, so probes and metrics are at port {port}; set PROCESSOR_HTTP_ADDR to choose one",
-        taken.port()
-    );
-    Ok((listener, Some(warning)))
-}
-
-fn listen(address: SocketAddr) -> Result<TcpListener, BindError> {
-    let listener = TcpListener::bind(address).and_then(|listener| {
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    });
     listener.map_err(|source| match source.kind() {
-        io::ErrorKind::AddrInUse => BindError::InUse { address },
+        AddrInUse => BindError::InUse { address },
         _ => BindError::Refused { address, source },
     })
+}
+
+/// As the standard library makes it, but that `[::]` serves IPv4 too, whatever the system's own default is.
+fn socket(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    // What is left of old connections does not keep the port; another listener does.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(WAITING)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
 }
 
 /// The IP of an address as it stands before a port.
@@ -93,6 +93,8 @@ impl std::fmt::Display for Ip<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpStream;
+
     use super::*;
 
     fn taken() -> (TcpListener, SocketAddr) {
@@ -121,21 +123,33 @@ mod tests {
     }
 
     #[test]
-    fn the_default_port_gives_way_with_a_warning_and_only_if_it_must() {
-        let (listener, address) = taken();
-        let bound = bind(Http::Default(address)).unwrap().unwrap();
-        let other = bound.listener.local_addr().unwrap();
-        assert_eq!(other.ip(), address.ip());
-        assert_ne!(other.port(), address.port());
-        let warning = bound.warning.unwrap();
-        assert!(
-            warning.contains(&other.port().to_string()) && warning.contains("PROCESSOR_HTTP_ADDR"),
-            "{warning}"
-        );
+    fn every_interface_is_served_with_ipv6_and_ipv4() {
+        let listener = bind(Http::At("[::]:0".parse().unwrap())).unwrap().unwrap();
+        let port = listener.local_addr().unwrap().port();
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("IPv4");
+        if listener.local_addr().unwrap().is_ipv6() {
+            TcpStream::connect((Ipv6Addr::LOCALHOST, port)).expect("IPv6");
+        }
+    }
 
-        drop(listener);
-        let bound = bind(Http::Default(address)).unwrap().unwrap();
-        assert_eq!(bound.listener.local_addr().unwrap(), address);
-        assert_eq!(bound.warning, None);
+    #[test]
+    fn a_port_that_is_taken_with_ipv4_alone_is_taken() {
+        let taken = TcpListener::bind("0.0.0.0:0").unwrap();
+        let address = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), taken.local_addr().unwrap().port());
+        let error = bind(Http::At(address)).unwrap_err();
+        assert!(matches!(error, BindError::InUse { .. }), "{error}");
+        assert!(error.to_string().contains("PROCESSOR_HTTP_ADDR=[::]:0"), "{error}");
+    }
+
+    #[test]
+    fn a_machine_without_ipv6_is_served_with_ipv4() {
+        let open: Open = |address| match address {
+            SocketAddr::V4(_) => socket(address),
+            SocketAddr::V6(_) => Err(io::ErrorKind::Unsupported.into()),
+        };
+        let listener = listen("[::]:0".parse().unwrap(), open).unwrap();
+        assert_eq!(listener.local_addr().unwrap().ip(), Ipv4Addr::UNSPECIFIED);
+        let error = listen("[::1]:0".parse().unwrap(), open).unwrap_err().to_string();
+        assert!(error.starts_with("PROCESSOR_HTTP_ADDR=[::1]:0: cannot listen there"), "{error}");
     }
 }

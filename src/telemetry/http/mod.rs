@@ -21,7 +21,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
-pub use self::bind::{BindError, Bound, bind};
+pub use self::bind::{BindError, bind};
 use self::connections::Connections;
 use super::metrics::{self, Metrics};
 use super::status::Status;

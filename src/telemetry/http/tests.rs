@@ -33,8 +33,8 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) fn start(snapshot: Snapshot) -> Self {
-        let bound = bind(crate::config::Http::At("127.0.0.1:0".parse().unwrap())).unwrap().unwrap();
-        let address = bound.listener.local_addr().unwrap();
+        let listener = bind(crate::config::Http::At("127.0.0.1:0".parse().unwrap())).unwrap().unwrap();
+        let address = listener.local_addr().unwrap();
         let fake = Arc::new(Fake(Mutex::new(snapshot)));
         let metrics = Arc::new(Metrics::new(About { version: "1.2.3".into(), ..About::default() }));
         let (stop, stopped) = oneshot::channel();
@@ -42,7 +42,7 @@ impl Running {
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let listener = TcpListener::from_std(bound.listener).unwrap();
+                let listener = TcpListener::from_std(listener).unwrap();
                 serve(listener, status, counted, async { drop(stopped.await) }).await;
             });
         });
@@ -222,11 +222,13 @@ fn the_page_says_it_in_words() {
 fn the_health_command_understands_the_listener() {
     let mut server = Running::start(running());
     let url = format!("http://{}", server.address);
-    let ask = || health::ask(&url, Duration::from_secs(20));
+    let about = |question| health::ask(&url, question, Duration::from_secs(20));
+    let ask = || about(health::Question::Ready);
     let answer = ask().unwrap();
-    assert!(answer.ready && answer.body.contains("\"state\":\"running\""), "{answer:?}");
+    assert!(answer.yes && answer.body.contains("\"state\":\"running\""), "{answer:?}");
     server.fake.0.lock().phase = Phase::Draining;
-    assert!(!ask().unwrap().ready);
+    assert!(!ask().unwrap().yes);
+    assert!(about(health::Question::Live).unwrap().yes);
     server.stop();
     assert!(matches!(ask(), Err(health::AskError::Refused { .. })));
 }

@@ -4,8 +4,10 @@
 mod broker;
 #[cfg(feature = "embedded-broker")]
 mod demo;
+mod health;
 
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -86,7 +88,7 @@ fn all_faults_are_said_at_once() {
         let output = processor(&[command, "--tasks-pick-up", "0"], &variables);
         assert_eq!(code(&output), Some(78), "{command}");
         let text = err(&output);
-        assert!(text.starts_with("error: 7 settings are wrong\n"), "{text}");
+        assert!(text.starts_with("error: 6 settings are wrong\n"), "{text}");
         let said =
             ["WORKER_POOL=\"six\"", "--tasks-pick-up=\"0\"", "KAFKA_BROKERS=\"http://a\"", "KAFKA_GROUP_ID "];
         assert!(said.iter().all(|part| text.contains(part)), "{text}");
@@ -154,4 +156,60 @@ fn service_links_of_kubernetes_do_no_harm() {
     ];
     let output = processor(&["check", "--offline", "--strict"], &[&MINIMUM[..], &links].concat());
     assert_eq!((code(&output), err(&output).as_str()), (Some(0), ""));
+}
+
+/// An instance that finds no broker, so that nothing is read; killed when dropped.
+struct Waiting(Child);
+
+impl Waiting {
+    /// `PROGRAM ARGUMENTS` with these variables, once it has said its first word: it handles signals and has its port then.
+    fn start(program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(program)
+            .args(arguments)
+            .env_clear()
+            .envs(MINIMUM)
+            .env("KAFKA_SERVERS", "127.0.0.1:1")
+            .envs(variables.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it can be started");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("text");
+        Self(child)
+    }
+
+    /// The signals that it ignores, as Linux says them.
+    fn ignored_signals(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).expect("it runs");
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("Linux tells");
+        u64::from_str_radix(mask.trim(), 16).expect("a mask")
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.kill().expect("a child can be killed");
+        self.0.wait().expect("a killed child ends");
+    }
+}
+
+#[test]
+fn a_hangup_is_a_stop_unless_it_was_to_be_ignored() {
+    for (started_with, ignored) in [("--default-signal=HUP", 0), ("--ignore-signal=HUP", 1)] {
+        let arguments = [started_with, env!("CARGO_BIN_EXE_processor"), "run"];
+        let instance = Waiting::start("/usr/bin/env", &arguments, &[("PROCESSOR_HTTP_ADDR", "off")]);
+        assert_eq!(instance.ignored_signals() & 1, ignored, "{started_with}");
+    }
+}
+
+#[test]
+fn variables_of_somebody_else_are_warned_about_and_no_more() {
+    let others = [("KAFKA_BROKER", "elsewhere:1"), ("KAFKA_DEBUG", "true"), ("CONSUMER_COUNT", "3")];
+    let variables = [&MINIMUM[..], &others].concat();
+    let output = processor(&["check", "--offline"], &variables);
+    assert_eq!(code(&output), Some(0), "{}", err(&output));
+    assert!(err(&output).starts_with("warning: 3 settings to look at\n"), "{}", err(&output));
+    assert!(err(&output).contains("Did you mean CONSUMERS_COUNT?"), "{}", err(&output));
+    assert_eq!(code(&processor(&["check", "--offline", "--strict"], &variables)), Some(78));
 }

@@ -33,6 +33,25 @@ fn latest_begins_with_what_comes() {
 }
 
 #[test]
+fn debug_lines_are_there_when_they_are_asked_for_and_only_then() {
+    let kafka = Kafka::for_test();
+    let mut s = setup().on(&kafka);
+    s.send_load(10);
+    let mut quiet = s.start();
+    s.wait_until_committed();
+    quiet.stop_cleanly();
+    assert!(!quiet.log().contains("DEBUG"), "{}", quiet.log());
+    // One facility of the consumers, one of the producer; whatever else is logged.
+    for (variable, facility) in [("KAFKA_DEBUG", "cgrp"), ("KAFKA_PRODUCER_DEBUG", "eos")] {
+        let mut instance = s.start_with(&[(variable, facility), ("RUST_LOG", "warn")]);
+        instance.wait_for_log("\"target\":\"librdkafka\"", crate::support::seconds(30));
+        instance.terminate();
+        assert_eq!(instance.wait_exit(crate::support::seconds(35)), Some(0));
+        assert!(!instance.log().contains("\"INFO\""), "{variable}\n{}", instance.log());
+    }
+}
+
+#[test]
 fn each_missing_topic_is_named() {
     let kafka = Kafka::for_test();
     let mut s = setup().on(&kafka);

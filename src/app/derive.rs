@@ -8,18 +8,24 @@ use super::start::Found;
 use crate::config::{AfterFailure, Config, Delivery, Http, LogFormat, Order, Properties};
 use crate::offsets::Budget;
 use crate::pipeline::Policy;
-use crate::sink::{self, dead_letter, transactor};
+use crate::sink::batches::Batches;
+use crate::sink::{self, Target, dead_letter, transactor};
 use crate::source;
 use crate::telemetry::metrics::About;
 
-pub(super) fn policy(config: &Config, found: &Found, transform: &str) -> Policy {
+/// librdkafka's own default of `batch.size`.
+const LARGEST_BATCH: usize = 1_000_000;
+/// The largest `message.max.bytes` that librdkafka knows: whether a record is too large is the broker's to say.
+const LARGEST_RECORD: usize = 1_000_000_000;
+
+pub(super) fn policy(config: &Config, transform: &str) -> Policy {
     Policy {
         order: config.order,
         delivery: config.delivery,
         retry: config.retry,
         on_failure: config.on_failure,
         after_failure: config.after_failure,
-        largest_record: largest_record(config, found),
+        largest_record: largest_record(config),
         budget: Budget { records: config.max_in_flight, bytes: config.max_in_flight_bytes },
         workers: config.workers,
         tasks_pick_up: config.tasks_pick_up,
@@ -36,12 +42,10 @@ pub(super) fn policy(config: &Config, found: &Found, transform: &str) -> Policy 
     }
 }
 
-/// What the client refuses before it asks any broker: the user's bound, or the larger one of the two topics'.
-fn largest_record(config: &Config, found: &Found) -> usize {
-    let name = "message.max.bytes";
-    let found =
-        found.producer_limits.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
-    let bound = config.producer_properties.get(name).or(found);
+/// What the client refuses before it asks any broker: only what the user says. What a topic takes counts compressed batches, which
+/// nobody but the broker can judge.
+fn largest_record(config: &Config) -> usize {
+    let bound = config.producer_properties.get("message.max.bytes");
     bound.and_then(|text| text.parse().ok()).unwrap_or(usize::MAX)
 }
 
@@ -50,11 +54,15 @@ fn instance() -> String {
     format!("{}-{}", host.as_deref().map_or("host", str::trim), std::process::id())
 }
 
-pub(super) fn producer_properties(config: &Config, found: &Found) -> ClientConfig {
+/// Of a client that writes to these topics. librdkafka does not split a batch that a topic finds too large, so batches are no larger
+/// than what the topics take; a single record may be.
+pub(super) fn producer_properties(config: &Config, found: &Found, targets: &[Target]) -> ClientConfig {
     let mut properties = client_config(&config.producer_properties);
-    for (name, value) in &found.producer_limits {
-        if !config.producer_properties.iter().any(|(known, _)| known == name) {
-            properties.set(*name, value);
+    let smallest = targets.iter().map(|target| found.largest_batches[*target as usize]).min();
+    let size = smallest.map_or(LARGEST_BATCH, Batches::within).min(LARGEST_BATCH);
+    for (name, value) in [("batch.size", size), ("message.max.bytes", LARGEST_RECORD)] {
+        if config.producer_properties.get(name).is_none() {
+            properties.set(name, value.to_string());
         }
     }
     properties

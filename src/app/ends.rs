@@ -15,6 +15,7 @@ use crate::config::{Config, Delivery};
 use crate::kafka::context::Context;
 use crate::kafka::ffi::Writer;
 use crate::pipeline::{Job, Pipeline};
+use crate::sink::Target;
 use crate::sink::kafka::{self as sink, KafkaSink};
 use crate::sink::librdkafka::{Connection, TransactionalConnection};
 use crate::sink::route::Route;
@@ -105,7 +106,7 @@ impl Ends<'_> {
         members: &[Arc<Control>],
         trouble: &Sender<transactor::Trouble>,
     ) -> KafkaResult<Sink> {
-        let properties = producer_properties(self.config, self.found);
+        let properties = producer_properties(self.config, self.found, &[Target::Output, Target::DeadLetter]);
         let connection = Connection { properties, context: self.context.clone() };
         if self.config.delivery == Delivery::ExactlyOnce {
             return self.transactors(connection, members, trouble);

@@ -192,7 +192,7 @@ impl Running {
         status: &Arc<AppStatus>,
         events: &Sender<Event>,
     ) -> Result<Self, rdkafka::error::KafkaError> {
-        let policy = policy(config, &found, transform.name());
+        let policy = policy(config, transform.name());
         let metrics = context.metrics.clone();
         let stop = forward(events, "record", Event::Failed);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);

@@ -27,6 +27,7 @@ use crate::kafka::ffi::{Writer, certificate};
 use crate::kafka::link::Link;
 use crate::kafka::offsets::committed;
 use crate::kafka::reason::Cause;
+use crate::sink::Target;
 use crate::source::start::Known;
 use crate::telemetry::metrics::Metrics;
 
@@ -41,8 +42,6 @@ const DENIALS: u32 = 3;
 const MISSES: u32 = 2;
 /// Kafka's own default of `max.message.bytes`, for topics whose configuration we may not read.
 const MAX_MESSAGE_BYTES: usize = 1_048_588;
-/// A batch's own header, which counts against `max.message.bytes` too.
-const BATCH_HEADER: usize = 512;
 
 /// What was found out about the cluster.
 pub(super) struct Found {
@@ -54,8 +53,8 @@ pub(super) struct Found {
     pub dead_letters_missing: Option<String>,
     /// What to say where the dead-letter topic may drop letters before their records are gone from the input.
     pub dead_letters_at_risk: Option<String>,
-    /// Producer properties that follow from what the topics take.
-    pub producer_limits: Vec<(&'static str, String)>,
+    /// Bytes of the largest batch that the output and the dead-letter topic take (`max.message.bytes`), in the order of `Target`.
+    pub largest_batches: [usize; 2],
 }
 
 /// One line of `check`.
@@ -207,7 +206,7 @@ fn findings(config: &Config, found: &Found) -> Vec<Finding> {
 fn transactions(config: &Config, found: &Found, context: &Context) -> Result<Finding, Ended> {
     let name = format!("{}-check", transactional_name(config));
     let timeout = transaction_timeout(config).as_millis();
-    let mut properties = producer_properties(config, found);
+    let mut properties = producer_properties(config, found, &[Target::Output, Target::DeadLetter]);
     properties.set("transactional.id", &name);
     let writer: Writer<(), Context> = Writer::new(&properties, context.clone(), &[]).map_err(|error| {
         Ended::new(Exit::Config, format!("librdkafka does not accept these properties: {error}"))
@@ -303,9 +302,7 @@ impl Probe {
         let consumer = properties.create_with_context(Member::new(context.clone())).map_err(wrong)?;
         let producer = brisk(client_config(&config.producer_properties));
         let admin = producer.create_with_context(context.clone()).map_err(wrong)?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
+        let runtime = admin::runtime()
             .map_err(|error| Ended::new(Exit::Failure, format!("no async runtime: {error}")))?;
         Ok(Self { consumer, admin, runtime, link: context.link.clone() })
     }
@@ -359,7 +356,7 @@ impl Probe {
             dead_letters_missing: (!found_dead_letters)
                 .then(|| missing_text(config, config.dead_letter_topic.as_slice(), &partitions)),
             dead_letters_at_risk: dead_letters_at_risk(config, &settings),
-            producer_limits: producer_limits(config, &settings),
+            largest_batches: largest_batches(config, &settings),
         })
     }
 
@@ -421,20 +418,12 @@ impl Probe {
     }
 }
 
-/// librdkafka does not split a batch that the topic finds too large: all its records would fail. So batches are no
-/// larger than what the topics take; a single record may be, and is then refused by itself.
-fn producer_limits(config: &Config, settings: &HashMap<String, Settings>) -> Vec<(&'static str, String)> {
-    let topics = std::iter::once(&config.output_topic).chain(&config.dead_letter_topic);
-    let limit = |topic| {
-        settings.get(topic).and_then(|one: &Settings| one.max_message_bytes).unwrap_or(MAX_MESSAGE_BYTES)
+/// What one batch may have in each of the topics that are written.
+fn largest_batches(config: &Config, settings: &HashMap<String, Settings>) -> [usize; 2] {
+    let of = |topic: Option<&String>| {
+        topic.and_then(|topic| settings.get(topic)?.max_message_bytes).unwrap_or(MAX_MESSAGE_BYTES)
     };
-    let limits: Vec<usize> = topics.map(limit).collect();
-    let smallest = limits.iter().copied().min().unwrap_or(MAX_MESSAGE_BYTES);
-    let largest = limits.iter().copied().max().unwrap_or(MAX_MESSAGE_BYTES);
-    vec![
-        ("batch.size", smallest.saturating_sub(BATCH_HEADER).clamp(1, 1_000_000).to_string()),
-        ("message.max.bytes", largest.clamp(1_000, 1_000_000_000).to_string()),
-    ]
+    [of(Some(&config.output_topic)), of(config.dead_letter_topic.as_ref())]
 }
 
 /// Why a dead letter may be gone while its record still stands in the input.

@@ -20,7 +20,7 @@ const fn api(request: Request, key: i16, versions: (i16, i16), flexible: i16) ->
 
 /// All of them.
 pub(super) const APIS: [Api; 27] = [
-    api(Request::Produce, 0, (3, 7), 9),
+    api(Request::Produce, 0, (3, 8), 9),
     api(Request::Fetch, 1, (4, 11), 12),
     api(Request::ListOffsets, 2, (1, 3), 6),
     api(Request::Metadata, 3, (1, 4), 9),

@@ -14,8 +14,19 @@ use super::topics::{Settings, Topics};
 use super::transactions::{Claim, Ending, Transactions};
 use crate::clock::{Clock, SystemClock};
 
-/// How far ahead of our clock a record's timestamp may be, as Kafka's default has it.
-const FUTURE_MS: i64 = 3_600_000;
+/// Why a batch is not taken.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub code: i16,
+    /// The records at fault, by their places in it, where that is known.
+    pub records: Vec<i32>,
+}
+
+impl From<i16> for Refused {
+    fn from(code: i16) -> Self {
+        Self { code, records: Vec::new() }
+    }
+}
 
 /// Topics, groups and transactions.
 #[derive(Debug, Default)]
@@ -91,27 +102,34 @@ impl Cluster {
     /// Appends a client's batch. Returns its offset and, where the topic wants it, the time of the arrival.
     ///
     /// # Errors
-    /// The error code.
+    /// Why it is not taken.
     pub(super) fn append(
         &self,
         state: &mut State,
         place: &Place,
         batch: Batch,
         transactional_id: Option<&str>,
-    ) -> Result<(i64, i64), i16> {
+    ) -> Result<(i64, i64), Refused> {
         let (topic, partition) = place;
         let known = state.topics.by_name.get(topic).ok_or(codes::UNKNOWN_TOPIC_OR_PARTITION)?;
         let settings = &known.settings;
         // Of a topic with one replica Kafka asks no more than that, whatever the setting says.
         if known.replicas_away && settings.min_in_sync() > 1 {
-            return Err(codes::NOT_ENOUGH_REPLICAS);
+            return Err(codes::NOT_ENOUGH_REPLICAS.into());
         }
         if batch.bytes.len() > settings.max_message_bytes() {
-            return Err(codes::MESSAGE_TOO_LARGE);
+            return Err(codes::MESSAGE_TOO_LARGE.into());
         }
-        let time = settings.log_append_time().then(|| SystemClock.unix_ms());
-        if time.is_none() && batch.max_timestamp > SystemClock.unix_ms() + FUTURE_MS {
-            return Err(codes::INVALID_TIMESTAMP);
+        let now_ms = SystemClock.unix_ms();
+        let time = settings.log_append_time().then_some(now_ms);
+        if time.is_none()
+            && let Some(records) = batch.out_of(&settings.timestamps(now_ms))
+        {
+            return Err(Refused { code: codes::INVALID_TIMESTAMP, records });
+        }
+        let records = if settings.needs_keys() { batch.keyless() } else { Vec::new() };
+        if !records.is_empty() {
+            return Err(Refused { code: codes::INVALID_RECORD, records });
         }
         let limit = settings.retention_bytes().unwrap_or(self.options.retention_bytes);
         if batch.is_transactional() {

@@ -1,18 +1,21 @@
 //! Topics: their partitions and settings.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use super::codes;
 use super::log::Log;
 use crate::config::topic_name;
 
 /// Settings a topic may have, with their defaults; those that this broker heeds and those that clients ask for.
-const SETTINGS: [(&str, &str); 14] = [
+const SETTINGS: [(&str, &str); 16] = [
     ("cleanup.policy", "delete"),
     ("compression.type", "producer"),
     ("delete.retention.ms", "86400000"),
     ("max.compaction.lag.ms", "9223372036854775807"),
     ("max.message.bytes", "1048588"),
+    ("message.timestamp.after.max.ms", "3600000"),
+    ("message.timestamp.before.max.ms", "9223372036854775807"),
     ("message.timestamp.type", "CreateTime"),
     ("min.cleanable.dirty.ratio", "0.5"),
     ("min.compaction.lag.ms", "0"),
@@ -45,6 +48,9 @@ impl Settings {
         };
         let fits = match name {
             "max.message.bytes" => value.parse::<i32>().is_ok_and(|n| n >= 0),
+            "message.timestamp.after.max.ms" | "message.timestamp.before.max.ms" => {
+                value.parse::<i64>().is_ok_and(|n| n >= 0)
+            }
             "retention.bytes" | "retention.ms" => value.parse::<i64>().is_ok_and(|n| n >= -1),
             "min.insync.replicas" => value.parse::<i32>().is_ok_and(|n| n >= 1),
             "message.timestamp.type" => matches!(value, "CreateTime" | "LogAppendTime"),
@@ -92,6 +98,19 @@ impl Settings {
     pub(super) fn retention_bytes(&self) -> Option<u64> {
         // -1 is no limit of the topic's own.
         self.value("retention.bytes").parse().ok()
+    }
+
+    /// Timestamps that are taken, milliseconds.
+    pub(super) fn timestamps(&self, now_ms: i64) -> RangeInclusive<i64> {
+        let number = |name| self.value(name).parse::<i64>().expect("a number, or it had not been set");
+        let (before, after) =
+            (number("message.timestamp.before.max.ms"), number("message.timestamp.after.max.ms"));
+        now_ms.saturating_sub(before)..=now_ms.saturating_add(after)
+    }
+
+    /// Whether every record must have a key.
+    pub(super) fn needs_keys(&self) -> bool {
+        self.value("cleanup.policy").contains("compact")
     }
 
     /// Whether records get the time of their arrival.

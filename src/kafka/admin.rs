@@ -6,6 +6,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifie
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::metadata::MetadataPartition;
+use tokio::runtime::Runtime;
 
 /// What is known of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,11 +48,19 @@ pub struct Settings {
     pub is_compacted: bool,
 }
 
+/// What [`settings`] runs on.
+///
+/// # Errors
+/// When the machine has no more to give.
+pub fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_time().build()
+}
+
 /// The settings of each topic, where we may ask for them.
 pub fn settings<C: ClientContext>(
     admin: &AdminClient<C>,
     topics: &[&str],
-    runtime: &tokio::runtime::Runtime,
+    runtime: &Runtime,
 ) -> Vec<Option<Settings>> {
     let resources: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
     let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(5)));

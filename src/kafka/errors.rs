@@ -5,8 +5,10 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 /// What to do about a record that was not delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// This record will never be taken: a dead letter, with this reason.
-    Refused(&'static str),
+    /// The broker refuses the batch that it was in. A dead letter if it was alone in that, or is at fault itself.
+    Refused,
+    /// Another record of its batch is at fault: it is written again.
+    Neighbour,
     /// The topic, the permission or the connection is at fault, not the record: it waits and is written again.
     Wait,
     /// The producer itself is broken: a new one has to be made, and what is not acknowledged written again.
@@ -18,13 +20,11 @@ pub enum Delivery {
 /// Classifies a delivery error.
 pub fn delivery(code: Code) -> Delivery {
     match code {
-        // Larger than the topic's max.message.bytes, or than the client's own message.max.bytes.
-        Code::MessageSizeTooLarge => Delivery::Refused("too_large"),
-        // The broker looked at the record and rejects it: no key on a compacted topic, a timestamp out of the topic's
+        _ if is_size(code) => Delivery::Refused,
+        // The broker looked at the records and rejects one: no key on a compacted topic, a timestamp out of the topic's
         // bounds, a schema that a broker plug-in checks.
-        Code::InvalidRecord | Code::InvalidTimestamp | Code::InvalidMessage => {
-            Delivery::Refused("produce_rejected")
-        }
+        Code::InvalidRecord | Code::InvalidTimestamp | Code::InvalidMessage => Delivery::Refused,
+        Code::InvalidDifferentRecord => Delivery::Neighbour,
         Code::Fatal
         | Code::GaplessGuarantee
         | Code::OutOfOrderSequenceNumber
@@ -40,6 +40,11 @@ pub fn delivery(code: Code) -> Delivery {
         // lost by waiting.
         _ => Delivery::Wait,
     }
+}
+
+/// Larger than the topic's `max.message.bytes`, than its `segment.bytes`, or than the client's own `message.max.bytes`.
+pub fn is_size(code: Code) -> bool {
+    matches!(code, Code::MessageSizeTooLarge | Code::MessageBatchTooLarge)
 }
 
 /// What a consumer's error means for the program.

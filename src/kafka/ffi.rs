@@ -34,6 +34,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka_sys as rd;
 use rdkafka_sys::rd_kafka_resp_err_t as Code;
 
+use super::errors::{self, Delivery};
 use crate::planted::{Bug, planted};
 use crate::record::{Headers, Parts};
 use crate::sync::Mutex;
@@ -375,12 +376,27 @@ pub struct Outgoing<'a> {
 
 /// What a [`Writer`] has to say.
 pub enum Report<P> {
-    /// A record was acknowledged, or given up with this error.
-    Delivery(Arc<P>, Result<(), RDKafkaErrorCode>),
+    /// A record was acknowledged, or given up.
+    Delivery(Arc<P>, Result<(), Undelivered>),
     /// An error of the client as a whole.
     Error(RDKafkaErrorCode, String),
     /// A line for the log.
     Log(RDKafkaLogLevel, String, String),
+}
+
+/// Why a record was not delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Undelivered {
+    /// The error.
+    pub code: RDKafkaErrorCode,
+    /// Where it is that of a batch of several records, and nobody knows which of them is at fault: bytes of keys and values in it.
+    pub shared: Option<usize>,
+}
+
+impl From<RDKafkaErrorCode> for Undelivered {
+    fn from(code: RDKafkaErrorCode) -> Self {
+        Self { code, shared: None }
+    }
 }
 
 /// A producer with delivery reports in batches.
@@ -525,42 +541,62 @@ impl<P: Send + Sync, C: ClientContext> Writer<P, C> {
     }
 
     fn deliveries(&self, event: *mut rd::rd_kafka_event_t, see: &mut dyn FnMut(Report<P>)) {
+        // SAFETY: the event is a delivery report and alive.
+        let (code, records) =
+            unsafe { (rd::rd_kafka_event_error(event), rd::rd_kafka_event_message_count(event)) };
+        if records > 1 && errors::delivery(code.into()) == Delivery::Refused {
+            return self.refused(event, code, records, see);
+        }
         let mut messages: [*const rd::rd_kafka_message_t; 256] = [ptr::null(); 256];
         loop {
-            // SAFETY: the event is a delivery report and alive; the array has the room that is said.
+            // SAFETY: the event is alive; the array has the room that is said.
             let count =
                 unsafe { rd::rd_kafka_event_message_array(event, messages.as_mut_ptr(), messages.len()) };
-            for &message in &messages[..count] {
-                // SAFETY: the message lives as long as the event.
-                let (code, offset, parcel, status) = unsafe {
-                    (
-                        (*message).err,
-                        (*message).offset,
-                        (*message)._private,
-                        rd::rd_kafka_message_status(message),
-                    )
-                };
-                if status == rd::rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED {
-                    self.in_doubt.store(true, Ordering::Relaxed);
-                }
-                if matches!(
-                    code,
-                    Code::RD_KAFKA_RESP_ERR__PURGE_QUEUE | Code::RD_KAFKA_RESP_ERR__PURGE_INFLIGHT
-                ) {
-                    // SAFETY: the message holds a reference to its topic, whose name is a C string; it is copied.
-                    let place = unsafe {
-                        format!("{}/{}", text(rd::rd_kafka_topic_name((*message).rkt)), (*message).partition)
-                    };
-                    *self.given_up.lock().entry(place).or_default() += 1;
-                }
-                // SAFETY: this is the pointer that `write` made with `into_raw`, and each message is reported once.
-                let parcel = unsafe { Arc::from_raw(parcel.cast::<P>().cast_const()) };
-                see(Report::Delivery(parcel, delivered(code, offset)));
-            }
+            messages[..count].iter().for_each(|message| see(self.delivery(*message, |code| code.into())));
             if count < messages.len() {
                 return;
             }
         }
+    }
+
+    /// A batch of several records: all of them are looked at before the first is reported.
+    fn refused(
+        &self,
+        event: *mut rd::rd_kafka_event_t,
+        code: Code,
+        records: usize,
+        see: &mut dyn FnMut(Report<P>),
+    ) {
+        let mut messages: Vec<*const rd::rd_kafka_message_t> = vec![ptr::null(); records];
+        // SAFETY: the event is alive; the array has the room that is said.
+        let count = unsafe { rd::rd_kafka_event_message_array(event, messages.as_mut_ptr(), records) };
+        let batch = Refused::of(code, &messages[..count]);
+        messages[..count].iter().for_each(|message| see(self.delivery(*message, |code| batch.judge(code))));
+    }
+
+    /// What became of a record; `judge` says what its error means for it.
+    fn delivery(
+        &self,
+        message: *const rd::rd_kafka_message_t,
+        judge: impl FnOnce(RDKafkaErrorCode) -> Undelivered,
+    ) -> Report<P> {
+        // SAFETY: the message lives as long as its event, which the caller holds.
+        let (code, offset, parcel, status) = unsafe {
+            ((*message).err, (*message).offset, (*message)._private, rd::rd_kafka_message_status(message))
+        };
+        if status == rd::rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED {
+            self.in_doubt.store(true, Ordering::Relaxed);
+        }
+        if matches!(code, Code::RD_KAFKA_RESP_ERR__PURGE_QUEUE | Code::RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) {
+            // SAFETY: the message holds a reference to its topic, whose name is a C string; it is copied.
+            let place = unsafe {
+                format!("{}/{}", text(rd::rd_kafka_topic_name((*message).rkt)), (*message).partition)
+            };
+            *self.given_up.lock().entry(place).or_default() += 1;
+        }
+        // SAFETY: this is the pointer that `write` made with `into_raw`, and each message is reported once.
+        let parcel = unsafe { Arc::from_raw(parcel.cast::<P>().cast_const()) };
+        Report::Delivery(parcel, delivered(code, offset).map_err(judge))
     }
 
     /// Makes librdkafka give up what it has not sent, and with `in_flight` what it has sent and is not answered too; the reports
@@ -577,6 +613,48 @@ impl<P: Send + Sync, C: ClientContext> Writer<P, C> {
         self.given_up.lock().clone().into_iter().collect()
     }
 }
+
+/// A batch of several records that failed as one: librdkafka reports each batch by itself.
+#[derive(Clone, Copy)]
+struct Refused {
+    code: Code,
+    /// Bytes of keys and values.
+    bytes: usize,
+    /// The broker has said which records are at fault.
+    names: bool,
+}
+
+impl Refused {
+    /// Of the records at fault librdkafka keeps what the broker says of each, and gives the others an error of their own; where the
+    /// broker names none, all have its one text, or none. (The texts are freed by now: only where they were is looked at.)
+    fn of(code: Code, messages: &[*const rd::rd_kafka_message_t]) -> Self {
+        // SAFETY: the messages live as long as their event.
+        let error = |message: *const rd::rd_kafka_message_t| unsafe { (*message).err };
+        // SAFETY: as above; the pointer is not followed.
+        let text = |message| unsafe { rd::rd_kafka_message_produce_errstr(message) };
+        // SAFETY: as above.
+        let bytes = messages.iter().map(|message| unsafe { (**message).len + (**message).key_len }).sum();
+        let others = messages.iter().filter(|message| error(**message) == DIFFERENT).count();
+        let each_its_own =
+            || messages.windows(2).all(|two| !text(two[0]).is_null() && text(two[0]) != text(two[1]));
+        let names = if others > 0 { others < messages.len() } else { each_its_own() };
+        Self { code, bytes, names }
+    }
+
+    fn judge(self, code: RDKafkaErrorCode) -> Undelivered {
+        let whole = RDKafkaErrorCode::from(self.code);
+        match code {
+            RDKafkaErrorCode::InvalidDifferentRecord if self.names => code.into(),
+            // Of several records at fault each has this code, whatever the batch has.
+            RDKafkaErrorCode::InvalidRecord if self.names => whole.into(),
+            _ if self.names => code.into(),
+            _ => Undelivered { code: whole, shared: Some(self.bytes) },
+        }
+    }
+}
+
+/// What librdkafka gives a record of a batch in which others are at fault.
+const DIFFERENT: Code = Code::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD;
 
 /// Whether the broker has the record. A record without an offset was not acknowledged itself: librdkafka takes the answer to
 /// a later batch for it, because a broker refuses a gap in a producer's sequence. Not if that is the first it has of this

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::job::{Results, Shape};
+use super::job::{Letter, Results};
 use super::{Batch, Job, Pipeline, sole};
 use crate::config::{AfterFailure, OnFailure};
 use crate::planted::{Bug, planted};
-use crate::record::Record;
 use crate::scheduler::pending::{Lane, Mark, Verdict};
-use crate::sink::dead_letter::{self, Death, Stage, without_value};
+use crate::sink::TOO_LARGE;
+use crate::sink::dead_letter::{self, Death, Stage};
 use crate::telemetry::metrics::Processed;
-use crate::transform::{Failure, Field, Output};
+use crate::transform::{Failure, Output};
 
 /// A failure that trying again would not mend, or has not.
 #[derive(Clone, Copy, Debug)]
@@ -81,12 +81,12 @@ impl Pipeline {
         self.metrics.processed(if rejected { Processed::Invalid } else { Processed::Failed }, 1);
         match self.policy.on_failure {
             OnFailure::DeadLetter => {
-                let letter = self.letter(&job, fatal, batch.now_ms);
-                let (letter, shape) = self.shaped(job.record(), letter);
+                let letter = Letter::new(self.letter(&job, fatal, batch.now_ms));
                 let code = failure.code.clone();
                 let dead = sole(&mut job);
                 dead.date_letter(batch.now_ms);
-                dead.set_results(Results::DeadLetter { letter, code, shape });
+                dead.set_results(Results::DeadLetter { letter, code });
+                self.maybe_shrink(dead);
                 self.hand_over(job, batch);
             }
             OnFailure::Skip => {
@@ -124,16 +124,11 @@ impl Pipeline {
 
     /// A dead letter that the producer would refuse goes without its value at once: offered again later, it would come out
     /// behind others of its lane.
-    fn shaped(&self, record: &Record, letter: Output) -> (Output, Shape) {
-        let headers = match &letter.headers {
-            Field::New(headers) => headers.size(),
-            Field::Same => record.headers().size(),
-        };
-        let (value, largest) = (record.value().map_or(0, <[u8]>::len), self.policy.largest_record);
-        if record.key().map_or(0, <[u8]>::len) + value + headers > largest {
-            (without_value(letter, record.value()), Shape::WithoutValue)
-        } else {
-            (letter, Shape::Whole)
+    fn maybe_shrink(&self, job: &mut Job) {
+        if job.largest_leg() > self.policy.largest_record
+            && let Some((letter, record)) = job.letter_mut()
+        {
+            letter.shrink(record);
         }
     }
 
@@ -146,7 +141,7 @@ impl Pipeline {
         }
         let message =
             format!("the result has {} bytes, and message.max.bytes is {largest}", job.largest_leg());
-        Some(Failure::new("too_large", message))
+        Some(Failure::new(TOO_LARGE, message))
     }
 
     /// Full jitter: anything from nothing to the doubled bound, so that what failed together does not come back together.

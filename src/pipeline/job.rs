@@ -9,6 +9,7 @@ use super::failure::Hold;
 use crate::offsets::Ticket;
 use crate::planted::{Bug, planted};
 use crate::record::Record;
+use crate::sink::dead_letter::{bare, without_value};
 use crate::sink::{Leg, Parcel, Target, origin};
 use crate::transform::{Field, Output};
 
@@ -22,18 +23,52 @@ pub(super) enum Results {
     /// Several, in this order.
     Many(Vec<Output>),
     /// It failed for good.
-    DeadLetter { letter: Output, code: Cow<'static, str>, shape: Shape },
+    DeadLetter { letter: Letter, code: Cow<'static, str> },
 }
 
-/// What is left of a dead letter, because the topic refused it when it was larger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
-    /// All of the record.
-    Whole,
-    /// All but its value.
-    WithoutValue,
+/// A dead letter, and what is written of it while its topic finds it too large.
+#[derive(Debug)]
+pub(super) struct Letter {
+    whole: Output,
+    smaller: Option<Smaller>,
+}
+
+#[derive(Debug)]
+enum Smaller {
+    /// All but the record's value.
+    WithoutValue(Output),
     /// Only what says where the record is, and why it failed.
-    Bare,
+    Bare(Output),
+}
+
+impl Letter {
+    pub(super) fn new(whole: Output) -> Self {
+        Self { whole, smaller: None }
+    }
+
+    /// What is to be written of it now.
+    fn written(&self) -> &Output {
+        match &self.smaller {
+            None => &self.whole,
+            Some(Smaller::WithoutValue(output) | Smaller::Bare(output)) => output,
+        }
+    }
+
+    /// Makes it smaller, if it can be.
+    pub(super) fn shrink(&mut self, record: &Record) -> bool {
+        let smaller = match &self.smaller {
+            None => Smaller::WithoutValue(without_value(self.whole.clone(), record.value())),
+            Some(Smaller::WithoutValue(output)) => Smaller::Bare(bare(output.clone(), record.key())),
+            Some(Smaller::Bare(_)) => return false,
+        };
+        self.smaller = Some(smaller);
+        true
+    }
+
+    /// From now on all of it is written again.
+    pub(super) fn restore(&mut self) {
+        self.smaller = None;
+    }
 }
 
 /// See the module.
@@ -164,6 +199,14 @@ impl Job {
         self.results = results;
     }
 
+    /// What it is dead-lettered with, if it is.
+    pub(super) fn letter_mut(&mut self) -> Option<(&mut Letter, &Record)> {
+        match &mut self.results {
+            Results::DeadLetter { letter, .. } => Some((letter, &self.record)),
+            Results::None | Results::One(_) | Results::Many(_) => None,
+        }
+    }
+
     /// Results say which record they were made of. A dead letter does so anyway.
     pub(super) fn name_source(&mut self) {
         let record = &self.record;
@@ -221,7 +264,7 @@ impl Parcel for Job {
         let (target, output) = match &self.results {
             Results::One(output) => (Target::Output, output),
             Results::Many(outputs) => (Target::Output, &outputs[index]),
-            Results::DeadLetter { letter, .. } => (Target::DeadLetter, letter),
+            Results::DeadLetter { letter, .. } => (Target::DeadLetter, letter.written()),
             Results::None => unreachable!("a job without results has no legs"),
         };
         Leg {

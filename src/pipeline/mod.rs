@@ -2,7 +2,7 @@
 //! threads of [`crate::app`] call in from all sides.
 //!
 //! # Locks
-//! The ledger's, the scheduler's two, the breaker's, that of what is spent, and one for each worker's hand. Never two at once, and the transform runs
+//! The ledger's, the scheduler's two, the breaker's, those of what is spent and of what was said, and one for each worker's hand. Never two at once, and the transform runs
 //! under none.
 
 mod direct;
@@ -35,6 +35,7 @@ use crate::scheduler::{Depth, Scheduler};
 use crate::sink::dead_letter;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::{Condvar, Mutex};
+use crate::telemetry::Repeats;
 use crate::telemetry::metrics::Metrics;
 use crate::transform::Handler;
 use hand::Hand;
@@ -103,6 +104,8 @@ pub struct Pipeline {
     spent: Mutex<Vec<Arc<Job>>>,
     /// What no hand has, of a transform that waits.
     begun: waiting::Begun,
+    /// What was said of dead letters that are refused.
+    refusals: Mutex<Repeats>,
 }
 
 /// What workers give back.
@@ -136,6 +139,7 @@ impl Pipeline {
             hands: Mutex::default(),
             spent: Mutex::default(),
             begun: waiting::Begun::default(),
+            refusals: Mutex::default(),
         }
     }
 

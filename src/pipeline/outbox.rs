@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::failure::Fatal;
-use super::job::{Results, Shape};
+use super::job::Results;
 use super::{Batch, Job, Pipeline, sole};
 use crate::offsets::ledger::Watermark;
 use crate::offsets::{End, Slot};
 use crate::planted::{Bug, planted};
-use crate::sink::dead_letter::{Stage, bare, without_value};
+use crate::sink::dead_letter::Stage;
 use crate::sink::transactor::{Outlook, Releases};
-use crate::sink::{Outbox, Parcel, Refusal};
+use crate::sink::{NO_KEY, OUT_OF_RANGE, Outbox, Parcel, Refusal, TOO_LARGE};
 use crate::transform::Failure;
 
 /// How long a dead letter that could not be written waits: doubled each time.
@@ -54,27 +54,22 @@ impl Outbox for Pipeline {
         self.spent.lock().append(parcels);
     }
 
-    /// What the output topic refuses becomes a dead letter; a dead letter that is refused loses its value, then its
-    /// record's headers and a long key; one that is refused even so is offered again and again: its record stays unfinished.
+    /// What the output topic refuses becomes a dead letter; a dead letter that is too large loses its value, then its
+    /// record's headers and a long key. One that is refused even so, or for another reason, is offered again and again, all of
+    /// it: its record stays unfinished.
     fn refused(&self, mut parcel: Job, refusal: &Refusal) {
-        match parcel.take_results() {
-            Results::DeadLetter { letter, code, shape } => {
+        match parcel.letter_mut() {
+            Some((letter, record)) => {
                 self.metrics.dead_letter_failed();
-                let record = parcel.record();
-                let (letter, smaller) = match shape {
-                    Shape::Whole => (without_value(letter, record.value()), Shape::WithoutValue),
-                    Shape::WithoutValue => (bare(letter, record.key()), Shape::Bare),
-                    Shape::Bare => (letter, Shape::Bare),
-                };
-                parcel.set_results(Results::DeadLetter { letter, code, shape: smaller });
-                if smaller == shape {
-                    self.put_off(parcel);
-                } else {
+                if refusal.code == TOO_LARGE && letter.shrink(record) {
                     // Another letter: there is nothing to wait for.
-                    self.put_back(vec![Arc::new(parcel)]);
+                    return self.put_back(vec![Arc::new(parcel)]);
                 }
+                self.complain(&parcel, refusal);
+                self.put_off(parcel);
             }
-            _ => {
+            None => {
+                parcel.take_results();
                 let failure = Failure::new(refusal.code, refusal.message.clone());
                 let mut batch = Batch { now_ms: self.clock.unix_ms(), ..Batch::default() };
                 let fatal = Fatal { failure: &failure, stage: Stage::Produce, retryable: false };
@@ -93,6 +88,9 @@ impl Outbox for Pipeline {
 
     fn put_off(&self, mut parcel: Job) {
         parcel.date_letter_again(self.clock.unix_ms());
+        if let Some((letter, _)) = parcel.letter_mut() {
+            letter.restore();
+        }
         let delay = FIRST_DELAY.saturating_mul(1 << (parcel.note_put_off() - 1).min(10)).min(LAST_DELAY);
         let mut parcels = vec![parcel];
         self.drop_stale(&mut parcels);
@@ -142,6 +140,20 @@ impl Releases for Pipeline {
 }
 
 impl Pipeline {
+    /// A dead letter is refused, and waits. Said for one of many with the same cause.
+    fn complain(&self, parcel: &Job, refusal: &Refusal) {
+        let Refusal { code, message } = refusal;
+        let admitted = self.refusals.lock().admit(code, self.clock.now());
+        self.metrics.log_suppressed(admitted.unwrap_or(0));
+        if let Some(suppressed) = admitted {
+            tracing::warn!(
+                record = ?parcel.record(), code, suppressed,
+                "a dead letter is refused: {message}. Its record stays unfinished, and the whole letter is offered again; {}",
+                advice(code)
+            );
+        }
+    }
+
     /// A sample of the batch: what a producer took first, and how old the first record is.
     fn observe(&self, delivered: &[Arc<Job>]) {
         let now = self.clock.now();
@@ -169,5 +181,19 @@ impl Pipeline {
         if parcels.len() < before {
             self.room.notify_all();
         }
+    }
+}
+
+/// What helps a dead letter that is refused for this reason.
+fn advice(code: &str) -> &'static str {
+    match code {
+        TOO_LARGE => "raise max.message.bytes of the topic: 8 KiB are enough",
+        OUT_OF_RANGE => {
+            "raise message.timestamp.before.max.ms or message.timestamp.after.max.ms of the topic"
+        }
+        NO_KEY => {
+            "set cleanup.policy of the topic to delete, or KAFKA_DLQ_TOPIC to a topic that is not compacted"
+        }
+        _ => "the broker's log may say why; KAFKA_DLQ_TOPIC may name another topic",
     }
 }

@@ -13,7 +13,8 @@ use super::plan::{Draft, Kind, Sabotage};
 use super::transactions::MayWrite;
 use super::world::{Bell, Due, World};
 use crate::pipeline::Job;
-use crate::sink::client::Report;
+use crate::sink::batches::Batches;
+use crate::sink::client::{Report, Undelivered};
 use crate::sync::model;
 
 /// How long a topic that has refused something goes on to do so: no topic comes back between two requests.
@@ -21,11 +22,14 @@ const AT_LEAST: Duration = Duration::from_millis(100);
 /// How long a client waits at least before it asks again whether it may write.
 const LATER: Duration = Duration::from_millis(1);
 
+/// Of a record, as far as batches are concerned.
+const BYTES: usize = 1_000;
+
 /// A topic (0 the output, 1 for dead letters) and its partition.
 pub type Target = (usize, i32);
 
 /// What the broker says of a request.
-pub type Answers = Vec<(Message, Result<(), Code>)>;
+pub type Answers = Vec<(Message, Result<(), Undelivered>)>;
 
 pub struct Message {
     pub parcel: Arc<Job>,
@@ -52,11 +56,21 @@ pub struct Producer {
     pub fatal: bool,
     pub dead: bool,
     pub outstanding: usize,
+    /// Partitions that have refused a batch: it breaks when it hears of it.
+    pub gaps: BTreeSet<Target>,
+    /// What it was told to put into a batch.
+    pub batches: Batches,
     /// Only of a client with transactions.
     pub transacting: Option<Transacting>,
 }
 
 impl Producer {
+    /// How many records it puts into a batch at most.
+    fn largest_batch(&self) -> usize {
+        let Batches { size, alone } = self.batches;
+        if alone { 1 } else { size.map_or(usize::MAX, |size| (size / BYTES).max(1)) }
+    }
+
     pub fn next_report(&mut self) -> Option<Report<Job>> {
         let report = self.reports.pop_front();
         if report.is_none() && self.outstanding == 0 {
@@ -72,6 +86,8 @@ impl Producer {
 pub struct Producing {
     pub producers: Vec<Producer>,
     pub sick: [Option<(Instant, Code)>; 2],
+    /// Some of a record's results may have been written, and others not.
+    pub torn: bool,
     /// What found no room just now, of which record, by instance.
     no_room: BTreeMap<(usize, Place), What>,
     /// What no client ever tells.
@@ -149,7 +165,8 @@ impl World {
             self.happens(chances.produce_retried).then(|| self.latency() * 5)
         };
         let producer = &mut self.producing.producers[id];
-        if producer.fatal {
+        // What was on its way when it broke for a gap arrives; not what would come behind that.
+        if producer.fatal && producer.gaps.is_empty() || producer.gaps.contains(&target) {
             return;
         }
         let transactions = producer.transacting.is_some();
@@ -201,7 +218,7 @@ impl World {
 
     /// Some of what waits is written, as far as the topic takes it, and answered.
     fn take_batch(&mut self, id: usize, target: Target) {
-        let many = self.random.usize(1..=8);
+        let many = self.random.usize(1..=8).min(self.producing.producers[id].largest_batch());
         let queue = self.producing.producers[id].queues.entry(target).or_default();
         let count = many.min(queue.len());
         let batch: Vec<Message> = queue.drain(..count).collect();
@@ -209,18 +226,42 @@ impl World {
         if self.happens(self.chances().ambiguous) {
             return self.write_and_report_as_failed(id, target, batch);
         }
-        let taken: Vec<_> = batch.iter().map(|message| self.refusal(target.0, message)).collect();
-        let good: Vec<&Message> =
-            batch.iter().zip(&taken).filter(|(_, code)| code.is_none()).map(|(one, _)| one).collect();
-        self.append_all(id, good, target);
-        let answers =
-            batch.into_iter().zip(taken).map(|(message, code)| (message, code.map_or(Ok(()), Err))).collect();
-        self.answer(id, target, answers);
+        if batch.iter().any(|message| self.refusal(target.0, message).is_some()) {
+            return self.refuse(id, target, batch);
+        }
+        self.append_all(id, &batch, target);
+        self.answer(id, target, batch.into_iter().map(|message| (message, Ok(()))).collect());
         let producer = &mut self.producing.producers[id];
         if more && producer.busy.insert(target) {
             let time = self.latency();
             self.after(time, Due::BatchArrives(id, target));
         }
+    }
+
+    /// All of a batch is refused for what is wrong with some. Without transactions the client breaks, as it promises no gaps.
+    fn refuse(&mut self, id: usize, target: Target, batch: Vec<Message>) {
+        let refusals: Vec<_> = batch.iter().map(|message| self.refusal(target.0, message)).collect();
+        let code = refusals.iter().flatten().next().copied().unwrap_or(Code::InvalidRecord);
+        let named = code != Code::MessageSizeTooLarge && self.random.bool();
+        let shared = (batch.len() > 1).then_some(batch.len() * BYTES);
+        let judge = |at_fault: Option<Code>| match at_fault {
+            _ if !named => Undelivered { code, shared },
+            Some(code) => code.into(),
+            None => Code::InvalidDifferentRecord.into(),
+        };
+        self.note(|| format!("{target:?} refuses {} records: {code:?}, named: {named}", batch.len()));
+        self.may_be_torn(batch.iter().map(|message| message.place).collect());
+        let answers = batch
+            .into_iter()
+            .zip(refusals)
+            .map(|(message, at_fault)| (message, Err(judge(at_fault))))
+            .collect();
+        let producer = &mut self.producing.producers[id];
+        if producer.transacting.is_none() {
+            // What is behind it is not taken: its number in the sequence is too high.
+            producer.gaps.insert(target);
+        }
+        self.answer(id, target, answers);
     }
 
     fn write_and_report_as_failed(&mut self, id: usize, target: Target, batch: Vec<Message>) {
@@ -244,7 +285,9 @@ impl World {
             (1, Kind::Huge) => message.whole,
             _ => false,
         };
-        refused.then_some(Code::MessageSizeTooLarge)
+        // A dead letter may lose its value for its size only.
+        let codes = [Code::MessageSizeTooLarge, Code::InvalidTimestamp, Code::InvalidRecord];
+        refused.then_some(codes[if topic == 0 { message.place.1 as usize % codes.len() } else { 0 }])
     }
 
     pub fn kind_of(&self, place: Place) -> Option<Kind> {
@@ -295,7 +338,7 @@ impl World {
         let sick = &mut self.producing.sick[target.0];
         *sick = Some(sick.map_or((until, code), |(before, code)| (before.max(until), code)));
         self.note(|| format!("producer {id} fails {} records for {target:?}: {code:?}", messages.len()));
-        let answers = messages.into_iter().map(|message| (message, Err(code))).collect();
+        let answers = messages.into_iter().map(|message| (message, Err(code.into()))).collect();
         self.answer(id, target, answers);
     }
 
@@ -304,6 +347,7 @@ impl World {
         for place in failed {
             if matches!(self.kind_of(place), Some(Kind::Several(_))) {
                 self.oracle.may_repeat(place);
+                self.producing.torn = true;
             }
         }
     }
@@ -331,6 +375,11 @@ impl World {
         let producer = &mut self.producing.producers[id];
         let Some(answers) = producer.answers.get_mut(&target).and_then(VecDeque::pop_front) else { return };
         let count = answers.len();
+        let is_refused = answers.iter().any(|(_, answer)| answer.is_err());
+        if is_refused && producer.gaps.contains(&target) && !producer.fatal {
+            producer.fatal = true;
+            producer.reports.push_back(Report::Error(Code::Fatal, "a gap".to_owned()));
+        }
         for (message, answer) in answers {
             producer.reports.push_back(Report::Delivery(message.parcel, answer));
         }
@@ -345,7 +394,7 @@ impl World {
         let producer = &mut self.producing.producers[id];
         producer.busy.remove(&target);
         let all = std::mem::take(producer.queues.entry(target).or_default());
-        let answers = all.into_iter().map(|message| (message, Err(failed.code))).collect();
+        let answers = all.into_iter().map(|message| (message, Err(failed.code.into()))).collect();
         self.answer(id, target, answers);
         self.report(id, Report::Error(Code::Fatal, failed.text));
     }
@@ -358,17 +407,22 @@ impl World {
         self.ring(bell);
     }
 
-    /// Before an abort: what was not sent is given up, and what was sent is waited for.
+    /// What was not sent is given up, and what was sent is waited for.
     pub fn give_up_queued(&mut self, id: usize) {
         let producer = &mut self.producing.producers[id];
         let mut given_up = Vec::new();
         for (target, queue) in &mut producer.queues {
-            let sent = if producer.busy.contains(target) { 2 } else { 0 };
+            let is_sent = producer.busy.contains(target) && !producer.gaps.contains(target);
+            let sent = if is_sent { 2 } else { 0 };
             given_up.extend(queue.drain(sent.min(queue.len())..));
         }
+        if !given_up.is_empty() {
+            self.note(|| format!("producer {id} gives up {}", given_up.len()));
+        }
+        self.may_be_torn(given_up.iter().map(|message| message.place).collect());
         given_up
             .into_iter()
-            .for_each(|one| self.report(id, Report::Delivery(one.parcel, Err(Code::PurgeQueue))));
+            .for_each(|one| self.report(id, Report::Delivery(one.parcel, Err(Code::PurgeQueue.into()))));
     }
 
     /// One producer that is alive ends in a fatal error.
@@ -393,7 +447,7 @@ impl World {
         let queues = std::mem::take(&mut producer.queues);
         let answers = std::mem::take(&mut producer.answers);
         // A partition that has failed something takes nothing that was behind it.
-        let failing: BTreeSet<Target> = producer.failing.keys().copied().collect();
+        let failing: BTreeSet<Target> = producer.failing.keys().chain(&producer.gaps).copied().collect();
         self.note(|| format!("producer {id} is purged"));
         let mut reports = Vec::new();
         // What the broker had answered for, and the answer is not read any more.
@@ -423,9 +477,9 @@ impl World {
         }
         self.may_be_torn(reports.iter().map(|(message, _)| message.place).collect());
         let producer = &mut self.producing.producers[id];
-        producer
-            .reports
-            .extend(reports.into_iter().map(|(message, code)| Report::Delivery(message.parcel, Err(code))));
+        producer.reports.extend(
+            reports.into_iter().map(|(message, code)| Report::Delivery(message.parcel, Err(code.into()))),
+        );
         let bell = producer.bell.clone();
         self.ring(bell);
     }

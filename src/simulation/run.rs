@@ -24,6 +24,8 @@ pub struct Report {
     pub lines: Vec<String>,
     pub records: usize,
     pub repeats: u32,
+    /// A record with several results may have been written again as a whole.
+    pub torn: bool,
 }
 
 /// Runs a plan; with a trace, if one is `wanted`.
@@ -59,6 +61,7 @@ fn look(sim: &Sim) -> Report {
         lines: world.trace.take(),
         records: world.inputs.iter().map(Vec::len).sum(),
         repeats: world.oracle.repeats(),
+        torn: world.producing.torn,
     })
 }
 

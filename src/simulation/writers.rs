@@ -13,6 +13,7 @@ use super::world::{Bell, Sim};
 use crate::kafka::context::TopicPartition;
 use crate::kafka::membership::Membership;
 use crate::pipeline::Job;
+use crate::sink::batches::Batches;
 use crate::sink::client::{Client, Connect, Outgoing, Report};
 use crate::sink::transactor::client::{Committed, Committer, Failed, Remedy, Transactional};
 use crate::sync::model;
@@ -35,10 +36,10 @@ pub struct SimProducer {
 impl Connect<Job> for SimConnect {
     type Client = SimProducer;
 
-    fn connect(&self, _: &[&str]) -> KafkaResult<SimProducer> {
+    fn connect(&self, _: &[&str], batches: Batches) -> KafkaResult<SimProducer> {
         let (id, bell) = self.sim.with(|world| {
             let dead = world.dead.contains(&self.instance);
-            let producer = Producer { instance: self.instance, dead, ..Producer::default() };
+            let producer = Producer { instance: self.instance, dead, batches, ..Producer::default() };
             let bell = producer.bell.clone();
             world.producing.producers.push(producer);
             let id = world.producing.producers.len() - 1;
@@ -48,6 +49,10 @@ impl Connect<Job> for SimConnect {
             (id, bell)
         });
         Ok(SimProducer { sim: self.sim.clone(), id, bell })
+    }
+
+    fn largest_batch(&self, _: &[&str]) -> Option<usize> {
+        None
     }
 }
 
@@ -76,6 +81,10 @@ impl Client<Job> for SimProducer {
         let some = report.is_some();
         report.into_iter().for_each(see);
         some
+    }
+
+    fn purge_queue(&self) {
+        self.sim.with(|world| world.give_up_queued(self.id));
     }
 
     fn purge(&self) {

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
 
-pub use crate::kafka::ffi::{Outgoing, Report};
+use super::batches::Batches;
+pub use crate::kafka::ffi::{Outgoing, Report, Undelivered};
 
 /// A producer client: takes records from several threads, answers to one.
 pub trait Client<P>: Send + Sync + 'static {
@@ -43,9 +44,13 @@ pub trait Connect<P>: Send + Sync + 'static {
     /// What it makes.
     type Client: Client<P>;
 
-    /// A client that writes to `topics`; [`Outgoing::topic`] is an index into them.
+    /// A client that writes to `topics` in such batches; [`Outgoing::topic`] is an index into them.
     ///
     /// # Errors
     /// When the client cannot be made, which is not a matter of the cluster: nobody is asked yet.
-    fn connect(&self, topics: &[&str]) -> KafkaResult<Self::Client>;
+    fn connect(&self, topics: &[&str], batches: Batches) -> KafkaResult<Self::Client>;
+
+    /// Bytes of the largest batch that all of `topics` take, as the cluster says now; `None` where we may not ask, or it does not
+    /// answer.
+    fn largest_batch(&self, topics: &[&str]) -> Option<usize>;
 }

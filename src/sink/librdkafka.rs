@@ -11,8 +11,10 @@ use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::metadata::MetadataTopic;
 
 use super::Parcel;
+use super::batches::Batches;
 use super::client::{Client, Connect, Outgoing, Report};
 use super::transactor::client::{Committed, Committer, Failed, Remedy, Transactional};
+use crate::kafka::admin;
 use crate::kafka::context::{Context, Member, TopicPartition};
 use crate::kafka::ffi::Writer;
 use crate::kafka::membership::Membership;
@@ -33,8 +35,26 @@ pub struct Connection {
 impl<P: Parcel> Connect<P> for Connection {
     type Client = Writer<P, Context>;
 
-    fn connect(&self, topics: &[&str]) -> KafkaResult<Self::Client> {
-        Writer::new(&self.properties, self.context.clone(), topics)
+    fn connect(&self, topics: &[&str], batches: Batches) -> KafkaResult<Self::Client> {
+        let mut properties = self.properties.clone();
+        if let Some(size) = batches.size {
+            properties.set("batch.size", size.to_string());
+        }
+        if batches.alone {
+            properties.set("batch.num.messages", "1");
+        }
+        Writer::new(&properties, self.context.clone(), topics)
+    }
+
+    /// By a client of its own: it happens once in a while.
+    fn largest_batch(&self, topics: &[&str]) -> Option<usize> {
+        let mut properties = self.properties.clone();
+        properties.remove("transactional.id");
+        let admin = properties.create_with_context(self.context.clone()).ok()?;
+        let runtime = admin::runtime().ok()?;
+        let settings = admin::settings(&admin, topics, &runtime);
+        let limits = settings.into_iter().map(|settings| settings?.max_message_bytes);
+        limits.collect::<Option<Vec<usize>>>()?.into_iter().min()
     }
 }
 
@@ -131,8 +151,12 @@ pub struct TransactionalConnection {
 impl<P: Parcel> Connect<P> for TransactionalConnection {
     type Client = Writer<P, Context>;
 
-    fn connect(&self, topics: &[&str]) -> KafkaResult<Self::Client> {
-        self.producer.connect(topics)
+    fn connect(&self, topics: &[&str], batches: Batches) -> KafkaResult<Self::Client> {
+        self.producer.connect(topics, batches)
+    }
+
+    fn largest_batch(&self, topics: &[&str]) -> Option<usize> {
+        Connect::<P>::largest_batch(&self.producer, topics)
     }
 }
 

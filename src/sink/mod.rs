@@ -1,5 +1,6 @@
 //! Where results go: the output topic, and the dead-letter topic for what failed.
 
+pub mod batches;
 pub mod client;
 pub mod dead_letter;
 pub mod kafka;
@@ -11,6 +12,9 @@ pub mod transactor;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use rdkafka::error::RDKafkaErrorCode as Code;
+
+use crate::kafka::errors;
 use crate::record::Headers;
 
 /// Which topic a leg is written to.
@@ -61,13 +65,50 @@ pub trait Parcel: Send + Sync + 'static {
     fn turn(&self) -> &AtomicBool;
 }
 
+/// The code of a [`Refusal`]: larger than what the topic takes, or than the client's own `message.max.bytes`.
+pub const TOO_LARGE: &str = "too_large";
+/// The code of a [`Refusal`]: older or newer than what the topic takes.
+pub const OUT_OF_RANGE: &str = "timestamp_out_of_range";
+/// The code of a [`Refusal`]: a compacted topic takes no record without a key.
+pub const NO_KEY: &str = "no_key_on_compacted_topic";
+/// The code of a [`Refusal`]: for a reason that only the broker knows.
+pub const REJECTED: &str = "produce_rejected";
+
 /// Why the broker will never take a parcel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// A stable word, such as `too_large`.
+    /// A stable word, such as [`TOO_LARGE`].
     pub code: &'static str,
     /// For people.
     pub message: String,
+}
+
+/// Why `topic` refuses this leg, which it has judged alone.
+fn refusal(topic: &str, leg: &Leg<'_>, code: Code) -> Refusal {
+    let (code, message) = match code {
+        _ if errors::is_size(code) => (TOO_LARGE, format!("topic {topic} refused the record: {code}")),
+        Code::InvalidTimestamp => (
+            OUT_OF_RANGE,
+            format!("topic {topic} refused the record: its timestamp is out of the topic's range ({code})"),
+        ),
+        // librdkafka (2.12) frees the broker's own text before it can be read; of Apache Kafka this is what it says.
+        Code::InvalidRecord if leg.key.is_none() => (
+            NO_KEY,
+            format!(
+                "topic {topic} refused the record, which has no key: a compacted topic takes none without ({code})"
+            ),
+        ),
+        _ => (REJECTED, format!("topic {topic} refused the record: {code}")),
+    };
+    Refusal { code, message }
+}
+
+/// That `topic` refuses a batch of several records, for people.
+fn shared_refusal(topic: &str, code: Code, bytes: usize) -> String {
+    format!(
+        "{topic} refused a batch of {bytes} bytes of records: {code}. They are written again in smaller batches, until the record at \
+         fault is alone in one"
+    )
 }
 
 /// Where a sink gets parcels from, and whom it tells what became of them.

@@ -1,6 +1,7 @@
 //! Batches come in.
 
 use super::{Call, Handled};
+use crate::embedded::cluster::Refused;
 use crate::embedded::codes;
 use crate::embedded::log::Batch;
 use crate::embedded::wire::{Malformed, Reader};
@@ -24,14 +25,20 @@ pub(super) fn produce(call: &Call<'_>, body: &mut Reader<'_>) -> Handled {
             let transactional_id = transactional_id.as_deref();
             let stamp = batch.as_ref().ok().and_then(|batch| batch.stamp);
             unanswered |= stamp.is_some_and(|stamp| call.faults.leaves_unanswered(stamp.producer, partition));
-            let done = refuse.map_or(batch, Err);
+            let done = refuse.map_or(batch, Err).map_err(Refused::from);
             let done =
                 done.and_then(|batch| call.cluster.append(&mut state, &place, batch, transactional_id));
             failed |= done.is_err();
             let (offset, time) = *done.as_ref().unwrap_or(&(-1, -1));
-            w.i32(partition).i16(done.err().unwrap_or(codes::NONE)).i64(offset).i64(time);
+            let Refused { code, records } = done.err().unwrap_or(codes::NONE.into());
+            w.i32(partition).i16(code).i64(offset).i64(time);
             if call.version >= 5 {
                 w.i64(state.topics.log(&name, partition).map_or(-1, |log| log.start()));
+            }
+            if call.version >= 8 {
+                let text = (!records.is_empty()).then_some("some records are not what the topic takes");
+                w.array(records, |w, place| _ = w.i32(place).nullable_string(Some("this record is one")));
+                w.nullable_string(text);
             }
         });
     });

@@ -1,6 +1,7 @@
 //! A record batch (format 2) as it lies in the log: its bytes stay as they came, but for the offset and the leader epoch,
 //! which the checksum does not cover. Records are not decompressed.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::checksum::crc32c;
@@ -136,22 +137,56 @@ impl Batch {
         if self.attributes & LOG_APPEND_TIME != 0 {
             return Some((self.max_timestamp, from.max(0)));
         }
-        if self.attributes & COMPRESSION != 0 {
+        if self.is_opaque() {
             return Some((self.base_timestamp, from.max(0)));
         }
-        self.records().find(|(at, delta)| *at >= timestamp && *delta >= from)
+        let found = self.records().find(|record| record.timestamp >= timestamp && record.delta >= from);
+        found.map(|record| (record.timestamp, record.delta))
     }
 
-    /// Timestamp and offset delta of each record; it ends where a record makes no sense.
-    fn records(&self) -> impl Iterator<Item = (i64, i64)> {
+    /// Its records without a key, by their places in it. Where records cannot be seen, none.
+    pub(in crate::embedded) fn keyless(&self) -> Vec<i32> {
+        self.places(|record| !record.has_key)
+    }
+
+    /// Its records whose timestamps are out of this range, by their places in it, if there is any. Where records cannot be seen it
+    /// names none.
+    pub(in crate::embedded) fn out_of(&self, range: &RangeInclusive<i64>) -> Option<Vec<i32>> {
+        let places = self.places(|record| !range.contains(&record.timestamp));
+        let is_any = !places.is_empty()
+            || self.is_opaque()
+                && !(range.contains(&self.base_timestamp) && range.contains(&self.max_timestamp));
+        is_any.then_some(places)
+    }
+
+    fn is_opaque(&self) -> bool {
+        self.attributes & COMPRESSION != 0
+    }
+
+    fn places(&self, matches: impl Fn(&Record) -> bool) -> Vec<i32> {
+        let records = (0..).zip(self.records()).filter(|(_, record)| !self.is_opaque() && matches(record));
+        records.map(|(place, _)| place).collect()
+    }
+
+    /// Its records; it ends where one makes no sense.
+    fn records(&self) -> impl Iterator<Item = Record> {
         let mut r = Reader::new(&self.bytes[HEADER..]);
-        let mut next = move || -> Result<(i64, i64), Malformed> {
+        let base = self.base_timestamp;
+        let mut next = move || -> Result<Record, Malformed> {
             let length = usize::try_from(r.varint()?).map_err(|_| Malformed("a negative length"))?;
             let mut record = Reader::new(r.take(length)?);
             record.i8()?; // attributes
-            Ok((record.varint()?, record.varint()?))
+            let (time, delta) = (record.varint()?, record.varint()?);
+            Ok(Record { timestamp: base.wrapping_add(time), delta, has_key: record.varint()? >= 0 })
         };
-        let base = self.base_timestamp;
-        (0..self.count).map_while(move |_| next().ok().map(|(time, offset)| (base + time, offset)))
+        (0..self.count).map_while(move |_| next().ok())
     }
+}
+
+/// What is looked at of a record.
+struct Record {
+    timestamp: i64,
+    /// Its distance from the batch's first offset.
+    delta: i64,
+    has_key: bool,
 }

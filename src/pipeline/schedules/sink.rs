@@ -11,6 +11,7 @@ use super::rig::{Log, METRICS, Rig, policy, text};
 use crate::config::Partitioning;
 use crate::kafka::context::Context;
 use crate::pipeline::{Job, Pipeline};
+use crate::sink::batches::Batches;
 use crate::sink::client::{Client, Connect, Outgoing, Report};
 use crate::sink::kafka::{KafkaSink, Neighbours, Settings};
 use crate::sink::{Parcel, Target};
@@ -62,8 +63,12 @@ impl Wire {
 impl Connect<Job> for Cluster {
     type Client = FakeClient;
 
-    fn connect(&self, _: &[&str]) -> KafkaResult<FakeClient> {
+    fn connect(&self, _: &[&str], _: Batches) -> KafkaResult<FakeClient> {
         Ok(FakeClient { cluster: self.clone(), wire: Mutex::default(), more: Condvar::new() })
+    }
+
+    fn largest_batch(&self, _: &[&str]) -> Option<usize> {
+        None
     }
 }
 
@@ -159,7 +164,7 @@ impl FakeClient {
                 log.finished.insert(place);
             });
         }
-        see(Report::Delivery(parcel, failure.map_or(Ok(()), Err)));
+        see(Report::Delivery(parcel, failure.map_or(Ok(()), |code| Err(code.into()))));
         true
     }
 }

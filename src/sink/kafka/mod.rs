@@ -10,6 +10,10 @@
 //! 3. After a pause that doubles each time, what failed goes back before all others, in its old order, and the flow goes
 //!    on. If the client itself is broken a new one takes its place first.
 //!
+//! A *refusal* is different: the broker works, and finds something wrong with a batch. If a record was alone in it, or is named, it
+//! is at fault and becomes a dead letter. Otherwise all of the batch are written again, in smaller ones ([`super::batches`]), without
+//! a pause.
+//!
 //! So a record never overtakes one of its lane that failed before it was handed over, and nothing is lost. A dead letter
 //! that cannot be written halts nobody: it comes again later, and its record stays unfinished. Unless the rest of a lane
 //! follows a failed record (`PROCESSOR_AFTER_FAILURE=run`): then their order counts, and they halt the flow as results do.
@@ -30,6 +34,7 @@ use std::time::Duration;
 use rdkafka::error::KafkaResult;
 
 use super::Outbox;
+use super::batches::Batches;
 use super::client::Connect;
 use super::route::Route;
 use crate::clock::Clock;
@@ -79,8 +84,8 @@ pub struct KafkaSink<O: Outbox, C: Connect<O::Parcel>> {
     flow: Mutex<Flow<O::Parcel>>,
     /// Producers wait here while the flow is halted or the client's queue is full.
     go_on: Condvar,
-    /// How many failures `flow` holds.
-    failing: AtomicUsize,
+    /// How many failures and suspects `flow` holds.
+    watched: AtomicUsize,
     /// Whether `flow` is halted, for those who hand over: a lock a record is not paid. Written under the lock.
     halted: AtomicBool,
     stopped: AtomicBool,
@@ -95,7 +100,7 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
         let Neighbours { outbox, context, clock } = neighbours;
         let flow = Flow::new(Watch::new(settings.patience, clock.now()));
         let route = Route::new(settings.output, settings.dead_letters, settings.partitioning);
-        let client = Mutex::new(Arc::new(connection.connect(&route.topics())?));
+        let client = Mutex::new(Arc::new(connection.connect(&route.topics(), Batches::default())?));
         Ok(Self {
             metrics: context.metrics.clone(),
             route,
@@ -107,7 +112,7 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
             client,
             flow: Mutex::new(flow),
             go_on: Condvar::new(),
-            failing: AtomicUsize::new(0),
+            watched: AtomicUsize::new(0),
             halted: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
         })

@@ -10,6 +10,7 @@
 use std::time::{Duration, Instant};
 
 use super::KafkaSink;
+use crate::sink::batches::Batches;
 use crate::sink::client::{Client, Connect};
 use crate::sink::{Outbox, Target};
 
@@ -132,7 +133,7 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
     }
 
     fn is_served(&self) -> bool {
-        let client = self.connection.connect(&self.route.topics());
+        let client = self.connection.connect(&self.route.topics(), Batches::default());
         client.is_ok_and(|client| client.is_served(self.route.topic(Target::Output), PROBE))
     }
 

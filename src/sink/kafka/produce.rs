@@ -84,7 +84,7 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
             }
         };
         if let Err((parcel, code)) = taken {
-            self.fail(&parcel, code);
+            self.fail(&parcel, code.into());
             self.let_go(parcel);
         }
     }

@@ -10,8 +10,8 @@ use super::KafkaSink;
 use super::overdue::Counts;
 use crate::kafka::errors::{self, Delivery};
 use crate::planted::{Bug, planted};
-use crate::sink::client::{Client, Connect, Report};
-use crate::sink::{Outbox, Parcel, Refusal, Target, sole};
+use crate::sink::client::{Client, Connect, Report, Undelivered};
+use crate::sink::{Outbox, Parcel, Target, refusal, shared_refusal, sole};
 
 /// How long the thread waits for an answer before it looks after a halt.
 const IDLE: Duration = Duration::from_millis(100);
@@ -25,6 +25,7 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
             let client = self.client();
             self.take_answers(&client);
             self.maybe_replace_client();
+            self.maybe_rebatch();
             self.maybe_resume();
         }
     }
@@ -46,10 +47,10 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
     pub(super) fn take(&self, report: Report<O::Parcel>, settled: &mut Settled<O::Parcel>) {
         match report {
             Report::Delivery(parcel, result) => {
-                if let Err(code) = result
+                if let Err(failure) = result
                     && !planted(Bug::FailedDeliveryIgnored)
                 {
-                    self.fail(&parcel, code);
+                    self.fail(&parcel, failure);
                 }
                 if let Some(parcel) = last_holder(parcel) {
                     self.settle(parcel, settled);
@@ -72,16 +73,21 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
         settled.counts.add(parcel.turn().load(Ordering::Relaxed), 1);
         // A parcel's failure is noted before its last holder lets go, so this sees it; and a lock a record is not paid
         // while all goes well.
-        let code = (self.failing.load(Ordering::Acquire) > 0).then(|| {
-            let mut flow = self.flow.lock();
-            let code = flow.failures.remove(&parcel.order());
-            self.failing.store(flow.failures.len(), Ordering::Release);
-            code
-        });
-        match code.flatten() {
+        let failure = (self.watched.load(Ordering::Acquire) > 0).then(|| self.failure_of(&parcel));
+        match failure.flatten() {
             None => settled.delivered.push(parcel),
-            Some(code) => settled.failed.push((sole(parcel), code)),
+            Some(failure) => settled.failed.push((sole(parcel), failure)),
         }
+    }
+
+    fn failure_of(&self, parcel: &O::Parcel) -> Option<Undelivered> {
+        let mut flow = self.flow.lock();
+        let failure = flow.failures.remove(&parcel.order());
+        if failure.is_none_or(|failure| self.next(parcel, failure) == Next::Refused) {
+            flow.narrowing.through(parcel.order());
+        }
+        self.note_watched(&flow);
+        failure
     }
 
     pub(super) fn close(&self, settled: Settled<O::Parcel>) {
@@ -95,20 +101,21 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
             self.outbox.delivered(&mut delivered);
         }
         let recovered = failed.is_empty();
-        for (parcel, code) in failed {
-            self.not_delivered(parcel, code);
+        for (parcel, failure) in failed {
+            self.not_delivered(parcel, failure);
         }
         self.answered(counts, recovered);
     }
 
-    fn not_delivered(&self, parcel: O::Parcel, code: Code) {
-        let target = parcel.leg(0).target;
+    fn not_delivered(&self, parcel: O::Parcel, failure: Undelivered) {
+        let leg = parcel.leg(0);
+        let (target, code) = (leg.target, failure.code);
         let topic = self.route.topic(target);
         self.metrics.kafka_error(&format!("{code:?}"));
-        match self.next(&parcel, code) {
-            Next::Refused(reason) => {
-                let message = format!("topic {topic} refused the record: {code}");
-                self.outbox.refused(parcel, &Refusal { code: reason, message });
+        match self.next(&parcel, failure) {
+            Next::Refused => {
+                let refusal = refusal(topic, &leg, code);
+                self.outbox.refused(parcel, &refusal);
             }
             Next::PutOff => {
                 self.metrics.dead_letter_failed();
@@ -125,12 +132,7 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
                     self.metrics.dead_letter_failed();
                     self.route.miss_dead_letters();
                 }
-                self.context.complain(
-                    topic,
-                    &format!(
-                        "{topic} cannot be written: {code}. Records wait, nothing is committed; trying again"
-                    ),
-                );
+                self.context.complain(topic, &trouble(topic, failure));
                 self.flow.lock().failed.push(parcel);
                 self.halt(rebuild);
             }
@@ -138,21 +140,31 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
     }
 
     /// What becomes of a parcel that was not delivered.
-    pub(super) fn next(&self, parcel: &O::Parcel, code: Code) -> Next {
+    pub(super) fn next(&self, parcel: &O::Parcel, failure: Undelivered) -> Next {
         let is_dead_letter = parcel.leg(0).target == Target::DeadLetter;
-        match errors::delivery(code) {
-            Delivery::Refused(reason) => Next::Refused(reason),
+        match errors::delivery(failure.code) {
+            Delivery::Refused if failure.shared.is_none() => Next::Refused,
+            Delivery::Refused | Delivery::Neighbour => Next::Again { rebuild: false },
             Delivery::Wait | Delivery::Full if is_dead_letter && !self.dead_letters_in_order => Next::PutOff,
             action => Next::Again { rebuild: action == Delivery::Rebuild },
         }
     }
 }
 
+/// For people.
+fn trouble(topic: &str, Undelivered { code, shared }: Undelivered) -> String {
+    match errors::delivery(code) {
+        Delivery::Refused => shared_refusal(topic, code, shared.unwrap_or_default()),
+        Delivery::Neighbour => format!("{topic} refused a batch: {code}. The others of it are written again"),
+        _ => format!("{topic} cannot be written: {code}. Records wait, nothing is committed; trying again"),
+    }
+}
+
 /// What becomes of a parcel that was not delivered.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// The record is at fault, with this reason.
-    Refused(&'static str),
+    /// The record is at fault.
+    Refused,
     /// A dead letter whose place does not count: it is offered again later, and halts nobody.
     PutOff,
     /// The flow halts, and it is written again before what is newer.
@@ -165,7 +177,7 @@ pub(super) enum Next {
 pub(super) struct Settled<P> {
     counts: Counts,
     delivered: Vec<Arc<P>>,
-    failed: Vec<(P, Code)>,
+    failed: Vec<(P, Undelivered)>,
 }
 
 impl<P> Default for Settled<P> {

@@ -13,8 +13,9 @@ use crate::clock::ManualClock;
 use crate::config::Partitioning;
 use crate::kafka::context::Context;
 use crate::record::Headers;
-use crate::sink::client::{Client, Connect, Outgoing, Report};
-use crate::sink::{Leg, Outbox, Parcel, Refusal, Target};
+use crate::sink::batches::Batches;
+use crate::sink::client::{Client, Connect, Outgoing, Report, Undelivered};
+use crate::sink::{Leg, NO_KEY, OUT_OF_RANGE, Outbox, Parcel, Refusal, TOO_LARGE, Target};
 use crate::sync::Mutex;
 use crate::telemetry::metrics::{About, Metrics};
 
@@ -107,6 +108,39 @@ struct Post {
     forgotten: Mutex<HashSet<u64>>,
     /// Whether a new client is answered.
     served: Mutex<bool>,
+    /// Letters that the broker never takes, and with them whole batches; and whether it says whose fault it is.
+    refused: Mutex<HashMap<u64, Code>>,
+    names: Mutex<bool>,
+    /// Letters of a batch that the broker takes; each is of [`BYTES`].
+    takes: Mutex<usize>,
+    /// What the cluster says of that, where we may ask.
+    limit: Mutex<Option<usize>>,
+    /// How each client was told to put batches together.
+    batches: Mutex<Vec<Batches>>,
+}
+
+/// Of a letter.
+const BYTES: usize = 1_000;
+/// Letters in a batch of a client that was not told otherwise.
+const MANY: usize = 100;
+
+impl Post {
+    /// What a broker says of a batch.
+    fn judge(&self, batch: &[Arc<Letter>]) -> Vec<Result<(), Undelivered>> {
+        let refused = self.refused.lock();
+        let code = batch.iter().find_map(|letter| refused.get(&letter.0).copied());
+        let takes = *self.takes.lock();
+        let too_large = takes > 0 && batch.len() > takes;
+        let code = if too_large { Some(Code::MessageSizeTooLarge) } else { code };
+        let Some(code) = code else { return vec![Ok(()); batch.len()] };
+        let shared = (batch.len() > 1).then_some(batch.len() * BYTES);
+        let one = |letter: &Arc<Letter>| match refused.get(&letter.0) {
+            _ if !*self.names.lock() || too_large => Err(Undelivered { code, shared }),
+            Some(code) => Err((*code).into()),
+            None => Err(Code::InvalidDifferentRecord.into()),
+        };
+        batch.iter().map(one).collect()
+    }
 }
 
 struct FakeConnect(Arc<Post>);
@@ -114,14 +148,28 @@ struct FakeConnect(Arc<Post>);
 struct FakeClient {
     post: Arc<Post>,
     sent: Mutex<VecDeque<Arc<Letter>>>,
+    /// How many letters go into one batch.
+    many: usize,
+    reports: Mutex<VecDeque<Report<Letter>>>,
 }
 
 impl Connect<Letter> for FakeConnect {
     type Client = FakeClient;
 
-    fn connect(&self, topics: &[&str]) -> KafkaResult<FakeClient> {
+    fn connect(&self, topics: &[&str], batches: Batches) -> KafkaResult<FakeClient> {
         self.0.clients.lock().push(topics.iter().map(ToString::to_string).collect());
-        Ok(FakeClient { post: self.0.clone(), sent: Mutex::default() })
+        self.0.batches.lock().push(batches);
+        let size = batches.size.map_or(MANY, |size| (size / BYTES).max(1));
+        Ok(FakeClient {
+            post: self.0.clone(),
+            sent: Mutex::default(),
+            many: if batches.alone { 1 } else { size },
+            reports: Mutex::default(),
+        })
+    }
+
+    fn largest_batch(&self, _: &[&str]) -> Option<usize> {
+        *self.0.limit.lock()
     }
 }
 
@@ -150,13 +198,11 @@ impl Client<Letter> for FakeClient {
         if *self.post.silent.lock() {
             return false;
         }
-        let mut sent = self.sent.lock();
-        let forgotten = self.post.forgotten.lock();
-        let Some(index) = sent.iter().position(|letter| !forgotten.contains(&letter.0)) else { return false };
-        let letter = sent.remove(index).expect("it is there");
-        drop((sent, forgotten));
-        let failure = self.post.failures.lock().remove(&letter.0);
-        see(Report::Delivery(letter, failure.map_or(Ok(()), Err)));
+        if self.reports.lock().is_empty() {
+            self.send();
+        }
+        let Some(report) = self.reports.lock().pop_front() else { return false };
+        see(report);
         true
     }
 
@@ -168,6 +214,33 @@ impl Client<Letter> for FakeClient {
 
     fn is_served(&self, _: &str, _: Duration) -> bool {
         *self.post.served.lock()
+    }
+}
+
+impl FakeClient {
+    /// As an idempotent producer without gaps: it is broken by a batch that is refused, and gives up what is behind it.
+    fn send(&self) {
+        let mut sent = self.sent.lock();
+        let forgotten = self.post.forgotten.lock();
+        let (kept, mut batch): (Vec<_>, Vec<_>) =
+            sent.drain(..).partition(|letter| forgotten.contains(&letter.0));
+        sent.extend(kept);
+        sent.extend(batch.drain(self.many.min(batch.len())..));
+        let answers = self.post.judge(&batch);
+        let mut reports = self.reports.lock();
+        let is_refused = answers.iter().any(Result::is_err);
+        if is_refused {
+            reports.push_back(Report::Error(Code::Fatal, "a gap".to_owned()));
+        }
+        for (letter, answer) in batch.into_iter().zip(answers) {
+            let failure = self.post.failures.lock().remove(&letter.0);
+            let answer = failure.map_or(answer, |code| Err(code.into()));
+            reports.push_back(Report::Delivery(letter, answer));
+        }
+        if is_refused {
+            reports
+                .extend(sent.drain(..).map(|letter| Report::Delivery(letter, Err(Code::PurgeQueue.into()))));
+        }
     }
 }
 
@@ -368,7 +441,7 @@ fn a_refused_record_and_a_dead_letter_that_must_wait_halt_nobody() {
     bench.go_on();
     assert!(bench.sink.flow.lock().halt.is_none());
     assert_eq!(bench.delivered(), [0, 2]);
-    assert_eq!(*bench.desk.refused.lock(), [(1, "too_large")]);
+    assert_eq!(*bench.desk.refused.lock(), [(1, TOO_LARGE)]);
     assert_eq!(*bench.desk.put_off.lock(), [3]);
     assert!(bench.sink.route().misses_dead_letters());
 }
@@ -479,4 +552,72 @@ fn a_client_that_does_no_better_is_kept_for_longer() {
     for (pause, times) in pauses.iter().zip([2, 4, 8, 16]) {
         assert!((90 * times..90 * times + 15).contains(pause), "{replaced:?}");
     }
+}
+impl Bench {
+    /// Until so many are written or refused, in no more than so many rounds. No time passes.
+    fn settle(&self, count: usize, rounds: usize) {
+        for _ in 0..rounds {
+            self.go_on();
+            self.sink.maybe_rebatch();
+            if self.delivered().len() + self.desk.refused.lock().len() == count {
+                return;
+            }
+        }
+        panic!("{count} are not settled after {rounds} rounds: {:?}", self.delivered());
+    }
+
+    fn is_as_at_first(&self) -> bool {
+        self.go_on();
+        self.sink.maybe_rebatch();
+        self.sink.maybe_resume();
+        self.post.batches.lock().last() == Some(&Batches::default())
+    }
+}
+
+/// Its neighbours are written, in their order, and nobody waits.
+#[test]
+fn of_a_batch_that_is_refused_only_the_record_at_fault_is() {
+    for names in [false, true] {
+        for (code, reason) in [(Code::InvalidTimestamp, OUT_OF_RANGE), (Code::InvalidRecord, NO_KEY)] {
+            let bench = Bench::new();
+            *bench.post.names.lock() = names;
+            bench.post.refused.lock().extend([(7, code), (130, code)]);
+            bench.give(0..300);
+            bench.settle(300, 20);
+            let expected: Vec<u64> = (0..300).filter(|letter| ![7, 130].contains(letter)).collect();
+            assert_eq!(bench.delivered(), expected, "named: {names}");
+            assert_eq!(*bench.desk.refused.lock(), [(7, reason), (130, reason)]);
+            assert!(bench.is_as_at_first(), "batches are as large as before");
+        }
+    }
+}
+
+#[test]
+fn a_batch_that_is_too_large_is_written_in_smaller_ones_and_nothing_is_refused() {
+    for limit in [None, Some(12 * BYTES)] {
+        let bench = Bench::new();
+        *bench.post.takes.lock() = 12;
+        *bench.post.limit.lock() = limit;
+        bench.give(0..300);
+        bench.settle(300, 20);
+        assert_eq!(bench.delivered(), (0..300).collect::<Vec<_>>());
+        assert!(bench.desk.refused.lock().is_empty());
+        let clients = bench.post.clients.lock().len();
+        assert!(limit.is_none() || clients == 2, "what the topic takes is asked: {clients} clients");
+        // As soon as the topic may take more it is tried, though nothing fails.
+        *bench.post.takes.lock() = 0;
+        assert!(!bench.is_as_at_first());
+        bench.clock.pass(60_000);
+        assert!(bench.is_as_at_first());
+    }
+}
+
+#[test]
+fn a_record_that_is_too_large_alone_is_refused_and_its_neighbours_are_not() {
+    let bench = Bench::new();
+    bench.post.refused.lock().insert(150, Code::MessageSizeTooLarge);
+    bench.give(0..300);
+    bench.settle(300, 30);
+    assert_eq!(bench.delivered(), (0..300).filter(|letter| *letter != 150).collect::<Vec<_>>());
+    assert_eq!(*bench.desk.refused.lock(), [(150, TOO_LARGE)]);
 }

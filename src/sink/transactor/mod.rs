@@ -37,6 +37,8 @@ use crossbeam_channel::Sender;
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
 
 use super::Outbox;
+use super::batches::{Batches, Narrowing};
+use super::client::Undelivered;
 use super::route::Route;
 use crate::clock::Clock;
 use crate::kafka::context::Context;
@@ -164,7 +166,7 @@ struct Work<P> {
     /// Records handed to the client and not reported.
     outstanding: usize,
     /// What was not written, and why.
-    failures: Vec<((Slot, u64), Code)>,
+    failures: Vec<((Slot, u64), Undelivered)>,
     /// What a commit was asked for that is not known to be done.
     asked: Vec<Watermark>,
     /// After a failure nothing is begun before.
@@ -178,6 +180,8 @@ struct Work<P> {
     metadata_limit: usize,
     /// When other clients of the same name have shut ours out.
     fenced: Vec<Instant>,
+    /// How the next client puts batches together.
+    narrowing: Narrowing,
 }
 
 /// Why a turn ended early.
@@ -207,7 +211,7 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
     /// When the client cannot be made.
     pub fn new(settings: Settings, connection: C, neighbours: Neighbours<O>) -> KafkaResult<Self> {
         let Neighbours { outbox, route, context, standing, trouble, clock } = neighbours;
-        let client = Mutex::new(Arc::new(connection.connect(&route.topics())?));
+        let client = Mutex::new(Arc::new(connection.connect(&route.topics(), Batches::default())?));
         Ok(Self {
             settings,
             outbox,
@@ -305,6 +309,7 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
         let leaving = outlook.leaving && !work.more;
         let offsets = outlook.uncommitted && (leaving || now >= work.next_offsets);
         if work.open.is_none() {
+            self.maybe_rebatch(work)?;
             // Without a membership nothing can be committed: it comes with the next assignment.
             if !(work.lines.is_ready() || offsets) || self.standing.get().is_none() {
                 return Ok(());
@@ -345,6 +350,7 @@ impl<P> Work<P> {
             next_offsets: now,
             metadata_limit: crate::offsets::map::LIMIT,
             fenced: Vec::new(),
+            narrowing: Narrowing::default(),
         }
     }
 }

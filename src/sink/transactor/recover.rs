@@ -1,5 +1,6 @@
 //! What becomes of a transaction that failed: see the module above.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::error::RDKafkaErrorCode as Code;
@@ -9,8 +10,8 @@ use super::{CALL, Halt, LAST_PAUSE, Releases, TICK, Transactor, Trouble, Work};
 use crate::kafka::context::TopicPartition;
 use crate::kafka::errors::{self, Beginning, Delivery};
 use crate::planted::{Bug, planted};
-use crate::sink::client::Client;
-use crate::sink::{Parcel, Refusal, Target, sole};
+use crate::sink::client::{Client, Undelivered};
+use crate::sink::{Parcel, Target, refusal, shared_refusal, sole};
 use crate::telemetry::metrics::Commit;
 
 /// Shut out so often within [`FENCED_WITHIN`]: it is not the broker that ended an old transaction, but a second process.
@@ -57,6 +58,7 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
                 self.settle(work)?;
                 let pause = self.take_failures(work);
                 self.rest(work, pause);
+                self.maybe_rebatch(work)?;
             }
             Halt::Rebuild(code, text) => {
                 self.complain(&text);
@@ -120,23 +122,33 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
     fn take_failures(&self, work: &mut Work<O::Parcel>) -> bool {
         let failures = std::mem::take(&mut work.failures);
         let mut pause = failures.is_empty();
-        for (place, code) in failures {
+        for (place, failure) in failures {
             // Of a parcel with several legs the first failure counts, and what was given up for another's sake is not at fault.
+            let Undelivered { code, shared } = failure;
             if matches!(code, Code::PurgeQueue | Code::PurgeInflight) {
                 continue;
             }
-            let delivery = errors::delivery(code);
             let Some(parcel) = work.lines.peek(place) else { continue };
-            let target = if parcel.legs() > 0 { parcel.leg(0).target } else { Target::Output };
+            let leg = (parcel.legs() > 0).then(|| parcel.leg(0));
+            let target = leg.map_or(Target::Output, |leg| leg.target);
             let topic = self.route.topic(target);
             self.context.metrics.kafka_error(&format!("{code:?}"));
-            match delivery {
-                Delivery::Refused(reason) => {
-                    let message = format!("topic {topic} refused the record: {code}");
-                    if let Some(parcel) = work.lines.take(place) {
-                        self.outbox.refused(sole(parcel), &Refusal { code: reason, message });
+            match errors::delivery(code) {
+                Delivery::Neighbour => {}
+                Delivery::Refused => match (leg, shared) {
+                    (Some(_), Some(bytes)) => {
+                        work.narrowing.refused(parcel.order(), code, bytes);
+                        self.context.complain(topic, &shared_refusal(topic, code, bytes));
                     }
-                }
+                    (Some(leg), None) => {
+                        let refusal = refusal(topic, &leg, code);
+                        work.narrowing.through(parcel.order());
+                        if let Some(parcel) = work.lines.take(place) {
+                            self.outbox.refused(sole(parcel), &refusal);
+                        }
+                    }
+                    (None, _) => unreachable!("what has no leg is not written"),
+                },
                 Delivery::Wait if target == Target::DeadLetter => {
                     self.context.metrics.dead_letter_failed();
                     self.route.miss_dead_letters();
@@ -187,13 +199,31 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
             }
         }
         work.failures.clear();
-        match self.connection.connect(&self.route.topics()) {
-            Ok(client) => *self.client.lock() = std::sync::Arc::new(client),
+        drop(old);
+        self.connect(work)
+    }
+
+    /// Another client where batches are to be put together in another way, before a transaction begins.
+    pub(super) fn maybe_rebatch(&self, work: &mut Work<O::Parcel>) -> Result<(), Halt> {
+        if work.narrowing.is_due(self.clock.now()) { self.connect(work) } else { Ok(()) }
+    }
+
+    /// Another client takes the place of this one, which has nothing to report any more.
+    fn connect(&self, work: &mut Work<O::Parcel>) -> Result<(), Halt> {
+        let topics = self.route.topics();
+        let asks = work.narrowing.asks_for_limit();
+        let limit = if asks { self.connection.largest_batch(&topics) } else { None };
+        let batches = work.narrowing.next(limit, self.clock.now());
+        match self.connection.connect(&topics, batches) {
+            Ok(client) => {
+                let old = std::mem::replace(&mut *self.client.lock(), Arc::new(client));
+                // Ends the old client, which takes a while: not under the lock.
+                drop(old);
+            }
             Err(error) => {
                 return Err(Halt::Rebuild(Code::Fail, format!("no new producer can be made: {error}")));
             }
         }
-        drop(old);
         self.init()
     }
 
@@ -229,9 +259,8 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
             })
             .map(|(watermark, _)| watermark)
             .collect();
-        let is_done = |parcel: &std::sync::Arc<O::Parcel>| {
-            done.iter().any(|watermark| watermark.slot == O::place(parcel).0)
-        };
+        let is_done =
+            |parcel: &Arc<O::Parcel>| done.iter().any(|watermark| watermark.slot == O::place(parcel).0);
         let (finished, rest): (Vec<_>, Vec<_>) = work.batch.drain(..).partition(is_done);
         tracing::info!(
             "{}: the outcome of a commit was unknown; of its records {} are committed, and {} are written again",

@@ -19,7 +19,8 @@ use crate::offsets::ledger::Watermark;
 use crate::offsets::tracker::Times;
 use crate::offsets::{Beginning, Budget, End, Ledger, Slot, Ticket};
 use crate::record::Headers;
-use crate::sink::client::{Client, Connect, Outgoing, Report};
+use crate::sink::batches::Batches;
+use crate::sink::client::{Client, Connect, Outgoing, Report, Undelivered};
 use crate::sink::route::Route;
 use crate::sink::{Leg, Outbox, Parcel, Refusal, Target};
 use crate::sync::Mutex;
@@ -151,6 +152,11 @@ struct Bank {
     generation: Mutex<i32>,
     commits: Mutex<VecDeque<Failure>>,
     refused: Mutex<Vec<i64>>,
+    /// Why, and how many letters of a batch are taken.
+    code: Mutex<Code>,
+    takes: Mutex<usize>,
+    /// How each client was told to put batches together.
+    batches: Mutex<Vec<Batches>>,
     /// How long it takes until an answer to a commit comes.
     commit_ms: Mutex<u64>,
     /// Clients that were made; only the last one may commit.
@@ -167,20 +173,35 @@ struct FakeClient {
     number: usize,
     sent: Mutex<VecDeque<Arc<Letter>>>,
     open: Mutex<Option<Open>>,
+    /// How many letters go into one batch.
+    many: usize,
+    reports: Mutex<VecDeque<Report<Letter>>>,
 }
+
+/// Letters in a batch of a client that was not told otherwise, and bytes of each.
+const MANY: usize = 100;
+const BYTES: usize = 1_000;
 
 impl Connect<Letter> for FakeConnect {
     type Client = FakeClient;
 
-    fn connect(&self, _: &[&str]) -> KafkaResult<FakeClient> {
+    fn connect(&self, _: &[&str], batches: Batches) -> KafkaResult<FakeClient> {
         let mut clients = self.0.clients.lock();
         *clients += 1;
+        self.0.batches.lock().push(batches);
+        let size = batches.size.map_or(MANY, |size| (size / BYTES).max(1));
         Ok(FakeClient {
             bank: self.0.clone(),
             number: *clients,
             sent: Mutex::default(),
             open: Mutex::default(),
+            many: if batches.alone { 1 } else { size },
+            reports: Mutex::default(),
         })
+    }
+
+    fn largest_batch(&self, _: &[&str]) -> Option<usize> {
+        None
     }
 }
 
@@ -207,16 +228,14 @@ impl Client<Letter> for FakeClient {
     }
 
     fn poll(&self, wait: Duration, see: &mut dyn FnMut(Report<Letter>)) -> bool {
-        let Some(letter) = self.sent.lock().pop_front() else {
+        if self.reports.lock().is_empty() {
+            self.send();
+        }
+        let Some(report) = self.reports.lock().pop_front() else {
             self.bank.clock.pass(wait.as_millis() as u64);
             return false;
         };
-        let target = letter.target.expect("it was written");
-        let refused = target == Target::Output && self.bank.refused.lock().contains(&letter.offset);
-        if let Some((records, _)) = self.open.lock().as_mut().filter(|_| !refused) {
-            records.push((letter.offset, target));
-        }
-        see(Report::Delivery(letter, if refused { Err(Code::MessageSizeTooLarge) } else { Ok(()) }));
+        see(report);
         true
     }
 
@@ -224,6 +243,28 @@ impl Client<Letter> for FakeClient {
 
     fn is_served(&self, _: &str, _: Duration) -> bool {
         true
+    }
+}
+
+impl FakeClient {
+    /// A batch goes to the broker, which takes it or not.
+    fn send(&self) {
+        let mut sent = self.sent.lock();
+        let count = self.many.min(sent.len());
+        let batch: Vec<_> = sent.drain(..count).collect();
+        let (code, takes) = (*self.bank.code.lock(), *self.bank.takes.lock());
+        let at_fault =
+            |letter: &Letter| letter.target == OUT && self.bank.refused.lock().contains(&letter.offset);
+        let is_refused = batch.iter().any(|letter| at_fault(letter)) || batch.len() > takes;
+        let shared = (batch.len() > 1).then_some(batch.len() * BYTES);
+        for letter in batch {
+            let target = letter.target.expect("it was written");
+            if let Some((records, _)) = self.open.lock().as_mut().filter(|_| !is_refused) {
+                records.push((letter.offset, target));
+            }
+            let answer = if is_refused { Err(Undelivered { code, shared }) } else { Ok(()) };
+            self.reports.lock().push_back(Report::Delivery(letter, answer));
+        }
     }
 }
 
@@ -257,7 +298,7 @@ impl Transactional<Letter> for FakeClient {
     }
 
     fn commit(&self, _: Duration) -> Result<(), Failed> {
-        assert!(self.sent.lock().is_empty(), "not all is reported");
+        assert!(self.sent.lock().is_empty() && self.reports.lock().is_empty(), "not all is reported");
         assert_eq!(self.number, *self.bank.clients.lock(), "a client that is shut out");
         self.bank.clock.pass(*self.bank.commit_ms.lock());
         let failure = self.bank.commits.lock().pop_front();
@@ -271,7 +312,7 @@ impl Transactional<Letter> for FakeClient {
 
     fn abort(&self, _: Duration) -> Result<(), Failed> {
         // As the real one: it waits for reports.
-        if !self.sent.lock().is_empty() {
+        if !self.sent.lock().is_empty() || !self.reports.lock().is_empty() {
             return Err(failed(Remedy::Again));
         }
         *self.open.lock() = None;
@@ -311,6 +352,9 @@ impl Bench {
             generation: Mutex::default(),
             commits: Mutex::default(),
             refused: Mutex::default(),
+            code: Mutex::new(Code::MessageSizeTooLarge),
+            takes: Mutex::new(usize::MAX),
+            batches: Mutex::default(),
             commit_ms: Mutex::default(),
             clients: Mutex::default(),
         });
@@ -509,6 +553,40 @@ fn what_is_refused_becomes_a_dead_letter_in_its_place_and_the_rest_is_written_on
     let visible = bench.bank.visible.lock().clone();
     assert_eq!(visible, [(0, Target::Output), (1, Target::DeadLetter), (2, Target::Output)]);
     assert_eq!((bench.committed(0), bench.in_flight()), (Some(3), 0));
+}
+
+/// The broker judges a batch, and names nobody.
+#[test]
+fn of_a_batch_that_is_refused_only_the_record_at_fault_becomes_a_dead_letter() {
+    for code in [Code::InvalidTimestamp, Code::InvalidRecord, Code::MessageSizeTooLarge] {
+        let mut bench = Bench::new();
+        bench.run();
+        *bench.bank.code.lock() = code;
+        bench.bank.refused.lock().extend([7, 40]);
+        let records = bench.read(0, 0..60);
+        bench.done(records, OUT);
+        bench.run();
+        let target = |offset| if [7, 40].contains(&offset) { Target::DeadLetter } else { Target::Output };
+        let expected: Vec<_> = (0..60).map(|offset| (offset, target(offset))).collect();
+        assert_eq!(*bench.bank.visible.lock(), expected, "{code:?}");
+        assert_eq!((bench.committed(0), bench.in_flight()), (Some(60), 0));
+        // What comes behind is not slower for it.
+        bench.clock.pass(60_000);
+        bench.run();
+        assert_eq!(bench.bank.batches.lock().last(), Some(&Batches::default()));
+    }
+}
+
+#[test]
+fn a_batch_that_is_too_large_is_written_in_smaller_ones() {
+    let mut bench = Bench::new();
+    bench.run();
+    *bench.bank.takes.lock() = 12;
+    let records = bench.read(0, 0..60);
+    bench.done(records, OUT);
+    bench.run();
+    assert_eq!(bench.visible(), (0..60).collect::<Vec<_>>());
+    assert!(bench.desk.refused.lock().is_empty());
 }
 
 /// The client breaks at the commit, and only the group's offsets tell what became of it.

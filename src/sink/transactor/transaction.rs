@@ -58,7 +58,7 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
                     }
                 }
                 Err((back, code)) => {
-                    work.failures.push((O::place(&back), code));
+                    work.failures.push((O::place(&back), code.into()));
                     return Err(Halt::Abort(code.to_string()));
                 }
             }
@@ -74,7 +74,7 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
         }
         match (broken, work.failures.first()) {
             (Some(text), _) => Err(Halt::Rebuild(Code::Fatal, text)),
-            (None, Some((_, code))) => Err(Halt::Abort(code.to_string())),
+            (None, Some((_, failure))) => Err(Halt::Abort(failure.code.to_string())),
             (None, None) => Ok(()),
         }
     }
@@ -83,8 +83,8 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
         match report {
             Report::Delivery(parcel, result) => {
                 work.outstanding -= 1;
-                if let Err(code) = result {
-                    work.failures.push((O::place(&parcel), code));
+                if let Err(failure) = result {
+                    work.failures.push((O::place(&parcel), failure));
                 }
             }
             Report::Error(Code::Fatal, text) => *broken = Some(text),
@@ -157,6 +157,9 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
         watermarks: &[Watermark],
     ) {
         released::<O>(&parcels).into_iter().for_each(|(slot, end)| work.lines.finish(slot, end));
+        if work.narrowing.suspects() > 0 {
+            parcels.iter().for_each(|parcel| work.narrowing.through(parcel.order()));
+        }
         self.route.count(&parcels, &self.context.metrics);
         self.outbox.committed(&mut parcels, watermarks);
     }

@@ -19,7 +19,7 @@
 //! | look-up by timestamp in a compressed batch | the record | the first record of its batch |
 //! | `cleanup.policy=compact` | compacts | can be set and is described; nothing is compacted |
 //! | retention | by time and bytes, a closed segment at a time, later | by bytes, a batch at a time, at once; `retention.ms` is described only |
-//! | a topic's settings | 33 | 14; a name beyond them is refused as unknown (40) |
+//! | a topic's settings | 33 | 16; a name beyond them is refused as unknown (40) |
 //! | the broker's settings | 340, some can be changed | 8; none can be changed |
 //! | end of a transaction | markers are written later: until then `CONCURRENT_TRANSACTIONS` (51) | at once |
 //! | offsets and transactional ids that nobody uses | forgotten after 7 days | kept |

@@ -135,6 +135,37 @@ fn the_limit_is_of_the_batch_with_all_its_bytes() {
     assert_eq!(wire.produce(&name, 0, &Batch::of(&["x".repeat(501)])).code, 10);
 }
 
+/// Nothing of the batch is written, and from version 8 on the answer says whose fault it is.
+#[test]
+fn a_batch_is_refused_for_some_of_its_records_and_they_are_named() {
+    let kafka = Kafka::for_test();
+    let (now, hour) = (now_ms(), 3_600_000);
+    let early = Batch::sized(4).at(&[now, now + 2 * hour, now, now + 3 * hour]);
+    let late = Batch::sized(2).at(&[now - 2 * hour, now]);
+    let bound = ("message.timestamp.before.max.ms", "3600000");
+    let cases = [
+        (&[][..], &early, 32, &[1, 3][..]),
+        (&[bound][..], &late, 32, &[0][..]),
+        (&[("cleanup.policy", "compact")][..], &Batch::sized(3), 87, &[0, 1, 2][..]),
+    ];
+    for (settings, batch, code, at_fault) in cases {
+        let (mut wire, name) = topic_with(&kafka, 1, settings);
+        let done = wire.produce_to(8, None, &name, &[(0, batch.encode())]).remove(0);
+        assert_eq!((done.code, done.at_fault.as_slice(), done.base), (code, at_fault, -1), "{settings:?}");
+        assert_eq!(wire.produce(&name, 0, batch).code, code, "the same without the names");
+        assert_eq!(read_topic(&kafka, &name, 1).len(), 0);
+    }
+}
+
+#[test]
+fn a_topic_takes_what_its_bounds_of_time_say() {
+    let kafka = Kafka::for_test();
+    let (mut wire, name) =
+        topic_with(&kafka, 1, &[("message.timestamp.after.max.ms", "9223372036854775807")]);
+    assert_eq!(wire.produce(&name, 0, &Batch::sized(1).at(&[now_ms() + 1_000_000_000])).code, 0);
+    assert_eq!(wire.produce(&name, 0, &Batch::sized(1).at(&[1])).code, 0);
+}
+
 #[test]
 fn what_does_not_exist_cannot_be_written_to() {
     let kafka = Kafka::for_test();

@@ -8,7 +8,7 @@ use crate::support::setup::unique_name;
 
 /// What clients of the last years choose from; the newest may be beyond.
 const SPOKEN: &[(Api, i16, i16)] = &[
-    (Api::Produce, 3, 7),
+    (Api::Produce, 3, 8),
     (Api::Fetch, 4, 11),
     (Api::ListOffsets, 1, 3),
     (Api::Metadata, 1, 4),

@@ -23,6 +23,7 @@ mod port;
 mod producer;
 mod reassigned;
 mod rebalance;
+mod refusals;
 mod retries;
 mod slow;
 mod static_members;

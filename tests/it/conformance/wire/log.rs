@@ -18,6 +18,8 @@ pub struct Produced {
     pub append_time: i64,
     /// From version 5 on; -1 before.
     pub log_start: i64,
+    /// Places of the records at fault, from version 8 on.
+    pub at_fault: Vec<i32>,
 }
 
 /// One partition of a fetch.
@@ -240,7 +242,11 @@ impl Produced {
     fn read(a: &mut Answer, version: i16) -> Self {
         let (partition, code, base, append_time) = (a.i32(), a.i16(), a.i64(), a.i64());
         let log_start = if version >= 5 { a.i64() } else { -1 };
-        Self { partition, code, base, append_time, log_start }
+        let at_fault = if version >= 8 { a.list(|a| (a.i32(), a.text()).0) } else { Vec::new() };
+        if version >= 8 {
+            a.text();
+        }
+        Self { partition, code, base, append_time, log_start, at_fault }
     }
 }
 

@@ -1,0 +1,173 @@
+//! The broker refuses a batch for what is wrong with one record of it, or because batches have become too large: the record at fault
+//! becomes a dead letter, if there is one, and nothing else does.
+
+use processor::embedded::{Fault, Request};
+
+use super::faults::{send_before, start_known};
+use crate::support::admin;
+use crate::support::codes::{INVALID_RECORD, TOPIC_AUTHORIZATION_FAILED};
+use crate::support::kafka::Kafka;
+use crate::support::record::{Input, now_ms};
+use crate::support::scenario::Scenario;
+use crate::support::setup::{Setup, setup};
+use crate::support::{eventually, seconds};
+
+/// Where everything is taken, whenever it was made.
+const ALWAYS: &str = "9223372036854775807";
+const TWO_HOURS_MS: i64 = 7_200_000;
+
+/// A test in both ways of delivery.
+macro_rules! in_both_ways {
+    ($($name:ident),+ $(,)?) => {$(
+        mod $name {
+            use crate::support::setup::setup;
+
+            #[test]
+            fn at_least_once() {
+                super::$name(setup());
+            }
+
+            #[test]
+            fn exactly_once() {
+                super::$name(setup().exactly_once());
+            }
+        }
+    )+};
+}
+
+in_both_ways!(
+    a_limit_that_is_lowered_while_it_runs,
+    a_limit_that_nobody_may_ask_for,
+    one_record_from_the_future_among_a_hundred,
+    some_records_without_a_key_for_a_compacted_topic,
+    a_batch_that_is_refused_without_a_name,
+);
+
+/// Smaller batches are all it takes: every record fits by itself.
+fn a_limit_that_is_lowered_while_it_runs(setup: Setup) {
+    let kafka = Kafka::for_test();
+    let mut s = setup.on(&kafka);
+    let instance = start_known(&mut s);
+    admin::configure_topic(&kafka, &s.output, "max.message.bytes", "20000");
+    s.send_load(20_000);
+    s.finish(instance);
+}
+
+/// The same where the limit is known to nobody, at the start and later.
+fn a_limit_that_nobody_may_ask_for(setup: Setup) {
+    let kafka = Kafka::embedded();
+    let mut s = setup.output("max.message.bytes", "3000").on(&kafka);
+    for _ in 0..100 {
+        kafka.faults().next(Request::DescribeConfigs, Fault::Refuse(TOPIC_AUTHORIZATION_FAILED));
+    }
+    s.send_load(5_000);
+    s.finish(s.start());
+}
+
+/// Its neighbours are written, and in order. The dead-letter topic would not take that timestamp either.
+fn one_record_from_the_future_among_a_hundred(setup: Setup) {
+    let kafka = Kafka::for_test();
+    let mut s = setup.input("message.timestamp.after.max.ms", ALWAYS).on(&kafka);
+    for _ in 0..5 {
+        s.send_load(50);
+        let early = Input { timestamp: now_ms() + TWO_HOURS_MS, ..s.load(1) };
+        s.send([Input { expect: Input::valid("").dead("timestamp_out_of_range").expect, ..early }]);
+        s.send_load(50);
+    }
+    s.finish(s.start());
+}
+
+fn some_records_without_a_key_for_a_compacted_topic(setup: Setup) {
+    let kafka = Kafka::for_test();
+    let mut s = setup.output("cleanup.policy", "compact").on(&kafka);
+    let inputs: Vec<_> = (0..1_000)
+        .map(|n| match n % 100 {
+            7 => Input::valid(&s.id()).dead("no_key_on_compacted_topic"),
+            _ => Input::valid(&s.id()).key(format!("key-{}", n % 37)),
+        })
+        .collect();
+    s.send(inputs);
+    s.finish(s.start());
+}
+
+/// As brokers before 2.4 do, and some that are not Apache Kafka: each record is written by itself then, and all are good.
+fn a_batch_that_is_refused_without_a_name(setup: Setup) {
+    let mut s = setup.on(&Kafka::embedded());
+    let instance = start_known(&mut s);
+    send_before(&mut s, &instance, 3_000, |script| {
+        (0..3).for_each(|_| script.next(Request::Produce, Fault::Refuse(INVALID_RECORD)));
+    });
+    s.wait_until_committed();
+    s.finish(instance);
+}
+
+/// Much larger than what the topic takes, but not when it is compressed, as the broker gets it.
+#[test]
+fn what_the_broker_takes_compressed_is_not_refused() {
+    let kafka = Kafka::for_test();
+    let setup = setup().set("KAFKA_PRODUCER_COMPRESSION_TYPE", "lz4").output("max.message.bytes", "50000");
+    let mut s = setup.dead_letters("max.message.bytes", "50000").on(&kafka);
+    s.send_load(100);
+    let long = "ten chars ".repeat(80_000);
+    let good = text_of(&s, &long);
+    let bad = Input::invalid(&s.id()).key("long").value(Some(format!("[\"{long}\"").into_bytes()));
+    s.send([good, bad.dead("invalid_json")]);
+    s.send_load(100);
+    s.finish(s.start());
+}
+
+fn text_of(s: &Scenario, long: &str) -> Input {
+    let plain = Input::valid(&s.id()).key("long");
+    let text = String::from_utf8(plain.value.clone().unwrap_or_default()).expect("JSON is text");
+    let value = text.replace("more than ten characters", long).into_bytes();
+    Input { value: Some(value), ..plain }
+}
+
+/// Nothing is left out of a dead letter for another reason than its size: it waits, and is whole when the topic takes it.
+#[test]
+fn a_dead_letter_that_is_refused_for_what_it_is_waits_whole() {
+    let kafka = Kafka::for_test();
+    let mut s = setup().dead_letters("cleanup.policy", "compact").on(&kafka);
+    let instance = s.start();
+    let inputs: Vec<_> = (0..20).map(|_| Input::invalid(&s.id())).collect();
+    s.send(inputs);
+    eventually(seconds(60), "the log says what is wrong", || {
+        let log = instance.log();
+        log.contains("no_key_on_compacted_topic") && log.contains(&format!("{}/", s.input))
+    });
+    assert_eq!(s.written(), 0, "nothing is written of it");
+    admin::configure_topic(&kafka, &s.dead_letters, "cleanup.policy", "delete");
+    s.finish(instance);
+}
+
+/// Once the limit is raised again, letters are whole again: also of those that were refused before.
+#[test]
+fn a_dead_letter_is_whole_once_the_limit_is_raised() {
+    let kafka = Kafka::for_test();
+    let mut s = setup().input_partitions(1).dead_letters("max.message.bytes", "100").on(&kafka);
+    let large = |s: &Scenario| {
+        let text: String = (0..20_000).map(|_| fastrand::alphanumeric()).collect();
+        Input::invalid(&s.id()).key("large").value(Some(text.into_bytes())).dead("invalid_json")
+    };
+    let instance = s.start();
+    let first = large(&s);
+    s.send([first]);
+    eventually(seconds(60), "it waits", || instance.log().contains("a dead letter is refused"));
+    admin::configure_topic(&kafka, &s.dead_letters, "max.message.bytes", "1000000");
+    let second = large(&s);
+    s.send([second]);
+    s.finish(instance);
+}
+
+/// Each fits by itself, and none loses its value.
+#[test]
+fn many_dead_letters_for_a_topic_that_takes_small_batches() {
+    let kafka = Kafka::for_test();
+    let mut s = setup().on(&kafka);
+    let instance = start_known(&mut s);
+    admin::configure_topic(&kafka, &s.dead_letters, "max.message.bytes", "10000");
+    let inputs: Vec<_> =
+        (0..20_000).map(|n| Input::invalid(&s.id()).key(format!("key-{}", n % 37))).collect();
+    s.send(inputs);
+    s.finish(instance);
+}

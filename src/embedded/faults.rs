@@ -84,6 +84,7 @@ struct Plan {
     /// The latest producer that has written.
     producer: i64,
     unanswered: Option<Unanswered>,
+    fenced: bool,
 }
 
 /// Whose writes have no answer.
@@ -111,6 +112,16 @@ impl Faults {
         self.plan.lock().chance = Some((fastrand::Rng::with_seed(seed), mix));
     }
 
+    /// Whether the broker is fenced, as one of Kafka's is that its controller has not heard of for a while: it still answers, but
+    /// names no broker and no leader, and does nothing that a leader or coordinator does.
+    pub fn fence(&self, fenced: bool) {
+        self.plan.lock().fenced = fenced;
+    }
+
+    pub(super) fn is_fenced(&self) -> bool {
+        self.plan.lock().fenced
+    }
+
     /// From now on idempotent producers that have written so far have no answer to their writes, to all or to those to one
     /// partition, by whichever connection they come; they are done. All other requests are answered, and so are producers that
     /// begin later.
@@ -133,7 +144,7 @@ impl Faults {
     /// Nothing goes wrong any more.
     pub fn clear(&self) {
         let mut plan = self.plan.lock();
-        plan.unanswered = None;
+        (plan.unanswered, plan.fenced) = (None, false);
         plan.scripted.clear();
         plan.chance = None;
     }
@@ -146,6 +157,11 @@ impl Faults {
     /// What this request meets.
     pub(super) fn take(&self, request: Request) -> Option<Fault> {
         let mut plan = self.plan.lock();
+        if let Some(code) =
+            passing_errors(request).first().filter(|_| plan.fenced && request != Request::Metadata)
+        {
+            return Some(Fault::Refuse(*code));
+        }
         let scripted = plan.scripted.get_mut(&request).and_then(VecDeque::pop_front);
         let fault = match scripted {
             Some(scripted) => scripted,

@@ -7,10 +7,12 @@
 //!   errors stay on the consumer's own queue, so that they are served even when no record is taken.
 //! * [`Commits`]: commits with answers.
 //! * [`Writer`]: a producer whose delivery reports come as arrays, each with the `Arc` that was handed in.
+//! * [`bootstrap`]: brokers for a client that has lost them all.
 //! * [`ends`]: where partitions end, without waiting for the answer.
 //! * [`transactions`]: what a [`Writer`] can do beside, and whose offsets it carries.
 #![allow(unsafe_code)]
 
+pub mod bootstrap;
 pub mod certificate;
 pub mod ends;
 pub mod rights;
@@ -24,7 +26,7 @@ use std::ops::Range;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -38,6 +40,7 @@ use super::errors::{self, Delivery};
 use crate::planted::{Bug, planted};
 use crate::record::{Headers, Parts};
 use crate::sync::Mutex;
+use bootstrap::Bootstrap;
 
 /// All fetched records of one consumer.
 pub struct RecordQueue {
@@ -410,6 +413,7 @@ pub struct Writer<P, C: ClientContext> {
     in_doubt: AtomicBool,
     /// How many records were given up because of [`Writer::purge`], by topic and partition.
     given_up: Mutex<BTreeMap<String, usize>>,
+    bootstrap: Mutex<Bootstrap>,
     parcels: PhantomData<fn(Arc<P>) -> Arc<P>>,
 }
 
@@ -430,8 +434,9 @@ impl<P: Send + Sync, C: ClientContext> Writer<P, C> {
         // SAFETY: the client is alive.
         let reports = unsafe { rd::rd_kafka_queue_get_main(client.native_ptr()) };
         let (in_doubt, given_up) = (AtomicBool::new(false), Mutex::default());
+        let bootstrap = Mutex::new(Bootstrap::new(config));
         let mut writer =
-            Self { topics: Vec::new(), reports, client, in_doubt, given_up, parcels: PhantomData };
+            Self { topics: Vec::new(), reports, client, in_doubt, given_up, bootstrap, parcels: PhantomData };
         for topic in topics {
             let name = CString::new(*topic).expect("topic names have no NUL");
             // SAFETY: the client is alive, the name is a C string, and null asks for the default configuration.
@@ -510,6 +515,7 @@ impl<P: Send + Sync, C: ClientContext> Writer<P, C> {
         // SAFETY: the queue is alive.
         let event = unsafe { rd::rd_kafka_queue_poll(self.reports, wait_ms) };
         if event.is_null() {
+            self.bootstrap.lock().maybe_name(&self.client, Instant::now());
             return false;
         }
         // SAFETY: the event is ours until destroyed below.
@@ -520,6 +526,9 @@ impl<P: Send + Sync, C: ClientContext> Writer<P, C> {
                 let (code, text) = unsafe {
                     (rd::rd_kafka_event_error(event), text(rd::rd_kafka_event_error_string(event)))
                 };
+                if code == Code::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN {
+                    self.bootstrap.lock().all_down(Instant::now());
+                }
                 // librdkafka may name the cause, and not say with it that the client is broken.
                 let broken = self.client.fatal_error().is_some();
                 see(Report::Error(if broken { RDKafkaErrorCode::Fatal } else { code.into() }, text));
@@ -548,6 +557,10 @@ impl<P: Send + Sync, C: ClientContext> Writer<P, C> {
             return self.refused(event, code, records, see);
         }
         let mut messages: [*const rd::rd_kafka_message_t; 256] = [ptr::null(); 256];
+        // SAFETY: the event is a delivery report and alive.
+        if unsafe { rd::rd_kafka_event_error(event) } == Code::RD_KAFKA_RESP_ERR_NO_ERROR {
+            self.bootstrap.lock().answered();
+        }
         loop {
             // SAFETY: the event is alive; the array has the room that is said.
             let count =

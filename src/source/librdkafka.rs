@@ -13,6 +13,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client::{Batch, Client, Committed, Ends, Event, TopicPartition};
 use crate::kafka::context::{Context, Member};
+use crate::kafka::ffi::bootstrap::Bootstrap;
 use crate::kafka::ffi::ends::EndsAsked;
 use crate::kafka::ffi::transactions::membership;
 use crate::kafka::ffi::{Commits, Message, RecordQueue, destroy_without_leaving};
@@ -38,6 +39,7 @@ pub struct GroupMember {
     commits: Commits,
     ends: EndsAsked,
     consumer: Arc<BaseConsumer<Member>>,
+    bootstrap: Bootstrap,
     names: Names,
 }
 
@@ -50,16 +52,19 @@ impl GroupMember {
         let consumer: BaseConsumer<Member> = properties.create_with_context(Member::new(context))?;
         let consumer = Arc::new(consumer);
         let (queue, commits) = (RecordQueue::new(&consumer, BATCH), Commits::new(&consumer));
-        let ends = EndsAsked::new(&consumer);
-        Ok(Self { queue, commits, ends, consumer, names: Names::default() })
+        let (ends, bootstrap) = (EndsAsked::new(&consumer), Bootstrap::new(properties));
+        Ok(Self { queue, commits, ends, consumer, bootstrap, names: Names::default() })
     }
 
     fn is_cooperative(&self) -> bool {
         matches!(self.consumer.rebalance_protocol(), RebalanceProtocol::Cooperative)
     }
 
-    fn error(&self, error: &KafkaError) -> Event {
+    fn error(&mut self, error: &KafkaError) -> Event {
         let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+        if code == Code::AllBrokersDown {
+            self.bootstrap.all_down(Instant::now());
+        }
         let text = self.consumer.client().fatal_error().map_or_else(|| error.to_string(), |(_, text)| text);
         Event::Error(code, text)
     }
@@ -84,9 +89,14 @@ impl Client for GroupMember {
                 Some(Err(error)) => events.push(self.error(&error)),
             }
         }
+        self.bootstrap.maybe_name(self.consumer.client(), Instant::now());
         events.extend(self.consumer.context().take().into_iter().map(Event::Told));
         let wait = if events.is_empty() { wait } else { Duration::ZERO };
-        events.extend(self.commits.answer(wait).map(Event::Committed));
+        let committed = self.commits.answer(wait);
+        if let Some(Ok(())) = committed {
+            self.bootstrap.answered();
+        }
+        events.extend(committed.map(Event::Committed));
         events
     }
 

@@ -37,14 +37,17 @@ pub(super) fn metadata(call: &Call<'_>, body: &mut Reader<'_>) -> Handled {
         }
     }
     let names = asked.unwrap_or_else(|| state.topics.by_name.keys().cloned().collect());
+    let fenced = call.faults.is_fenced();
+    let (brokers, node, no_leader): (&[i32], _, _) =
+        if fenced { (&[], -1, codes::LEADER_NOT_AVAILABLE) } else { (&[NODE], NODE, codes::NONE) };
     let mut answer = call.throttled_answer(3);
-    answer.array([NODE], |w, node| {
-        w.i32(node).string(HOST).i32(i32::from(call.cluster.port)).nullable_string(None);
+    answer.array(brokers, |w, node| {
+        w.i32(*node).string(HOST).i32(i32::from(call.cluster.port)).nullable_string(None);
     });
     if call.version >= 2 {
         answer.string(CLUSTER_ID);
     }
-    answer.i32(NODE).array(names, |w, name| {
+    answer.i32(node).array(names, |w, name| {
         let topic = state.topics.by_name.get(&name);
         let code = call.unless_refused(|| match topic {
             _ if topic_name(&name).is_err() => codes::INVALID_TOPIC,
@@ -53,7 +56,7 @@ pub(super) fn metadata(call: &Call<'_>, body: &mut Reader<'_>) -> Handled {
         });
         let count = topic.map_or(0, |topic| topic.partitions.len());
         w.i16(code).string(&name).bool(false).array(0..count, |w, partition| {
-            w.i16(codes::NONE).i32(partition as i32).i32(NODE);
+            w.i16(no_leader).i32(partition as i32).i32(node);
             let replicas =
                 if topic.is_some_and(|topic| topic.replicas_away) { &REPLICAS[..] } else { &[NODE] };
             for list in [replicas, &[NODE]] {

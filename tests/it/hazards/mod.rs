@@ -10,6 +10,7 @@ mod creation;
 mod eager;
 mod failures;
 mod faults;
+mod fenced;
 mod holes;
 mod kills;
 mod lag;

@@ -11,6 +11,7 @@
 mod cluster;
 mod faults;
 mod instance;
+mod load;
 mod options;
 mod proxy;
 mod sabotage;
@@ -51,7 +52,12 @@ fn start(options: &Options) -> Result<bool, String> {
     }
     let work = path("CHAOS_WORK")?;
     let plan = plan(options, &work)?;
-    println!("chaos: {} kinds, {} records each, seed {}", options.kinds.len(), options.records, options.seed);
+    println!(
+        "chaos: {} kinds, {} records each or more, seed {}",
+        options.kinds.len(),
+        options.records,
+        options.seed
+    );
     let begin = Instant::now();
     let cluster = Cluster::start(&path("CHAOS_ROOT")?, &work)?;
     println!("chaos: three brokers after {:.0} s", begin.elapsed().as_secs_f64());
@@ -125,7 +131,7 @@ fn judged(trial: &mut Trial<'_>, kind: &'static Kind) -> Verdict {
     let tally = verdict::tally(trial);
     match &tally {
         Ok(tally) => {
-            wrong.extend(verdict::faults_of(tally, allowed, trial.plan.records));
+            wrong.extend(verdict::faults_of(tally, allowed, trial.records));
             wrong.extend(verdict::second_opinion(trial, tally));
         }
         Err(fault) => wrong.push(fault.clone()),

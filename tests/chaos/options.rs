@@ -6,7 +6,7 @@ use crate::faults::{self, Kind};
 
 /// What the command line says.
 pub struct Options {
-    /// Records a run.
+    /// Records a run at least.
     pub records: u64,
     /// Where chance begins.
     pub seed: u64,
@@ -24,7 +24,7 @@ pub struct Options {
     pub table: Option<PathBuf>,
 }
 
-/// Records a run, in a long run and in a short one.
+/// Records a run at least, in a long run and in a short one.
 const RECORDS: (u64, u64) = (100_000, 20_000);
 
 /// Reads the command line.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::faults;
-use crate::trial::{COMMIT_INTERVAL, GRACE, IN_FLIGHT, PARTITIONS, Plan, SESSION};
+use crate::trial::{COMMIT_INTERVAL, GRACE, IN_FLIGHT, PARTITIONS, Plan, SESSION, USUAL_START};
 use crate::verdict::{Tally, Verdict};
 
 /// Where the rows come from, for whoever wants them again.
@@ -83,7 +83,7 @@ fn text(rows: &BTreeMap<String, String>, plan: &Plan, origin: &Origin) -> String
     let (held, count) = (in_order().filter(|row| row.ends_with("| held |")).count(), in_order().count());
     let mut text = format!(
         "# Fault matrix\n\nWritten by `./scripts/chaos`; do not edit. Each row is a run on three real Kafka brokers: topics and a group of \
-         its own, instances of the\nprogram, and {} records a second that keep coming while the fault happens. When it is over, \
+         its own, instances of the\nprogram, and {} records a second that keep coming for as long as the fault lasts. When it is over, \
          everything has to drain, the instances\nhave to stop with exit code 0, and the oracle (`processor verify`) reads input, \
          output and dead letters.\n\n\
          **{count} kinds, {held} held. {} records, {} faults: {} lost, {} out of order, {} torn, {} phantom, {} corrupt, {} watermark, {} repeated.**\n\n",
@@ -115,8 +115,9 @@ fn legend(plan: &Plan, origin: &Origin) -> String {
          ({IN_FLIGHT}) and what was finished within a commit interval ({} s) at the highest rate seen. Where a broker or the network could cut\n\
          an instance off from its coordinator: for each time that its partitions went to another (by its own log), the same and a session\n\
          at that rate, in which no commit got through. And what the run itself set back.\n\
-         **recovery**: the longest time from a fault (of an instance), or from its end (of a broker or the network), until the committed\n\
-         offset of every partition with open records has moved. After kill -9 no more than the session ({} s) and {} s.\n\
+         **recovery**: the longest time from a fault (of an instance), or from its end (of a broker or the network) when the cluster answers\n\
+         the run itself, until the committed offset of every partition with open records has moved. After kill -9 no more than the session\n\
+         ({} s) and {} s; and where a start took longer than {} s, twice the difference.\n\
          A fault that could not be made is a failed run.\n\n\
          Again: `./scripts/chaos --records {} --seed {} --only KIND`. The seed decides who is hit and when; threads, brokers and clocks are\n\
          real, so no two runs are the same. All kinds: `./scripts/chaos --list`. Whether the oracle would notice: `./scripts/chaos\n\
@@ -126,6 +127,7 @@ fn legend(plan: &Plan, origin: &Origin) -> String {
         COMMIT_INTERVAL.as_secs(),
         SESSION.as_secs(),
         GRACE.as_secs(),
+        USUAL_START.as_secs(),
         plan.records,
         origin.seed,
         plan.keys,

@@ -1,21 +1,23 @@
 //! One run: topics and a group of its own, instances of the program, records that keep coming while things go wrong, and
 //! what the faults need to do their work. The judging is in `verdict.rs`.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::cluster::{Cluster, PASSWORD, USER};
 use crate::instance::{Instance, Settings};
+use crate::load::Load;
 use crate::topics::Admin;
-use crate::wait::{pass, seconds, until};
+use crate::wait::{pass, seconds, until, while_it_moves};
 use crate::watch::{self, Seen, Topics, Watch};
 
 /// A member that says nothing for so long is no member any more.
 pub const SESSION: Duration = seconds(6);
 /// How much later than that the work of a dead one must go on.
 pub const GRACE: Duration = seconds(10);
+/// How long it takes at the most, from the start of instances to their first records, on a machine for which these limits are meant.
+/// Where it takes longer, they are longer by twice the difference: what is to be done after a fault takes longer there too.
+pub const USUAL_START: Duration = seconds(5);
 /// Records that one instance may have in flight.
 pub const IN_FLIGHT: u64 = 2000;
 /// What is finished and not yet committed is no older than this.
@@ -31,7 +33,7 @@ pub struct Plan {
     pub program: PathBuf,
     /// Files of the runs.
     pub work: PathBuf,
-    /// Records a run.
+    /// Records a run at least: they keep coming until its faults are over.
     pub records: u64,
     /// Records a second.
     pub rate: u64,
@@ -84,9 +86,13 @@ pub struct Trial<'a> {
     pub count: Count,
     /// The instances that should be at work. A fault that takes one out puts one in.
     pub instances: Vec<Instance>,
+    /// Records that were written, once that is known.
+    pub records: u64,
+    /// What limits of time have on top, as this machine is slower than most.
+    slower: Duration,
     settings: Settings,
     logs: Vec<PathBuf>,
-    load: Option<Child>,
+    load: Option<Load>,
     dir: PathBuf,
 }
 
@@ -120,6 +126,8 @@ impl<'a> Trial<'a> {
             rng: fastrand::Rng::with_seed(seed),
             count: Count::default(),
             instances: Vec::new(),
+            records: 0,
+            slower: Duration::ZERO,
             logs: Vec::new(),
             load: None,
             cluster,
@@ -136,38 +144,17 @@ impl<'a> Trial<'a> {
         for _ in 0..instances {
             self.start_instance()?;
         }
-        self.load = Some(self.generate()?);
+        let (servers, log) = (self.cluster.servers(), self.dir.join("generate.log"));
+        self.load = Some(Load::start(self.plan, &servers, &self.topics.input.0, log, self.rng.fork()));
         if instances > 0 { self.first_records() } else { Ok(()) }
     }
 
-    /// `processor generate`, on the brokers' own door.
-    fn generate(&mut self) -> Result<Child, String> {
-        let plan = self.plan;
-        let log = self.dir.join("generate.log");
-        let file = File::create(&log).map_err(|e| format!("{}: {e}", log.display()))?;
-        let numbers = [
-            ("--records", plan.records),
-            ("--rate", plan.rate),
-            ("--keys", plan.keys),
-            ("--bad", plan.bad),
-            ("--seed", self.rng.u64(..)),
-        ];
-        Command::new(&plan.program)
-            .args(["generate", "--servers", &self.cluster.servers(), "--input", &self.topics.input.0])
-            .args(numbers.into_iter().flat_map(|(name, number)| [name.to_owned(), number.to_string()]))
-            .args(["--timeout", "180s"])
-            .env_clear()
-            .stdin(Stdio::null())
-            .stderr(file.try_clone().map_err(|e| e.to_string())?)
-            .stdout(file)
-            .spawn()
-            .map_err(|e| format!("the generator cannot be started: {e}"))
-    }
-
     /// Waits until some records are done.
-    pub fn first_records(&self) -> Result<(), String> {
+    pub fn first_records(&mut self) -> Result<(), String> {
         let some = i64::try_from(self.plan.records / 50).unwrap_or(i64::MAX);
-        until(seconds(90), "the first records are written", || self.seen().written >= some).map(drop)
+        let time = until(seconds(90), "the first records are written", || self.seen().written >= some)?;
+        self.slower = time.saturating_sub(USUAL_START) * 2;
+        Ok(())
     }
 
     /// How many dead letters there are.
@@ -214,12 +201,13 @@ impl<'a> Trial<'a> {
     /// # Errors
     /// When that takes longer than `limit`.
     pub fn recovered(&mut self, limit: Duration, from: &str) -> Result<Duration, String> {
-        let (looks, begin) = (self.seen().looks, Instant::now());
+        let (looks, limit) = (self.seen().looks, limit + self.slower);
         // What is waited for beyond the limit is only to know by how much it was missed.
         let late = limit + seconds(60);
         // The look that is under way began before this moment; the one after it did not.
         until(late, &format!("the cluster answers after {from}"), || self.seen().looks >= looks + 2)?;
-        let before = self.seen();
+        // A cluster that is slow to come back, on a slow machine, is not the program's doing: the watch needs it as well.
+        let (before, begin) = (self.seen(), Instant::now());
         until(late, &format!("every partition moves on after {from}"), || self.seen().moved_since(&before))?;
         let time = begin.elapsed();
         self.count.recovery = self.count.recovery.max(time);
@@ -233,24 +221,15 @@ impl<'a> Trial<'a> {
         Ok(time)
     }
 
-    /// Waits until the generator is done and everything it wrote is committed.
+    /// Ends the load, and waits until everything it wrote is committed.
     pub fn settle(&mut self) -> Result<(), String> {
-        let mut status = None;
-        let load = self.load.as_mut().ok_or("no records were written")?;
-        until(seconds(240), "all records are written", || {
-            status = load.try_wait().ok().flatten();
-            status.is_some()
-        })?;
-        if !status.is_some_and(|status| status.success()) {
-            let said = std::fs::read_to_string(self.dir.join("generate.log")).unwrap_or_default();
-            return Err(format!("the generator ended with {status:?}: {}", said.trim()));
-        }
-        let records = i64::try_from(self.plan.records).unwrap_or(i64::MAX);
-        let drained = until(seconds(180), "everything is committed", || {
+        self.records = self.load.as_mut().ok_or("no records were written")?.finish()?;
+        let records = i64::try_from(self.records).unwrap_or(i64::MAX);
+        let drained = while_it_moves(seconds(90), "everything is committed", || {
             let seen = self.seen();
-            seen.ends.iter().sum::<i64>() >= records && seen.lag() == 0
+            (seen.ends.iter().sum::<i64>() >= records && seen.lag() == 0, seen.committed)
         });
-        drained.map(drop).map_err(|e| format!("{e}; a lag of {} is left", self.seen().lag()))
+        drained.map_err(|e| format!("{e}; a lag of {} is left", self.seen().lag()))
     }
 
     /// Stops the instances that are left, all at once as a supervisor does. Each has to end well.
@@ -296,11 +275,8 @@ impl<'a> Trial<'a> {
 
 impl Drop for Trial<'_> {
     fn drop(&mut self) {
-        if let Some(mut load) = self.load.take() {
-            // It has ended already, where the run went well.
-            let _ = load.kill();
-            let _ = load.wait();
-        }
+        // Nobody writes into what is deleted.
+        drop(self.load.take());
         // Only the disk would be missed; the cluster is wiped at the end.
         let _ = self.admin.delete(&[&self.topics.input.0, &self.topics.output.0, &self.dead_letters]);
     }

@@ -32,6 +32,27 @@ pub fn until(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) -> Re
     Ok(begin.elapsed())
 }
 
+/// Waits until `look` says that it holds, for as long as what it says beside that changes: how long work takes depends on the machine.
+///
+/// # Errors
+/// When nothing changes for so long.
+pub fn while_it_moves<T: PartialEq>(
+    patience: Duration,
+    what: &str,
+    mut look: impl FnMut() -> (bool, T),
+) -> Result<(), String> {
+    loop {
+        let (holds, before) = look();
+        if holds {
+            return Ok(());
+        }
+        until(patience, what, || {
+            let (holds, now) = look();
+            holds || now != before
+        })?;
+    }
+}
+
 /// Lets time pass: how long a fault lasts, or the pause between two of them.
 pub fn pass(time: Duration) {
     std::thread::sleep(time);

@@ -147,7 +147,7 @@ fn leaders_move(trial: &mut Trial<'_>) -> Made {
         trial.cluster.tool(reassign, &["--reassignment-json-file", &path, "--execute"])?;
         let elect = "org.apache.kafka.tools.LeaderElectionCommand";
         trial.cluster.tool(elect, &["--election-type", "preferred", "--all-topic-partitions"])?;
-        until(seconds(30), "the leaders have moved", || {
+        until(AFTER, "the leaders have moved", || {
             names.iter().zip(&before).all(|(name, before)| {
                 trial.admin.leaders(name).is_ok_and(|now| now.iter().zip(before).all(|(a, b)| a != b))
             })

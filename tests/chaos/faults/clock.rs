@@ -39,7 +39,7 @@ fn jumps(trial: &mut Trial<'_>) -> Made {
         trial.made();
         if hours < 0 {
             // The built-in transform takes all records to be of the future: so the program did see the jump.
-            until(seconds(30), "the program takes records to be of the future", || {
+            until(seconds(60), "the program takes records to be of the future", || {
                 trial.dead_letter_count().is_some_and(|now| now > dead + 100)
             })?;
         }

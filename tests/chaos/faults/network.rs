@@ -122,7 +122,8 @@ fn lose(trial: &mut Trial<'_>, apis: &[Api]) -> Made {
     for &api in apis.iter().cycle().take_while(|_| begin.elapsed() < time) {
         let before = trial.cluster.touched();
         trial.cluster.weather(Rules { loses: Some(api), ..Rules::default() });
-        let lost = until(seconds(15), "an answer was lost", || trial.cluster.touched() > before);
+        // A client that was cut off again and again waits up to ten seconds before it connects anew.
+        let lost = until(AFTER, "an answer was lost", || trial.cluster.touched() > before);
         trial.cluster.weather(Rules::default());
         lost?;
         trial.count.faults += trial.cluster.touched() - before;

@@ -79,14 +79,14 @@ class Python:
         """So many records, and after `quiet` seconds more still no other."""
         consumer = self.consumer(group, **settings)
         consumer.subscribe([topic])
-        found, deadline, end = [], time.monotonic() + 30, None
+        found, deadline, end = [], time.monotonic() + 60, None
         while end is None or time.monotonic() < end:
             message = consumer.poll(0.1)
             if message is not None and not message.error():
                 found.append(message)
             if len(found) >= count and end is None:
                 end = time.monotonic() + quiet
-            holds(time.monotonic() < deadline, f"{len(found)} of {count} records in 30 s")
+            holds(time.monotonic() < deadline, f"{len(found)} of {count} records in 60 s")
         consumer.close()
         equal(len(found), count, "records")
         return found

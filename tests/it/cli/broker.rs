@@ -13,7 +13,7 @@ use crate::support::{admin, seconds};
 fn broker(arguments: &[&str]) -> (Instance, Kafka) {
     let all = [&["broker", "--port", "0"][..], arguments].concat();
     let broker = Instance::spawn(&process::processor(), &all, &BTreeMap::new());
-    broker.wait_for_log("Ctrl-C ends it", seconds(10));
+    broker.wait_for_log("Ctrl-C ends it", seconds(40));
     let log = broker.log();
     let servers = log.lines().find_map(|line| line.strip_prefix("embedded broker at ")).expect("an address");
     (broker, Kafka::at(servers.to_owned()))
@@ -30,7 +30,7 @@ fn a_client_makes_a_topic_writes_and_reads() {
     Sender::new(&kafka).send("mine", inputs);
     assert_eq!(client::read_topic(&kafka, "mine", 4).len(), 100);
     broker.signal("INT");
-    assert_eq!(broker.wait_exit(seconds(10)), Some(0));
+    assert_eq!(broker.wait_exit(seconds(40)), Some(0));
 }
 
 /// A bounded memory is no reason to lose records in silence: whoever watches the broker is told.
@@ -43,8 +43,8 @@ fn what_it_removes_for_want_of_room_it_says_loudly() {
         sender.send("small", vec![Input::valid(&n.to_string())]);
     }
     assert!(client::read_topic(&kafka, "small", 1).len() < 20, "a thousand bytes are no room for all");
-    broker.wait_for_log("records of topic small were removed", seconds(10));
-    broker.wait_for_log("Whoever has not read them will not", seconds(10));
+    broker.wait_for_log("records of topic small were removed", seconds(40));
+    broker.wait_for_log("Whoever has not read them will not", seconds(40));
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn an_idle_instance_stops_at_once() {
     let mut instance = s.start();
     s.wait_until_committed();
     instance.terminate();
-    assert_eq!(instance.wait_exit(seconds(10)), Some(0), "nothing is in flight: no reason to wait");
+    assert_eq!(instance.wait_exit(seconds(20)), Some(0), "nothing is in flight: no reason to wait");
     assert!(instance.log().contains("drained"), "it says what it drained");
     s.judge(0);
 }
@@ -68,7 +68,7 @@ fn a_stopped_instance_leaves_its_group_at_once() {
     let mut instance = s.start_with(&one);
     s.wait_until_committed();
     instance.stop_cleanly();
-    let left = crate::support::holds_within(seconds(10), || {
+    let left = crate::support::holds_within(seconds(30), || {
         crate::support::admin::members(&kafka, &s.group) == Some(0)
     });
     assert!(left, "its members are still in the group, long before their session ends");

@@ -63,10 +63,10 @@ fn one_that_has_no_partition() {
                 .is_some_and(|line| line.contains("no partition"))
         };
         let idle = || candidates.clone().find(|index| has_none(&instances[*index]));
-        eventually(seconds(10), "one has no partition", || idle().is_some());
+        eventually(seconds(60), "one has no partition", || idle().is_some());
         let idle = idle().expect("it was waited for");
         instances.remove(idle).stop_cleanly();
-        eventually(seconds(10), "the group knows", || admin::members(&kafka, &s.group) == Some(1));
+        eventually(seconds(30), "the group knows", || admin::members(&kafka, &s.group) == Some(1));
         s.finish(instances.remove(0));
     }
 }

@@ -89,7 +89,7 @@ fn a_stop_during_an_outage_is_as_prompt_as_any_and_repeats_nothing() {
     let mut instance = s.start();
     instance.wait_for_log(OPENED, seconds(60));
     instance.terminate();
-    assert_eq!(instance.wait_exit(seconds(10)), Some(0), "nothing is left to do\n{}", instance.log());
+    assert_eq!(instance.wait_exit(seconds(30)), Some(0), "nothing is left to do\n{}", instance.log());
     assert_eq!(s.written(), 0);
     dead.lower();
     s.finish(s.start());

@@ -177,7 +177,7 @@ fn a_stop_gives_back_retries_that_nothing_came_behind(mode: Mode) {
     s.send(inputs);
     wait_for_failures(&instance, if mode == Mode::Partition { 4 } else { 20 });
     instance.terminate();
-    assert_eq!(instance.wait_exit(seconds(10)), Some(0), "nothing has to be waited for\n{}", instance.log());
+    assert_eq!(instance.wait_exit(seconds(35)), Some(0), "nothing has to be waited for\n{}", instance.log());
     assert_eq!(s.written(), 100, "nothing of what failed is written");
     s.judge_so_far();
     s.finish(s.start_with(&SOON));
@@ -189,7 +189,7 @@ fn a_stop_gives_back_retries_that_others_were_finished_behind() {
     let mut s = never(setup().probe()).on(&kafka);
     let mut instance = stuck(&mut s);
     instance.terminate();
-    assert_eq!(instance.wait_exit(seconds(10)), Some(0), "nothing has to be waited for\n{}", instance.log());
+    assert_eq!(instance.wait_exit(seconds(35)), Some(0), "nothing has to be waited for\n{}", instance.log());
     s.judge_so_far();
     s.finish(s.start_with(&SOON));
 }
@@ -212,7 +212,7 @@ fn partitions_lost_while_retries_wait() {
     sleeper.signal("CONT");
     s.wait_for_members(4);
     sleeper.terminate();
-    assert_eq!(sleeper.wait_exit(seconds(10)), Some(0), "nothing of it waits any more\n{}", sleeper.log());
+    assert_eq!(sleeper.wait_exit(seconds(35)), Some(0), "nothing of it waits any more\n{}", sleeper.log());
     other.stop_cleanly();
     s.judge(behind_the_first_failure(&s));
 }

@@ -34,7 +34,7 @@ fn a_stuck_record_is_named_and_keeps_nothing_but_its_key() {
     assert!(instance.log().contains(&stuck), "its position is said");
     s.judge_so_far();
     instance.terminate();
-    assert_eq!(instance.wait_exit(seconds(15)), Some(75), "two records are left\n{}", instance.log());
+    assert_eq!(instance.wait_exit(seconds(40)), Some(75), "two records are left\n{}", instance.log());
     hang.lower();
     let mut next = s.start();
     s.wait_until_committed();

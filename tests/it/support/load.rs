@@ -37,6 +37,17 @@ impl Scenario {
 
     /// Runs `body` while records keep coming, some thousands a second, until it is done.
     pub fn while_sending<T>(&mut self, body: impl FnOnce(&Self) -> T) -> T {
+        self.while_sending_such(4_000, |s| s.load(37), body)
+    }
+
+    /// Runs `body` while records of `input` keep coming, no more than so many a second, until it is done: however long that takes,
+    /// there is work.
+    pub fn while_sending_such<T>(
+        &mut self,
+        a_second: usize,
+        input: impl Fn(&Self) -> Input + Sync,
+        body: impl FnOnce(&Self) -> T,
+    ) -> T {
         struct StopOnDrop<'a>(&'a AtomicBool);
         impl Drop for StopOnDrop<'_> {
             fn drop(&mut self) {
@@ -45,7 +56,7 @@ impl Scenario {
         }
         let stop = AtomicBool::new(false);
         let (result, sent) = self.beside(
-            |s| s.feed(&stop),
+            |s| s.feed(a_second, &input, &stop),
             |s| {
                 let _stopped_at_the_end = StopOnDrop(&stop);
                 body(s)
@@ -79,10 +90,16 @@ impl Scenario {
         })
     }
 
-    fn feed(&self, stop: &AtomicBool) -> Vec<Sent> {
-        let mut sent = Vec::new();
+    fn feed(&self, a_second: usize, input: impl Fn(&Self) -> Input, stop: &AtomicBool) -> Vec<Sent> {
+        let (mut before, mut sent) = (Instant::now(), Vec::new());
         while !stop.load(Ordering::Relaxed) {
-            sent.extend(self.sender.send(&self.input, (0..60).map(|_| self.load(37)).collect()));
+            // What was missed for longer than some beats is not made up for: a slow machine gets no more than it takes.
+            let now = Instant::now();
+            let due = (now - before).min(4 * BEAT).as_secs_f64() * a_second as f64;
+            if due >= 1.0 {
+                sent.extend(self.sender.send(&self.input, (0..due as usize).map(|_| input(self)).collect()));
+                before = now;
+            }
             std::thread::park_timeout(BEAT);
         }
         sent

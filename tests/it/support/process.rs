@@ -108,7 +108,13 @@ impl Instance {
             status.is_some()
         });
         assert!(ended, "the process does not end within {deadline:?}");
+        // Whoever asks for the log now wants all of it.
+        self.join_collectors();
         status.and_then(|s| s.code())
+    }
+
+    fn join_collectors(&mut self) {
+        self.collectors.drain(..).for_each(|collector| drop(collector.join()));
     }
 
     /// SIGTERM, and a clean end within the drain time.
@@ -127,7 +133,7 @@ impl Drop for Instance {
         let _ = self.child.wait();
         if std::thread::panicking() {
             // Its last words, too.
-            self.collectors.drain(..).for_each(|collector| drop(collector.join()));
+            self.join_collectors();
             let log = self.log();
             let from = log.char_indices().rev().nth(6_000).map_or(0, |(at, _)| at);
             eprintln!("---- end of what process {} printed ----\n{}", self.child.id(), &log[from..]);

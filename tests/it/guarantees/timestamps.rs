@@ -1,13 +1,16 @@
 //! Timestamps: a result has its record's, whatever it is; a dead letter has the time of the death, as its topic counts from there how
 //! long it keeps it.
 
+use rdkafka::consumer::{BaseConsumer, Consumer};
+
 use crate::conformance::wire::{Batch, Wire};
 use crate::support::kafka::Kafka;
+use crate::support::own_broker::OwnBroker;
 use crate::support::process::Instance;
 use crate::support::record::{Expect, Input, Sent, now_ms};
 use crate::support::scenario::Scenario;
 use crate::support::setup::{Setup, setup};
-use crate::support::{admin, seconds};
+use crate::support::{admin, eventually, seconds};
 
 const DAY: i64 = 86_400_000;
 
@@ -108,6 +111,24 @@ fn a_dead_letter_topic_that_keeps_less_than_the_input_is_warned_of() {
     quiet();
     admin::configure_topic(&kafka, &s.dead_letters, "cleanup.policy", "compact");
     warned("compacted");
+}
+
+/// The broker looks every second what is too old to be kept.
+#[test]
+fn letters_of_old_records_are_kept_when_the_records_are_not() {
+    let Some(broker) = OwnBroker::borrow() else { return };
+    let (kafka, hour) = (&broker.kafka, "3600000");
+    let mut s = setup().dead_letters("retention.ms", hour).on(kafka);
+    send_at(&mut s, &[now_ms() - 2 * DAY; 5]);
+    s.finish(s.start());
+    if kafka.is_real() {
+        admin::configure_topic(kafka, &s.input, "retention.ms", hour);
+        let reader: BaseConsumer = admin::settings(kafka).create().expect("a client");
+        eventually(seconds(60), "the broker has deleted the records", || {
+            reader.fetch_watermarks(&s.input, 0, seconds(5)).is_ok_and(|(first, end)| first == end)
+        });
+    }
+    assert_eq!(s.evidence().dead_letters.len(), 5, "the letters are there");
 }
 
 #[test]

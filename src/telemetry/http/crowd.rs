@@ -37,7 +37,9 @@ impl Running {
             socket.connect(self.address).await.unwrap().into_std().unwrap()
         });
         stream.set_nonblocking(false).unwrap();
-        (&stream).write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        // In the format that marks its end.
+        let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: application/openmetrics-text\r\n\r\n";
+        (&stream).write_all(request).unwrap();
         assert_eq!(stream.peek(&mut [0]).unwrap(), 1);
         stream
     }

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 
 pub use self::bind::{BindError, bind};
 use self::connections::Connections;
-use super::metrics::{self, Metrics};
+use super::metrics::{Format, Metrics};
 use super::status::Status;
 
 /// How long a request that is being answered may hold up the end.
@@ -40,7 +40,7 @@ pub const ENDPOINTS: &[(&str, &str)] = &[
     ("/healthz", "as /livez"),
     ("/readyz", "200 when reading or an idle spare, 503 when starting or draining"),
     ("/ready", "as /readyz"),
-    ("/metrics", "everything for Prometheus, as OpenMetrics text"),
+    ("/metrics", "everything for Prometheus, as OpenMetrics or as plain text, whichever is asked for"),
     ("/version", "what is running"),
     ("/endpoints", "this list"),
 ];
@@ -107,9 +107,11 @@ async fn readyz(State(shared): State<Shared>) -> Response {
     json(code(snapshot.is_ready()), pages::readyz(&snapshot))
 }
 
-async fn scrape(State(shared): State<Shared>) -> Response {
-    match shared.metrics.render(shared.status.snapshot()) {
-        Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+async fn scrape(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+    let offers: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let format = Format::asked(&offers.join(","));
+    match shared.metrics.render(shared.status.snapshot(), format) {
+        Ok(text) => ([(CONTENT_TYPE, format.media_type())], text).into_response(),
         Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written\n").into_response(),
     }
 }

@@ -50,9 +50,14 @@ impl Running {
     }
 
     fn ask(&self, method: &str, path: &str) -> Reply {
+        self.ask_for(method, path, None)
+    }
+
+    fn ask_for(&self, method: &str, path: &str, accept: Option<&str>) -> Reply {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        write!(stream, "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let accept = accept.map(|offers| format!("Accept: {offers}\r\n")).unwrap_or_default();
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: x\r\n{accept}Connection: close\r\n\r\n").unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -193,11 +198,17 @@ fn ready_follows_the_phase() {
 fn metrics_have_their_media_type_and_the_state_of_now() {
     let server = Running::start(running());
     server.metrics.consumed("in", 3, 900);
-    let reply = server.get("/metrics");
-    assert!(reply.head.contains(&format!("content-type: {}", metrics::CONTENT_TYPE)), "{}", reply.head);
-    assert!(reply.body.contains("processor_records_consumed_total{topic=\"in\"} 3\n"));
-    assert!(reply.body.contains("processor_consumer_lag_records{topic=\"in\",partition=\"3\"} 42.0\n"));
-    assert!(reply.body.ends_with("# EOF\n"));
+    for (accept, format) in [
+        (None, Format::Text),
+        (Some("text/plain"), Format::Text),
+        (Some("application/openmetrics-text;version=1.0.0,*/*;q=0.1"), Format::OpenMetrics),
+    ] {
+        let reply = server.ask_for("GET", "/metrics", accept);
+        assert!(reply.head.contains(&format!("content-type: {}", format.media_type())), "{}", reply.head);
+        assert!(reply.body.contains("processor_records_consumed_total{topic=\"in\"} 3\n"));
+        assert!(reply.body.contains("processor_consumer_lag_records{topic=\"in\",partition=\"3\"} 42.0\n"));
+        assert_eq!(reply.body.ends_with("# EOF\n"), format == Format::OpenMetrics, "{accept:?}");
+    }
     server.fake.0.lock().partitions.clear();
     assert!(
         !server.get("/metrics").body.contains("partition=\"3\""),

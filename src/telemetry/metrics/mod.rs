@@ -3,6 +3,7 @@
 //! The stages call in once a batch, not once a record: a call costs a look-up of its labels and, for a histogram, an
 //! uncontended lock for each observation.
 
+mod format;
 mod gauges;
 mod kinds;
 mod labels;
@@ -20,15 +21,13 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
+pub use self::format::Format;
 use self::gauges::Gauges;
 pub use self::kinds::{Commit, Processed, Rebalance};
 use self::labels::{One, Two, Words};
 use self::names::Name;
 use super::deaths::Deaths;
 use super::status::Snapshot;
-
-/// Media type of what [`Metrics::render`] gives.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Below 5 ms: for transforms and queues.
 const FINE: [f64; 5] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025];
@@ -245,18 +244,21 @@ impl Metrics {
         self.drain_duration.observe(took.as_secs_f64());
     }
 
-    /// Everything, in the text format of OpenMetrics ([`CONTENT_TYPE`]).
+    /// Everything, in this format.
     ///
     /// # Errors
     /// None that a `String` could cause; the encoder's signature has one.
-    pub fn render(&self, snapshot: Snapshot) -> Result<String, std::fmt::Error> {
+    pub fn render(&self, snapshot: Snapshot, format: Format) -> Result<String, std::fmt::Error> {
         let mut state = Registry::with_prefix(names::PREFIX);
         state.register_collector(Box::new(Gauges(snapshot)));
         let mut out = String::new();
         text::encode_registry(&mut out, &self.registry)?;
         text::encode_registry(&mut out, &state)?;
         text::encode_eof(&mut out)?;
-        Ok(out)
+        Ok(match format {
+            Format::OpenMetrics => out,
+            Format::Text => format::as_text(&out),
+        })
     }
 }
 

@@ -53,7 +53,7 @@ fn count(metrics: &Metrics) {
 fn counters_add_up_by_label() {
     let metrics = Metrics::new(About::default());
     count(&metrics);
-    let text = metrics.render(Snapshot::default()).unwrap();
+    let text = metrics.render(Snapshot::default(), Format::OpenMetrics).unwrap();
     for line in [
         r#"processor_records_consumed_total{topic="in"} 5"#,
         r#"processor_consumed_bytes_total{topic="in"} 1000"#,
@@ -86,7 +86,7 @@ fn a_transform_cannot_make_series_without_end() {
         metrics.dead_lettered((&"in".into(), 0, n), &format!("row_{n}"));
         metrics.kafka_error(&format!("code_{n}"));
     }
-    let text = metrics.render(Snapshot::default()).unwrap();
+    let text = metrics.render(Snapshot::default(), Format::OpenMetrics).unwrap();
     has(&text, r#"processor_dlq_records_total{topic="in",reason="other"} 936"#);
     assert_eq!(text.matches("processor_dlq_records_total{").count(), 65);
     assert_eq!(text.matches("processor_kafka_errors_total{").count(), 65);
@@ -101,7 +101,7 @@ fn histograms_take_a_batch() {
     metrics.acknowledged(batch);
     metrics.end_to_end(batch);
     metrics.drained(batch[2]);
-    let text = metrics.render(Snapshot::default()).unwrap();
+    let text = metrics.render(Snapshot::default(), Format::OpenMetrics).unwrap();
     has(&text, r#"processor_transform_duration_seconds_bucket{le="0.0001",transform="builtin:validate"} 1"#);
     has(&text, r#"processor_transform_duration_seconds_count{transform="builtin:validate"} 3"#);
     has(&text, r#"processor_queue_wait_seconds_bucket{le="0.00025"} 2"#);
@@ -138,7 +138,7 @@ fn gauges_show_the_snapshot_and_nothing_that_is_not_known() {
         last_error: Some(("produce", SystemTime::UNIX_EPOCH + Duration::from_secs(9))),
         ..Snapshot::default()
     };
-    let text = metrics.render(snapshot).unwrap();
+    let text = metrics.render(snapshot, Format::OpenMetrics).unwrap();
     for line in [
         r#"processor_consumer_lag_records{topic="in",partition="0"} 12.0"#,
         r#"processor_consumer_lag_seconds{topic="in",partition="0"} 0.25"#,
@@ -171,7 +171,9 @@ fn gauges_show_the_snapshot_and_nothing_that_is_not_known() {
     assert!(!text.contains(r#"lag_records{topic="in",partition="1"}"#), "an unknown lag is absent\n{text}");
     assert!(!text.contains("NaN") && !text.contains("-1"), "{text}");
 
-    let after = metrics.render(Snapshot { phase: Phase::Draining, ..Snapshot::default() }).unwrap();
+    let after = metrics
+        .render(Snapshot { phase: Phase::Draining, ..Snapshot::default() }, Format::OpenMetrics)
+        .unwrap();
     has(&after, "processor_ready 0");
     has(&after, "processor_draining 1");
     for gone in
@@ -197,7 +199,7 @@ fn every_name_is_written_described_and_in_openmetrics_form() {
         partitions: vec![partition("in", 0, Some(0), Some(0.0))],
         ..Snapshot::default()
     };
-    let text = metrics.render(snapshot).unwrap();
+    let text = metrics.render(snapshot, Format::OpenMetrics).unwrap();
     for names::Name { name, help } in names::ALL {
         assert_eq!(text.matches(&format!("# HELP processor_{name} {help}.\n")).count(), 1, "{name}\n{text}");
         assert_eq!(text.matches(&format!("# TYPE processor_{name} ")).count(), 1, "{name}\n{text}");
@@ -206,4 +208,57 @@ fn every_name_is_written_described_and_in_openmetrics_form() {
     has(&text, r#"processor_config_info{hash="c0ffee"} 1"#);
     assert!(text.ends_with("# EOF\n"));
     assert_eq!(text.matches("# EOF").count(), 1);
+}
+
+/// The grammar of a format, as far as a scraper is strict about it: each sample belongs to the family above it, each family comes
+/// once, with a type that the format has, and the end is marked or not.
+fn check_grammar(page: &str, format: Format) {
+    let types: &[&str] = match format {
+        Format::OpenMetrics => &["counter", "gauge", "histogram", "info", "unknown"],
+        Format::Text => &["counter", "gauge", "histogram", "untyped"],
+    };
+    let (mut family, mut seen) = (("", ""), std::collections::HashSet::new());
+    let body = match format {
+        Format::OpenMetrics => page.strip_suffix("# EOF\n").expect("an end"),
+        Format::Text => page,
+    };
+    assert!(body.ends_with('\n'));
+    for line in body.lines() {
+        match line.splitn(4, ' ').collect::<Vec<_>>()[..] {
+            ["#", "HELP", name, _] => assert!(!seen.contains(name), "{line}: described after its samples"),
+            ["#", "TYPE", name, kind] => {
+                assert!(types.contains(&kind) && seen.insert(name), "{line}");
+                family = (name, kind);
+            }
+            ["#", ..] => panic!("{line}"),
+            _ => {
+                let (name, rest) = line.split_at(line.find(['{', ' ']).expect("a value"));
+                let value = rest.rsplit(' ').next().expect("a value");
+                value.parse::<f64>().unwrap_or_else(|_| panic!("{line}: no number"));
+                let endings: &[&str] = match (family.1, format) {
+                    ("counter", Format::OpenMetrics) => &["_total"],
+                    ("info", _) => &["_info"],
+                    ("histogram", _) => &["_bucket", "_sum", "_count"],
+                    _ => &[""],
+                };
+                let belongs = name.strip_prefix(family.0).is_some_and(|ending| endings.contains(&ending));
+                assert!(belongs, "{line} is below {family:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn both_formats_keep_their_grammar_and_have_the_same_samples() {
+    let metrics = Metrics::new(About::default());
+    count(&metrics);
+    metrics.transformed("custom", [Duration::ZERO]);
+    let snapshot =
+        || Snapshot { partitions: vec![partition("in", 0, Some(1), Some(0.5))], ..Snapshot::default() };
+    let [open, text] = [Format::OpenMetrics, Format::Text].map(|format| {
+        let page = metrics.render(snapshot(), format).unwrap();
+        check_grammar(&page, format);
+        page.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>()
+    });
+    assert_eq!(open, text);
 }

@@ -12,6 +12,7 @@ use processor::record::{Parts, Record};
 use processor::sink::{Parcel, Target};
 use processor::source::Intake;
 use processor::telemetry::Snapshot;
+use processor::telemetry::metrics::Format;
 use processor::transform::{Context, Field, Outcome, Output};
 
 use super::rig::{Answer, Rig, With, eventually, policy, record};
@@ -283,7 +284,7 @@ fn an_offset_that_comes_again_is_dropped_and_counted() {
     rig.wait_until_idle();
     assert_eq!(rig.by_key(Target::Output)["k"], (0..14).collect::<Vec<_>>());
     assert_eq!(rig.watermark(slot), 14);
-    let page = rig.metrics.render(Snapshot::default()).expect("text");
+    let page = rig.metrics.render(Snapshot::default(), Format::Text).expect("text");
     assert!(page.contains("processor_records_redelivered_total{topic=\"in\"} 20"), "{page}");
     rig.end();
 }

@@ -18,7 +18,7 @@ use super::ended::{Ended, Exit};
 use super::replicas::shortage;
 use super::rights;
 use super::status::AppStatus;
-use crate::config::{Config, Delivery};
+use crate::config::{Config, Delivery, OffsetReset};
 use crate::kafka::admin::{self, Settings, Topic};
 use crate::kafka::context::{Context, Member};
 use crate::kafka::errors::{self, Beginning};
@@ -141,7 +141,11 @@ pub fn check(config: &Config) -> (Vec<Finding>, Exit) {
     probe.serve();
     match result {
         Ok(found) => {
-            let exit = if found.dead_letters_missing.is_some() { Exit::Missing } else { Exit::Clean };
+            let exit = match undecided(config, &found) {
+                Some(_) => Exit::Config,
+                None if found.dead_letters_missing.is_some() => Exit::Missing,
+                None => Exit::Clean,
+            };
             let mut all = findings(config, &found);
             let lacking = rights::missing(probe.consumer.client(), config);
             if !lacking.is_empty() {
@@ -190,15 +194,31 @@ fn findings(config: &Config, found: &Found) -> Vec<Finding> {
         topics += &format!(", {dead_letters} ({})", found.dead_letter_partitions);
     }
     let at_work = found.known.values().any(|known| known.has_offsets);
-    let group = if at_work { "has offsets: goes on where it stopped" } else { "has no offsets yet" };
-    let mut all = vec![
-        good("broker", "answers".to_owned()),
-        good("topics", topics),
-        good("group", format!("{} {group}", config.group_id)),
-    ];
+    let group = match undecided(config, found) {
+        Some(text) => fault("group", text),
+        None if at_work => {
+            good("group", format!("{} has offsets: goes on where it stopped", config.group_id))
+        }
+        None => good("group", format!("{} has no offsets yet", config.group_id)),
+    };
+    let mut all = vec![good("broker", "answers".to_owned()), good("topics", topics), group];
     all.extend(found.dead_letters_missing.iter().map(|text| fault("dead letters", text.clone())));
     all.extend(found.dead_letters_at_risk.iter().map(|text| warning("dead letters", text.clone())));
     all
+}
+
+/// What a start would end with at once: the group is new to a topic, and nobody has said where it begins.
+fn undecided(config: &Config, found: &Found) -> Option<String> {
+    let new = |topic: &&String| found.known.get(topic.as_str()).is_some_and(|known| !known.has_offsets);
+    let topics: Vec<&str> = config.input_topics.iter().filter(new).map(String::as_str).collect();
+    (config.offset_reset == OffsetReset::Error && !topics.is_empty()).then(|| {
+        format!(
+            "{} has no offsets for {}, and KAFKA_OFFSET_RESET is error, so run would end at once. Choose where it begins: \
+             earliest reads all records that are there, latest only those written from now on",
+            config.group_id,
+            topics.join(" ")
+        )
+    })
 }
 
 /// Whether the cluster lets us have transactions: tried with a name of its own, so that no running instance is shut out. Nothing

@@ -21,6 +21,11 @@ impl Properties {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// Takes a property away, by this name.
+    pub(super) fn remove(&mut self, name: &str) {
+        self.0.retain(|(key, _)| key != name);
+    }
+
     /// Sets a property; another name of the same property goes, as librdkafka would otherwise take either.
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
         let canonical = canonical(name);

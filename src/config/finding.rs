@@ -12,7 +12,8 @@ pub struct Finding {
     /// `PC001` missing, `PC003` not allowed, `PC004` said twice, `PC005` unit, `PC006` servers, `PC007` unknown,
     /// `PC008` not UTF-8, `PC009` loop, `PC010` half a security setting, `PC011` unreadable file, `PC012` Java's name,
     /// `PC019` topic name, `PC020` would break a guarantee, `PC022` no dead-letter topic, `PC023` failure policies that
-    /// contradict, `PC024` queue too small.
+    /// contradict, `PC024` queue too small, `PC025` transactions that outlive a session, `PC026` refused by librdkafka, `PC027`
+    /// not in this build.
     pub code: &'static str,
     /// The variable or the flag, as the user typed it.
     pub name: String,

@@ -74,8 +74,8 @@ const METRICS: &str = "Remove it: /metrics has the figures.";
 #[rustfmt::skip]
 const JAVA: &[(&str, &str)] = &[
     ("sasl.jaas.config", "Set KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD."),
-    ("sasl.login.callback.handler.class", "For OAuth set KAFKA_SASL_OAUTHBEARER_METHOD=oidc."),
-    ("sasl.client.callback.handler.class", "For OAuth set KAFKA_SASL_OAUTHBEARER_METHOD=oidc."),
+    ("sasl.login.callback.handler.class", "Set KAFKA_SASL_MECHANISM."),
+    ("sasl.client.callback.handler.class", "Set KAFKA_SASL_MECHANISM."),
     ("sasl.login.class", REMOVE),
     ("ssl.truststore.location", PEM), ("ssl.truststore.password", PEM), ("ssl.truststore.type", PEM),
     ("ssl.truststore.certificates", "Set KAFKA_SSL_CA_PEM."),

@@ -20,6 +20,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod trial;
 mod trust;
 mod validate;
 

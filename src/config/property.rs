@@ -38,7 +38,7 @@ pub enum Check {
     Switch,
     /// A whole number within these bounds.
     Between(i64, i64),
-    /// One of these words.
+    /// One of these words. One that begins with [`RARE`] is not offered: only some builds of librdkafka have it.
     OneOf(Vec<&'static str>),
     /// Some of these words, separated by commas.
     SomeOf(Vec<&'static str>),
@@ -164,15 +164,24 @@ impl Check {
             Self::Text => "text".into(),
             Self::Switch => "true or false".into(),
             Self::Between(min, max) => format!("{min}–{max}"),
-            Self::OneOf(words) | Self::SomeOf(words) => words.join(", "),
+            Self::OneOf(words) => offered(words).collect::<Vec<_>>().join(", "),
+            Self::SomeOf(words) => words.join(", "),
             Self::Api => String::new(),
         }
     }
 }
 
+/// Stands before a word that only some builds of librdkafka have.
+const RARE: char = '?';
+
+fn offered<'a>(words: &'a [&'static str]) -> impl Iterator<Item = &'static str> + 'a {
+    words.iter().copied().filter(|word| !word.starts_with(RARE))
+}
+
 /// librdkafka does not look at the case of a word; we hand it on as the list spells it.
 fn word_of(words: &[&str], text: &str) -> Option<String> {
-    words.iter().find(|word| word.eq_ignore_ascii_case(text)).map(|word| (*word).to_owned())
+    let words = words.iter().map(|word| word.trim_start_matches(RARE));
+    words.into_iter().find(|word| word.eq_ignore_ascii_case(text)).map(str::to_owned)
 }
 
 #[cfg(test)]

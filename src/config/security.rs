@@ -4,12 +4,22 @@
 use super::clients::{Accepted, Properties, of_role};
 use super::finding::{Finding, Report};
 use super::property::Role;
+use super::{parse, trial};
 
 /// Looks at what the user gave for the client of this role.
 pub(super) fn look_at(role: Role, accepted: &[Accepted<'_>], report: &mut Report) {
     let given: Vec<&Accepted<'_>> = of_role(role, accepted).collect();
     let look = Look { given };
-    for finding in [look.sasl(), look.pair(), look.mechanism(), look.tls(), look.certificate()] {
+    let rules = [
+        look.sasl(),
+        look.pair(),
+        look.mechanism(),
+        look.built(),
+        look.tokens(),
+        look.tls(),
+        look.certificate(),
+    ];
+    for finding in rules {
         finding.into_iter().for_each(|finding| report.fault(finding));
     }
 }
@@ -75,7 +85,15 @@ impl<'a, 'b> Look<'a, 'b> {
         let user = self.get("sasl.username");
         let Some(mechanism) = self.get("sasl.mechanisms") else {
             let fix = "Set KAFKA_SASL_MECHANISM, such as SCRAM-SHA-512 or PLAIN.";
-            return user.map(|user| user.value.wrong("PC010", "a SASL user without a mechanism", fix));
+            let sasl = |protocol: &String| protocol.starts_with("sasl");
+            let protocol = self.says("security.protocol").filter(sasl).and(self.get("security.protocol"));
+            return match (user, protocol) {
+                (Some(user), _) => Some(user.value.wrong("PC010", "a SASL user without a mechanism", fix)),
+                (None, Some(protocol)) => {
+                    Some(protocol.value.wrong("PC010", "SASL without a mechanism", fix))
+                }
+                (None, None) => None,
+            };
         };
         let name = mechanism.value.text.to_ascii_uppercase();
         let needs_user = name == "PLAIN" || name.starts_with("SCRAM");
@@ -84,6 +102,35 @@ impl<'a, 'b> Look<'a, 'b> {
             let fix = "Set KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD_FILE or KAFKA_SASL_PASSWORD.";
             mechanism.value.wrong("PC010", format!("{name} needs a user and a password"), fix)
         })
+    }
+
+    /// A mechanism that this build does not have.
+    fn built(&self) -> Option<Finding> {
+        let mechanism = self.get("sasl.mechanisms")?;
+        let (feature, lack) = match mechanism.value.text.to_ascii_uppercase().as_str() {
+            "GSSAPI" => ("sasl_gssapi", "has no Kerberos"),
+            "OAUTHBEARER" if !self.makes_tokens() => ("oidc", "cannot get tokens (OIDC)"),
+            _ => return None,
+        };
+        let fix = "Set PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512, or use a client certificate (KAFKA_SECURITY_PROTOCOL=SSL); or \
+                   build with --no-default-features --features dynamic-linking where librdkafka has it.";
+        let rule = format!("not in this build: its librdkafka {lack}");
+        (!trial::is_built(feature)).then(|| mechanism.value.wrong("PC027", rule, fix))
+    }
+
+    /// Tokens, and no word of how to get them: librdkafka would wait for one for ever.
+    fn tokens(&self) -> Option<Finding> {
+        let mechanism = self.get("sasl.mechanisms")?;
+        let tokens = mechanism.value.text.eq_ignore_ascii_case("OAUTHBEARER");
+        let fetched = self.says("sasl.oauthbearer.method").as_deref() == Some("oidc");
+        let wrong = tokens && !fetched && !self.makes_tokens() && trial::is_built("oidc");
+        let fix = "Set KAFKA_SASL_OAUTHBEARER_METHOD=oidc and what it needs.";
+        wrong.then(|| mechanism.value.wrong("PC010", "OAUTHBEARER without a way to get tokens", fix))
+    }
+
+    /// Unsigned tokens that librdkafka makes itself, for trials.
+    fn makes_tokens(&self) -> bool {
+        self.says("enable.sasl.oauthbearer.unsecure.jwt").is_some_and(|text| parse::switch(&text) == Ok(true))
     }
 
     /// Certificates, and no word of TLS: the connection would be in the clear.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::table::setting;
 use super::*;
 
 const MINIMUM: &[(&str, &str)] = &[
@@ -73,7 +74,8 @@ fn the_historic_quick_start() {
 
 #[test]
 fn tls_without_an_authority_trusts_those_of_the_machine() {
-    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let [own, other] = ["own-ca", "other-ca"].map(|name| file(name, CERTIFICATE));
+    let [own, other] = [&own, &other].map(|path| path.to_str().unwrap());
     let found = |variables: &[(&str, &str)]| {
         let variables = [&[("SSL_CERT_FILE", own), ("KAFKA_SECURITY_PROTOCOL", "ssl")], variables].concat();
         let config = assert_good(&variables).config;
@@ -82,17 +84,14 @@ fn tls_without_an_authority_trusts_those_of_the_machine() {
         of(&config.consumer_properties)
     };
     assert_eq!(found(&[]).as_deref(), Some(own));
-    assert_eq!(
-        found(&[("KAFKA_SECURITY_PROTOCOL", "SASL_SSL"), ("KAFKA_SASL_MECHANISM", "GSSAPI")]).as_deref(),
-        Some(own)
-    );
+    assert_eq!(found(&[SASL, &[("KAFKA_SASL_PASSWORD", "pw")]].concat()).as_deref(), Some(own));
     // Whoever says whom to believe, or that there is nothing to believe, is obeyed.
-    let license = concat!(env!("CARGO_MANIFEST_DIR"), "/LICENSE");
-    assert_eq!(found(&[("KAFKA_SSL_CA_LOCATION", license)]).as_deref(), Some(license));
+    assert_eq!(found(&[("KAFKA_SSL_CA_LOCATION", other)]).as_deref(), Some(other));
     assert_eq!(found(&[("KAFKA_SSL_CA_LOCATION", "probe")]).as_deref(), Some("probe"));
-    assert_eq!(found(&[("KAFKA_SSL_CA_PEM", "x")]), None);
+    assert_eq!(found(&[("KAFKA_SSL_CA_PEM", CERTIFICATE)]), None);
     assert_eq!(found(&[("KAFKA_ENABLE_SSL_CERTIFICATE_VERIFICATION", "false")]), None);
     assert_eq!(found(&[("KAFKA_SECURITY_PROTOCOL", "plaintext")]), None);
+    [own, other].iter().for_each(|path| std::fs::remove_file(path).unwrap());
 }
 
 #[test]
@@ -406,6 +405,101 @@ fn debug_lines_are_logged_where_they_were_asked_for() {
     for wrong in ["infoo", "info,Warning", "processor=loud", "verbose"] {
         assert_fault("PC003", &[("RUST_LOG", wrong)]);
     }
+}
+
+/// Of nobody.
+const CERTIFICATE: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBdDCCARugAwIBAgIUV9maL9VZ1EGMIWiNumBk8Lq21f0wCgYIKoZIzj0EAwIw
+DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMzAxMDI0NTlaGA8yMTI2MTEwNjEwMjQ1
+OVowDzENMAsGA1UEAwwEdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABAsl
+cW3VRh9dbXvW80HwDJgEfQOuiAvnX6W4N+CU07aAridy/n3tW8vwOqAec2Bt9hly
+xSZ8ot037VaG9L8rTQijUzBRMB0GA1UdDgQWBBQZPYD2c/rasyLCAXnpuyR9eba9
+oTAfBgNVHSMEGDAWgBQZPYD2c/rasyLCAXnpuyR9eba9oTAPBgNVHRMBAf8EBTAD
+AQH/MAoGCCqGSM49BAMCA0cAMEQCIGvvzn1tECbC1dHp9Xc6w1A+eH2wN2CucoZu
+ItGxUPDUAiAkDVPC++SEl6VM2hg+ijVlTNaCxITLuyqZhZN/PnI83g==
+-----END CERTIFICATE-----
+";
+
+/// What librdkafka would refuse when a client is made, each under the name that was typed.
+#[test]
+fn what_librdkafka_refuses_is_refused_where_settings_are_read() {
+    let path = file("no-pem", "this is no certificate");
+    let garbage = path.to_str().unwrap();
+    let ssl = ("KAFKA_SECURITY_PROTOCOL", "ssl");
+    // As a variable is often written; whoever reads it is to put the line breaks back.
+    let in_one_line = CERTIFICATE.replace('\n', "\\n");
+    assert_good(&[ssl, ("KAFKA_SSL_CA_PEM", CERTIFICATE)]);
+    for (name, more) in [
+        ("KAFKA_MAX_POLL_INTERVAL_MS", vec![("KAFKA_MAX_POLL_INTERVAL_MS", "10000")]),
+        ("KAFKA_CONSUMER_SESSION_TIMEOUT_MS", vec![("KAFKA_CONSUMER_SESSION_TIMEOUT_MS", "400000")]),
+        ("KAFKA_FETCH_MAX_BYTES", vec![("KAFKA_FETCH_MAX_BYTES", "1000")]),
+        ("KAFKA_RECEIVE_MESSAGE_MAX_BYTES", vec![("KAFKA_RECEIVE_MESSAGE_MAX_BYTES", "1000")]),
+        ("KAFKA_SSL_CA_PEM", vec![ssl, ("KAFKA_SSL_CA_PEM", &in_one_line)]),
+        ("KAFKA_SSL_CA_LOCATION", vec![ssl, ("KAFKA_SSL_CA_LOCATION", garbage)]),
+        (
+            "KAFKA_SSL_KEYSTORE_LOCATION",
+            vec![ssl, ("KAFKA_SSL_KEYSTORE_LOCATION", garbage), ("KAFKA_SSL_KEYSTORE_PASSWORD", "pw")],
+        ),
+        ("KAFKA_SSL_CIPHER_SUITES", vec![ssl, ("KAFKA_SSL_CIPHER_SUITES", "ROT13")]),
+    ] {
+        let found = with(&more).map(|_| name).unwrap_err();
+        let named: Vec<_> = found.faults.iter().map(|fault| (fault.code, fault.name.as_str())).collect();
+        assert_eq!(named, [("PC026", name)], "{found}");
+    }
+    std::fs::remove_file(path).unwrap();
+}
+
+/// librdkafka itself says one thing at a time, and nothing where another setting is wrong.
+#[test]
+fn all_that_librdkafka_refuses_is_said_at_once() {
+    let found = faults(&[
+        ("WORKER_POOL", "six"),
+        ("KAFKA_MAX_POLL_INTERVAL_MS", "10000"),
+        ("KAFKA_FETCH_MAX_BYTES", "1000"),
+        ("KAFKA_SECURITY_PROTOCOL", "ssl"),
+        ("KAFKA_SSL_CA_PEM", "no certificate"),
+    ]);
+    let expected = [
+        ("PC026", "KAFKA_MAX_POLL_INTERVAL_MS"),
+        ("PC026", "KAFKA_FETCH_MAX_BYTES"),
+        ("PC026", "KAFKA_SSL_CA_PEM"),
+        ("PC003", "WORKER_POOL"),
+    ];
+    assert_eq!(found, expected.map(|(code, name)| (code, name.to_owned())));
+}
+
+#[test]
+fn mechanisms_that_are_not_built_are_refused_with_what_to_use_instead() {
+    let sasl = ("KAFKA_SECURITY_PROTOCOL", "sasl_ssl");
+    let endpoint = ("KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL", "https://id.example/token");
+    let oidc = [
+        ("KAFKA_SASL_OAUTHBEARER_METHOD", "oidc"),
+        ("KAFKA_SASL_OAUTHBEARER_CLIENT_ID", "me"),
+        ("KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET", "canary"),
+        endpoint,
+    ];
+    for (feature, mechanism, more) in
+        [("sasl_gssapi", "GSSAPI", &[][..]), ("oidc", "OAUTHBEARER", &[]), ("oidc", "oauthbearer", &oidc)]
+    {
+        if super::trial::is_built(feature) {
+            continue;
+        }
+        let variables = [&[sasl, ("KAFKA_SASL_MECHANISM", mechanism)], more].concat();
+        let found = with(&variables).unwrap_err();
+        let named: Vec<_> = found.faults.iter().map(|fault| (fault.code, fault.name.as_str())).collect();
+        assert_eq!(named, [("PC027", "KAFKA_SASL_MECHANISM")], "{found}");
+        assert!(found.to_string().contains("Set PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"), "{found}");
+    }
+    // librdkafka would take GSSAPI where none is named.
+    assert_fault("PC010", &[sasl]);
+    let trial = ("KAFKA_ENABLE_SASL_OAUTHBEARER_UNSECURE_JWT", "true");
+    assert_good(&[
+        ("KAFKA_SECURITY_PROTOCOL", "sasl_plaintext"),
+        ("KAFKA_SASL_MECHANISM", "OAUTHBEARER"),
+        trial,
+    ]);
+    assert_eq!(setting("KAFKA_SASL_MECHANISM").kind.rule(), "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::raw::Raw;
 use super::{
     AfterFailure, Config, Delivery, Http, LogFormat, OffsetReset, OnFailure, Order, Partitioning, Retry,
 };
-use super::{log_filter, parse, security, servers, topics, trust};
+use super::{log_filter, parse, security, servers, topics, trial, trust};
 
 /// What came of the pass. The configuration is of use only if nothing was at fault.
 pub(super) struct Passed {
@@ -105,6 +105,7 @@ impl Pass<'_> {
             security::look_at(role, &accepted, self.report);
             let mut properties = clients::properties(role, basics, &accepted);
             self.trust_the_machines_authorities(&mut properties);
+            trial::look_at(role, &properties, &accepted, self.report);
             properties
         })
     }

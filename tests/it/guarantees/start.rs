@@ -1,6 +1,9 @@
 //! A start that cannot succeed ends at once, with the code and the words that help.
 
+use std::collections::BTreeMap;
+
 use crate::support::kafka::Kafka;
+use crate::support::process::{Instance, processor};
 use crate::support::setup::setup;
 
 #[test]
@@ -12,6 +15,30 @@ fn a_group_without_offsets_is_told_both_choices() {
     assert!(code.is_some_and(|code| code != 0), "it must not go on: {code:?}\n{log}");
     assert!(log.contains("earliest") && log.contains("latest"), "both choices are spelled out\n{log}");
     assert_eq!((s.written(), s.committed().len()), (0, 0), "nothing was touched");
+}
+
+#[test]
+fn a_check_fails_where_a_start_would_end_at_once() {
+    let kafka = Kafka::for_test();
+    let mut s = setup().on(&kafka);
+    s.send_load(10);
+    let check = |variables: &BTreeMap<String, String>, reset: &str| {
+        let mut variables = variables.clone();
+        variables.insert("KAFKA_OFFSET_RESET".to_owned(), reset.to_owned());
+        let mut check = Instance::spawn(&processor(), &["check"], &variables);
+        let code = check.wait_exit(crate::support::seconds(30));
+        (code, check.log())
+    };
+    let (code, log) = check(&s.variables, "error");
+    assert_eq!(code, Some(78), "{log}");
+    assert!(log.contains("earliest") && log.contains("latest") && log.contains(&s.input), "{log}");
+    assert_eq!(check(&s.variables, "earliest").0, Some(0));
+    // A group that is at work need not choose.
+    let mut instance = s.start();
+    s.wait_until_committed();
+    instance.stop_cleanly();
+    let (code, log) = check(&s.variables, "error");
+    assert_eq!(code, Some(0), "{log}");
 }
 
 #[test]

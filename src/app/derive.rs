@@ -1,5 +1,6 @@
 //! From the configuration and what was found out about the cluster: what each stage is told.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -9,6 +10,7 @@ use crate::config::{AfterFailure, Config, Delivery, Http, LogFormat, Order, Prop
 use crate::offsets::Budget;
 use crate::pipeline::Policy;
 use crate::sink::batches::Batches;
+use crate::sink::route::Route;
 use crate::sink::{self, Target, dead_letter, transactor};
 use crate::source;
 use crate::telemetry::metrics::About;
@@ -68,14 +70,13 @@ pub(super) fn producer_properties(config: &Config, found: &Found, targets: &[Tar
     properties
 }
 
-pub(super) fn sink_settings(config: &Config) -> sink::kafka::Settings {
-    sink::kafka::Settings {
-        output: config.output_topic.clone(),
-        dead_letters: config.dead_letter_topic.clone(),
-        dead_letters_in_order: config.after_failure == AfterFailure::Run,
-        partitioning: config.partitioning,
-        patience: patience(config),
-    }
+pub(super) fn route(config: &Config) -> Route {
+    Route::new(config.output_topic.clone(), config.dead_letter_topic.clone(), config.partitioning)
+}
+
+pub(super) fn sink_settings(config: &Config, route: Arc<Route>, writes: Target) -> sink::kafka::Settings {
+    let dead_letters_in_order = config.after_failure == AfterFailure::Run;
+    sink::kafka::Settings { route, writes, dead_letters_in_order, patience: patience(config) }
 }
 
 /// How long a delivery may wait while the broker answers others: as long as the client waits for an answer before it asks again,

@@ -6,7 +6,7 @@ use crossbeam_channel::Sender;
 use rdkafka::error::KafkaResult;
 
 use super::derive::{
-    client_config, consumer_properties, producer_properties, sink_settings, source_settings,
+    client_config, consumer_properties, producer_properties, route, sink_settings, source_settings,
     transactional_name, transactor_settings,
 };
 use super::start::Found;
@@ -30,8 +30,8 @@ type Transactor = transactor::Transactor<Pipeline, TransactionalConnection>;
 /// Where results go.
 #[derive(Clone)]
 pub(super) enum Sink {
-    /// To producers, which share a client.
-    Shared(Arc<KafkaSink<Pipeline, Connection>>),
+    /// To producers, which share a client, and dead letters, if they go anywhere, to one with a client of its own.
+    Shared(Arc<KafkaSink<Pipeline, Connection>>, Option<Arc<KafkaSink<Pipeline, Connection>>>),
     /// To the transactor of the consumer that read the record.
     Transactions(Arc<Route>, Vec<Arc<Transactor>>),
 }
@@ -39,30 +39,38 @@ pub(super) enum Sink {
 impl Sink {
     pub(super) fn route(&self) -> &Route {
         match self {
-            Self::Shared(sink) => sink.route(),
+            Self::Shared(sink, _) => sink.route(),
             Self::Transactions(route, _) => route,
         }
     }
 
     /// A client, for metadata.
     pub(super) fn client(&self) -> Arc<Writer<Job, Context>> {
-        match self {
-            Self::Shared(sink) => sink.client(),
-            Self::Transactions(_, all) => all[0].client(),
+        self.client_of(Target::Output)
+    }
+
+    /// The same, one that writes there.
+    pub(super) fn client_of(&self, target: Target) -> Arc<Writer<Job, Context>> {
+        match (self, target) {
+            (Self::Shared(_, Some(letters)), Target::DeadLetter) => letters.client(),
+            (Self::Shared(sink, _), _) => sink.client(),
+            (Self::Transactions(_, all), _) => all[0].client(),
         }
     }
 
     /// Parcels handed over and not answered.
     pub(super) fn outstanding(&self) -> usize {
         match self {
-            Self::Shared(sink) => sink.outstanding(),
+            Self::Shared(sink, letters) => {
+                sink.outstanding() + letters.as_ref().map_or(0, |letters| letters.outstanding())
+            }
             Self::Transactions(_, all) => all.iter().map(|one| one.outstanding() + one.held_back()).sum(),
         }
     }
 
     pub(super) fn stop(&self) {
         match self {
-            Self::Shared(sink) => sink.stop(),
+            Self::Shared(sink, letters) => std::iter::once(sink).chain(letters).for_each(|one| one.stop()),
             Self::Transactions(_, all) => all.iter().for_each(|one| one.stop()),
         }
     }
@@ -71,13 +79,18 @@ impl Sink {
     pub(super) fn lives(&self, producers: usize) -> Vec<(String, Box<dyn FnOnce() + Send>)> {
         let mut lives: Vec<(String, Box<dyn FnOnce() + Send>)> = Vec::new();
         match self {
-            Self::Shared(sink) => {
+            Self::Shared(sink, letters) => {
                 for shard in 0..producers {
                     let sink = sink.clone();
                     lives.push((format!("producer-{shard}"), Box::new(move || sink.produce(shard))));
                 }
                 let sink = sink.clone();
                 lives.push(("delivery".to_owned(), Box::new(move || sink.report())));
+                if let Some(letters) = letters.clone() {
+                    let answers = letters.clone();
+                    lives.push(("letters".to_owned(), Box::new(move || letters.produce(producers))));
+                    lives.push(("letters-delivery".to_owned(), Box::new(move || answers.report())));
+                }
             }
             Self::Transactions(_, all) => {
                 for (index, one) in all.iter().cloned().enumerate() {
@@ -106,17 +119,37 @@ impl Ends<'_> {
         members: &[Arc<Control>],
         trouble: &Sender<transactor::Trouble>,
     ) -> KafkaResult<Sink> {
-        let properties = producer_properties(self.config, self.found, &[Target::Output, Target::DeadLetter]);
-        let connection = Connection { properties, context: self.context.clone() };
+        let both = [Target::Output, Target::DeadLetter];
         if self.config.delivery == Delivery::ExactlyOnce {
-            return self.transactors(connection, members, trouble);
+            return self.transactors(self.connection(&both), members, trouble);
+        }
+        let route = Arc::new(route(self.config));
+        let letters = self.config.dead_letter_topic.as_ref().map(|_| self.shared(&route, Target::DeadLetter));
+        Ok(Sink::Shared(self.shared(&route, Target::Output)?, letters.transpose()?))
+    }
+
+    fn connection(&self, targets: &[Target]) -> Connection {
+        let properties = producer_properties(self.config, self.found, targets);
+        Connection { properties, context: self.context.clone() }
+    }
+
+    fn shared(
+        &self,
+        route: &Arc<Route>,
+        writes: Target,
+    ) -> KafkaResult<Arc<KafkaSink<Pipeline, Connection>>> {
+        let settings = sink_settings(self.config, route.clone(), writes);
+        let mut connection = self.connection(&[writes]);
+        if writes == Target::DeadLetter && !settings.dead_letters_in_order {
+            // What is refused breaks no client then, and what is behind it is written.
+            connection.properties.set("enable.gapless.guarantee", "false");
         }
         let neighbours = sink::Neighbours {
             outbox: self.pipeline.clone(),
             context: self.context.clone(),
             clock: self.clock.clone(),
         };
-        Ok(Sink::Shared(Arc::new(KafkaSink::new(sink_settings(self.config), connection, neighbours)?)))
+        Ok(Arc::new(KafkaSink::new(settings, connection, neighbours)?))
     }
 
     fn transactors(
@@ -125,8 +158,7 @@ impl Ends<'_> {
         members: &[Arc<Control>],
         trouble: &Sender<transactor::Trouble>,
     ) -> KafkaResult<Sink> {
-        let sink::Settings { output, dead_letters, partitioning, .. } = sink_settings(self.config);
-        let route = Arc::new(Route::new(output, dead_letters, partitioning));
+        let route = Arc::new(route(self.config));
         let name = transactional_name(self.config);
         let mut consumer = client_config(&self.config.consumer_properties);
         consumer.remove("group.instance.id");

@@ -8,7 +8,8 @@
 //! | `dispatcher` | 1 | with an asynchronous transform: gives a runtime of `WORKER_POOL` threads what may run |
 //! | `producer-n` | `PRODUCERS_COUNT` | writes results: [`crate::sink::kafka`] |
 //! | `delivery` | 1 | takes the broker's answers |
-//! | `transactor-n` | `CONSUMERS_COUNT` | with exactly once, in place of these two: [`crate::sink::transactor`] |
+//! | `letters`, `letters-delivery` | 1 | the same for dead letters, with a client of their own |
+//! | `transactor-n` | `CONSUMERS_COUNT` | with exactly once, in place of these: [`crate::sink::transactor`] |
 //! | `listener` | 1 | HTTP and signals, on a runtime of its own |
 //! | main | 1 | waits for what ends the process; meanwhile looks after the connection and the workers |
 //!
@@ -209,7 +210,10 @@ impl Running {
         }
         let sink = ends.sink(&controls, &forward(events, "transactor", transactor_in_trouble))?;
         sink.route().set_partitions(Target::Output, found.output_partitions);
-        sink.route().set_partitions(Target::DeadLetter, found.dead_letter_partitions);
+        match &found.dead_letters_missing {
+            None => sink.route().set_partitions(Target::DeadLetter, found.dead_letter_partitions),
+            Some(_) => sink.route().miss_dead_letters(),
+        }
         status.running(&pipeline, &sink, &controls, &context);
         if let Some(text) = &found.dead_letters_missing {
             tracing::warn!("a record that fails will wait, and its partition stop at the bound: {text}");
@@ -302,7 +306,7 @@ impl Running {
             }
             if self.context.link.is_down() {
                 self.ask_whether_it_is_back();
-            } else if Instant::now() >= next_look_up || self.sink.route().misses_dead_letters() {
+            } else if Instant::now() >= next_look_up {
                 next_look_up = Instant::now() + LOOK_UP;
                 self.look_up_partitions();
             } else {
@@ -339,7 +343,6 @@ impl Running {
     }
 
     fn look_up_partitions(&self) {
-        let writer = self.sink.client();
         let topics = [
             (Target::Output, Some(&self.config.output_topic)),
             (Target::DeadLetter, self.config.dead_letter_topic.as_ref()),
@@ -347,7 +350,7 @@ impl Running {
         for (target, topic) in topics {
             let Some(topic) = topic else { continue };
             if let Ok(crate::kafka::admin::Topic::Exists(count)) =
-                crate::kafka::admin::topic(writer.client(), topic, TICK)
+                crate::kafka::admin::topic(self.sink.client_of(target).client(), topic, TICK)
             {
                 self.sink.route().set_partitions(target, count);
             }

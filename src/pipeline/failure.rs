@@ -87,6 +87,9 @@ impl Pipeline {
                 dead.date_letter(batch.now_ms);
                 dead.set_results(Results::DeadLetter { letter, code });
                 self.maybe_shrink(dead);
+                if !self.in_transactions() {
+                    dead.send_to(self.policy.producers);
+                }
                 self.hand_over(job, batch);
             }
             OnFailure::Skip => {

@@ -132,6 +132,10 @@ impl Job {
         self.shard
     }
 
+    pub(super) fn send_to(&mut self, shard: usize) {
+        self.shard = shard;
+    }
+
     pub(super) fn attempts(&self) -> u32 {
         self.attempts
     }

@@ -72,12 +72,19 @@ pub struct Policy {
     pub workers: usize,
     /// See `workers`; `None` adapts.
     pub tasks_pick_up: Option<usize>,
-    /// Producer threads.
+    /// Producer threads. Dead letters go to one more, the last shard.
     pub producers: usize,
     /// Whether results say which record they were made of.
     pub source_header: bool,
     /// What dead letters say of their sender.
     pub sender: dead_letter::Sender,
+}
+
+impl Policy {
+    /// Who takes results: producers, and behind them who writes dead letters, but for transactions, which have both.
+    pub fn shards(&self) -> usize {
+        self.producers + usize::from(self.delivery == Delivery::AtLeastOnce)
+    }
 }
 
 /// See the module.
@@ -121,7 +128,7 @@ impl Pipeline {
         stop: Sender<String>,
     ) -> Self {
         let transform = transform.into();
-        let scheduler = Scheduler::new(policy.workers, policy.producers);
+        let scheduler = Scheduler::new(policy.workers, policy.shards());
         let ledger = Mutex::new(Ledger::new(policy.budget));
         Self {
             policy,

@@ -26,7 +26,8 @@ use crate::sync::model::{self, Board, Clock, JoinHandle, spawn};
 
 /// Where results go.
 enum Sink {
-    Shared(Arc<KafkaSink<Pipeline, SimConnect>>),
+    /// Of results, and of dead letters.
+    Shared([Arc<KafkaSink<Pipeline, SimConnect>>; 2]),
     /// One for each consumer.
     Transactions(Vec<Arc<Transactor<Pipeline, SimConnect>>>),
 }
@@ -93,7 +94,7 @@ impl Instance {
         let (sink, transactors_trouble) = if plan.exactly_once {
             ends.transactors(number)
         } else {
-            (Sink::Shared(Arc::new(ends.shared())), unbounded().1)
+            (Sink::Shared(ends.shared()), unbounded().1)
         };
         let mut threads = Vec::new();
         for _ in 0..plan.workers {
@@ -219,20 +220,18 @@ impl Ends<'_> {
         }
     }
 
-    fn shared(&self) -> KafkaSink<Pipeline, SimConnect> {
-        let (outbox, context) = (self.pipeline.clone(), self.context.clone());
-        let neighbours = SinkNeighbours { outbox, context, clock: Arc::new(Clock) };
-        let settings = SinkSettings {
-            output: "out".to_owned(),
-            dead_letters: Some("dead".to_owned()),
-            partitioning: self.plan.partitioning,
-            dead_letters_in_order: false,
-            patience: self.plan.patience,
-        };
-        let sink = KafkaSink::new(settings, self.connect(None), neighbours);
-        let sink = sink.expect("the simulated client can be made");
-        self.know_partitions(sink.route());
-        sink
+    fn shared(&self) -> [Arc<KafkaSink<Pipeline, SimConnect>>; 2] {
+        let route = Route::new("out".to_owned(), Some("dead".to_owned()), self.plan.partitioning);
+        self.know_partitions(&route);
+        let route = Arc::new(route);
+        [Target::Output, Target::DeadLetter].map(|writes| {
+            let (outbox, context) = (self.pipeline.clone(), self.context.clone());
+            let neighbours = SinkNeighbours { outbox, context, clock: Arc::new(Clock) };
+            let (route, patience) = (route.clone(), self.plan.patience);
+            let settings = SinkSettings { route, writes, dead_letters_in_order: false, patience };
+            let sink = KafkaSink::new(settings, self.connect(None), neighbours);
+            Arc::new(sink.expect("the simulated client can be made"))
+        })
     }
 
     /// As [`crate::app`] makes them.
@@ -271,13 +270,15 @@ impl Sink {
     /// Starts its threads.
     fn begin(&self, producers: usize, threads: &mut Vec<JoinHandle<()>>) {
         match self {
-            Self::Shared(sink) => {
-                for shard in 0..producers {
-                    let sink = sink.clone();
+            Self::Shared([results, letters]) => {
+                for shard in 0..=producers {
+                    let sink = if shard < producers { results.clone() } else { letters.clone() };
                     threads.push(spawn(move || sink.produce(shard)));
                 }
-                let sink = sink.clone();
-                threads.push(spawn(move || sink.report()));
+                for sink in [results, letters] {
+                    let sink = sink.clone();
+                    threads.push(spawn(move || sink.report()));
+                }
             }
             Self::Transactions(all) => {
                 for one in all {
@@ -290,7 +291,7 @@ impl Sink {
 
     fn stop(&self) {
         match self {
-            Self::Shared(sink) => sink.stop(),
+            Self::Shared(both) => both.iter().for_each(|sink| sink.stop()),
             Self::Transactions(all) => all.iter().for_each(|one| one.stop()),
         }
     }

@@ -257,8 +257,8 @@ impl World {
             .map(|(message, at_fault)| (message, Err(judge(at_fault))))
             .collect();
         let producer = &mut self.producing.producers[id];
-        if producer.transacting.is_none() {
-            // What is behind it is not taken: its number in the sequence is too high.
+        if producer.transacting.is_none() && target.0 == 0 {
+            // What is behind it is not taken: its number in the sequence is too high. (Dead letters may have gaps.)
             producer.gaps.insert(target);
         }
         self.answer(id, target, answers);

@@ -94,6 +94,10 @@ impl Client<Job> for SimProducer {
     fn is_served(&self, _: &str, _: Duration) -> bool {
         self.sim.with(|world| !world.is_silent())
     }
+
+    fn partitions(&self, _: &str, _: Duration) -> Option<i32> {
+        Some(self.sim.with(|world| world.plan.outputs))
+    }
 }
 
 impl SimProducer {

@@ -37,6 +37,9 @@ pub trait Client<P>: Send + Sync + 'static {
 
     /// Whether a broker answers this client within `wait`, and each partition of `topic` has a leader.
     fn is_served(&self, topic: &str, wait: Duration) -> bool;
+
+    /// How many partitions a topic has; `None` where it is not there, or nobody says so within `wait`.
+    fn partitions(&self, topic: &str, wait: Duration) -> Option<i32>;
 }
 
 /// Makes a client: the first one, and another when that is broken.

@@ -14,7 +14,7 @@ use super::Parcel;
 use super::batches::Batches;
 use super::client::{Client, Connect, Outgoing, Report};
 use super::transactor::client::{Committed, Committer, Failed, Remedy, Transactional};
-use crate::kafka::admin;
+use crate::kafka::admin::{self, Topic};
 use crate::kafka::context::{Context, Member, TopicPartition};
 use crate::kafka::ffi::Writer;
 use crate::kafka::membership::Membership;
@@ -86,6 +86,13 @@ impl<P: Parcel, C: ClientContext + 'static> Client<P> for Writer<P, C> {
         let Ok(metadata) = self.client().fetch_metadata(Some(topic), wait) else { return false };
         let mut partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
         partitions.all(|partition| partition.leader() >= 0)
+    }
+
+    fn partitions(&self, topic: &str, wait: Duration) -> Option<i32> {
+        match admin::topic(self.client(), topic, wait) {
+            Ok(Topic::Exists(count)) => Some(count),
+            Ok(Topic::Missing | Topic::Denied) | Err(_) => None,
+        }
     }
 }
 

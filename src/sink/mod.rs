@@ -103,6 +103,13 @@ fn refusal(topic: &str, leg: &Leg<'_>, code: Code) -> Refusal {
     Refusal { code, message }
 }
 
+/// That dead letters cannot be written to `topic`, for people.
+fn letters_wait(topic: &str, why: &str) -> String {
+    format!(
+        "dead letters cannot be written to {topic}: {why}. Their records stay unfinished and wait; other partitions go on"
+    )
+}
+
 /// That `topic` refuses a batch of several records, for people.
 fn shared_refusal(topic: &str, code: Code, bytes: usize) -> String {
     format!(

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::time::Duration;
 
-use super::client::Outgoing;
+use super::client::{Client, Outgoing};
 use super::{Leg, Parcel, Target};
 use crate::config::Partitioning;
 use crate::telemetry::metrics::Metrics;
+
+/// How long a look-up of the dead-letter topic may take.
+const LOOK_UP: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub struct Route {
@@ -16,7 +20,7 @@ pub struct Route {
     /// Partitions of the output and of the dead-letter topic, as last seen.
     partitions: [AtomicI32; 2],
     turn: AtomicUsize,
-    /// A dead letter could not be written since the topic was last looked up.
+    /// The dead-letter topic was missing, or a letter could not be written, and it was not looked up since.
     misses_dead_letters: AtomicBool,
 }
 
@@ -49,17 +53,30 @@ impl Route {
     /// Notes how many partitions a topic has now.
     pub fn set_partitions(&self, target: Target, count: i32) {
         self.partitions[target as usize].store(count.max(1), Ordering::Relaxed);
+        if target == Target::DeadLetter {
+            self.misses_dead_letters.store(false, Ordering::Relaxed);
+        }
     }
 
-    /// Notes that a dead letter could not be written.
+    /// Notes that the dead-letter topic is not there, or a dead letter could not be written.
     pub fn miss_dead_letters(&self) {
         self.misses_dead_letters.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a dead letter could not be written since the last question: the topic may be missing, or have been made again
-    /// with another number of partitions.
+    /// Whether that was so since the topic was last looked up: it may be missing, or have been made again with another number of
+    /// partitions.
     pub fn misses_dead_letters(&self) -> bool {
-        self.misses_dead_letters.swap(false, Ordering::Relaxed)
+        self.misses_dead_letters.load(Ordering::Relaxed)
+    }
+
+    /// Whether a dead letter has a topic to go to: it is looked up by this client if it was missing.
+    pub(super) fn finds_dead_letters<P, C: Client<P>>(&self, client: &C) -> bool {
+        if self.misses_dead_letters()
+            && let Some(count) = client.partitions(self.topic(Target::DeadLetter), LOOK_UP)
+        {
+            self.set_partitions(Target::DeadLetter, count);
+        }
+        !self.misses_dead_letters()
     }
 
     /// The leg as the client is given it.

@@ -154,7 +154,7 @@ impl Rig {
         apply: impl Fn(&Record, &Context) -> Outcome + Send + Sync + 'static,
         quick: bool,
     ) -> Self {
-        let (workers, producers_wanted) = (policy.workers, policy.producers);
+        let (workers, producers_wanted) = (policy.workers, policy.shards());
         let log = Arc::new(Board::<Log>::default());
         let transform = Arc::new(Noting { log: log.clone(), apply, quick });
         let (sender, stop) = unbounded();

@@ -14,6 +14,7 @@ use crate::pipeline::{Job, Pipeline};
 use crate::sink::batches::Batches;
 use crate::sink::client::{Client, Connect, Outgoing, Report};
 use crate::sink::kafka::{KafkaSink, Neighbours, Settings};
+use crate::sink::route::Route;
 use crate::sink::{Parcel, Target};
 use crate::sync::model::{self, Board, Clock, check, pass, random, spawn};
 use crate::sync::{Condvar, Mutex};
@@ -133,6 +134,10 @@ impl Client<Job> for FakeClient {
     fn is_served(&self, _: &str, _: Duration) -> bool {
         true
     }
+
+    fn partitions(&self, _: &str, _: Duration) -> Option<i32> {
+        Some(1)
+    }
 }
 
 impl FakeClient {
@@ -177,9 +182,8 @@ fn sink(rig: &Rig, troubles: u32) -> (Arc<Sink>, Arc<Board<u64>>) {
         sink: Arc::new(OnceLock::new()),
     };
     let settings = Settings {
-        output: "out".into(),
-        dead_letters: None,
-        partitioning: Partitioning::SamePartition,
+        route: Arc::new(Route::new("out".into(), None, Partitioning::SamePartition)),
+        writes: Target::Output,
         dead_letters_in_order: false,
         patience: Duration::from_secs(3600),
     };

@@ -14,7 +14,9 @@
 //! is at fault and becomes a dead letter. Otherwise all of the batch are written again, in smaller ones ([`super::batches`]), without
 //! a pause.
 //!
-//! So a record never overtakes one of its lane that failed before it was handed over, and nothing is lost. A dead letter
+//! So a record never overtakes one of its lane that failed before it was handed over, and nothing is lost.
+//!
+//! Dead letters have a sink of their own: a client, a thread that hands over, and one that takes answers. A dead letter
 //! that cannot be written halts nobody: it comes again later, and its record stays unfinished. Unless the rest of a lane
 //! follows a failed record (`PROCESSOR_AFTER_FAILURE=run`): then their order counts, and they halt the flow as results do.
 //!
@@ -33,12 +35,11 @@ use std::time::Duration;
 
 use rdkafka::error::KafkaResult;
 
-use super::Outbox;
 use super::batches::Batches;
 use super::client::Connect;
 use super::route::Route;
+use super::{Outbox, Target};
 use crate::clock::Clock;
-use crate::config::Partitioning;
 use crate::kafka::context::Context;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::{Condvar, Mutex};
@@ -47,16 +48,14 @@ use flow::Flow;
 use overdue::Watch;
 
 /// What the sink is told.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settings {
-    /// Where results go.
-    pub output: String,
-    /// Where dead letters go, if anywhere.
-    pub dead_letters: Option<String>,
+    /// The topics.
+    pub route: Arc<Route>,
+    /// What it is for: results and dead letters have a sink each, so that trouble of the one topic is no trouble of the other.
+    pub writes: Target,
     /// Whether dead letters of a lane must come out in order: one that cannot be written halts the flow then.
     pub dead_letters_in_order: bool,
-    /// Which output partition.
-    pub partitioning: Partitioning,
     /// How long a delivery may wait while the broker answers others.
     pub patience: Duration,
 }
@@ -73,7 +72,8 @@ pub struct Neighbours<O> {
 
 /// See the module.
 pub struct KafkaSink<O: Outbox, C: Connect<O::Parcel>> {
-    route: Route,
+    route: Arc<Route>,
+    writes: Target,
     dead_letters_in_order: bool,
     outbox: Arc<O>,
     context: Context,
@@ -99,11 +99,12 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
     pub fn new(settings: Settings, connection: C, neighbours: Neighbours<O>) -> KafkaResult<Self> {
         let Neighbours { outbox, context, clock } = neighbours;
         let flow = Flow::new(Watch::new(settings.patience, clock.now()));
-        let route = Route::new(settings.output, settings.dead_letters, settings.partitioning);
+        let route = settings.route;
         let client = Mutex::new(Arc::new(connection.connect(&route.topics(), Batches::default())?));
         Ok(Self {
             metrics: context.metrics.clone(),
             route,
+            writes: settings.writes,
             dead_letters_in_order: settings.dead_letters_in_order,
             outbox,
             context,

@@ -10,9 +10,9 @@
 use std::time::{Duration, Instant};
 
 use super::KafkaSink;
+use crate::sink::Outbox;
 use crate::sink::batches::Batches;
 use crate::sink::client::{Client, Connect};
-use crate::sink::{Outbox, Target};
 
 /// How long a new client is waited for, to see whether a broker answers it.
 const PROBE: Duration = Duration::from_secs(2);
@@ -117,7 +117,7 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
         }
         let Some((count, waited)) = flow.watch.look(self.clock.now()) else { return };
         drop(flow);
-        let topics = self.route.topics().join(" and ");
+        let topics = self.route.topic(self.writes).to_owned();
         let what = format!("{count} records for {topics} are not answered for {} s", waited.as_secs());
         if !self.is_served() {
             self.flow.lock().watch.wait(self.clock.now());
@@ -134,7 +134,7 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
 
     fn is_served(&self) -> bool {
         let client = self.connection.connect(&self.route.topics(), Batches::default());
-        client.is_ok_and(|client| client.is_served(self.route.topic(Target::Output), PROBE))
+        client.is_ok_and(|client| client.is_served(self.route.topic(self.writes), PROBE))
     }
 
     /// Says what a client had that was given up.

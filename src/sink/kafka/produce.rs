@@ -12,7 +12,7 @@ use super::report::{Settled, last_holder};
 use crate::kafka::errors::{self, Delivery};
 use crate::planted::{Bug, planted};
 use crate::sink::client::{Client, Connect};
-use crate::sink::{Outbox, Parcel};
+use crate::sink::{Outbox, Parcel, Target, letters_wait, sole};
 
 /// Parcels handed over under one lock.
 const BATCH: usize = 256;
@@ -27,6 +27,10 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
             if !self.outbox.take(shard, BATCH, &mut parcels) {
                 return;
             }
+            if self.writes == Target::DeadLetter && !self.route.finds_dead_letters(&*self.client()) {
+                self.wait_for_topic(std::mem::take(&mut parcels));
+                continue;
+            }
             let Some(turn) = self.begin(&parcels, halts) else {
                 // What has failed since is older than what this thread holds.
                 self.outbox.put_back(std::mem::take(&mut parcels));
@@ -34,6 +38,19 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
             };
             self.hand_over(&mut parcels, turn);
         }
+    }
+
+    /// There is no dead-letter topic. By itself the client would wait for it, with a number of partitions that nobody knows.
+    fn wait_for_topic(&self, parcels: Vec<Arc<O::Parcel>>) {
+        self.metrics.dead_letter_failed();
+        let topic = self.route.topic(self.writes);
+        self.context
+            .complain(topic, &letters_wait(topic, "there is no such topic, or the user may not see it"));
+        if self.dead_letters_in_order {
+            self.outbox.put_back(parcels);
+            return self.halt(false);
+        }
+        parcels.into_iter().for_each(|parcel| self.outbox.put_off(sole(parcel)));
     }
 
     /// Writes what was begun, as long as the flow is not halted: what comes behind a failure would be written before it.

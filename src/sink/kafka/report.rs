@@ -11,7 +11,7 @@ use super::overdue::Counts;
 use crate::kafka::errors::{self, Delivery};
 use crate::planted::{Bug, planted};
 use crate::sink::client::{Client, Connect, Report, Undelivered};
-use crate::sink::{Outbox, Parcel, Target, refusal, shared_refusal, sole};
+use crate::sink::{Outbox, Parcel, Target, letters_wait, refusal, shared_refusal, sole};
 
 /// How long the thread waits for an answer before it looks after a halt.
 const IDLE: Duration = Duration::from_millis(100);
@@ -119,11 +119,7 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
             }
             Next::PutOff => {
                 self.metrics.dead_letter_failed();
-                self.context.complain(
-                    topic,
-                    &format!("dead letters cannot be written to {topic}: {code}. Their records stay unfinished and wait; \
-                              other partitions go on"),
-                );
+                self.context.complain(topic, &letters_wait(topic, &code.to_string()));
                 self.route.miss_dead_letters();
                 self.outbox.put_off(parcel);
             }

@@ -15,6 +15,7 @@ use crate::kafka::context::Context;
 use crate::record::Headers;
 use crate::sink::batches::Batches;
 use crate::sink::client::{Client, Connect, Outgoing, Report, Undelivered};
+use crate::sink::route::Route;
 use crate::sink::{Leg, NO_KEY, OUT_OF_RANGE, Outbox, Parcel, Refusal, TOO_LARGE, Target};
 use crate::sync::Mutex;
 use crate::telemetry::metrics::{About, Metrics};
@@ -115,6 +116,8 @@ struct Post {
     takes: Mutex<usize>,
     /// What the cluster says of that, where we may ask.
     limit: Mutex<Option<usize>>,
+    /// Of the dead-letter topic, once it is there.
+    partitions: Mutex<Option<i32>>,
     /// How each client was told to put batches together.
     batches: Mutex<Vec<Batches>>,
 }
@@ -215,6 +218,10 @@ impl Client<Letter> for FakeClient {
     fn is_served(&self, _: &str, _: Duration) -> bool {
         *self.post.served.lock()
     }
+
+    fn partitions(&self, _: &str, _: Duration) -> Option<i32> {
+        *self.post.partitions.lock()
+    }
 }
 
 impl FakeClient {
@@ -257,6 +264,14 @@ impl Bench {
     }
 
     fn with_dead_letters_in_order(dead_letters_in_order: bool) -> Self {
+        Self::of(Target::Output, dead_letters_in_order)
+    }
+
+    fn for_dead_letters() -> Self {
+        Self::of(Target::DeadLetter, false)
+    }
+
+    fn of(writes: Target, dead_letters_in_order: bool) -> Self {
         let (desk, post, clock) =
             (Arc::<Desk>::default(), Arc::<Post>::default(), Arc::new(ManualClock::new()));
         let metrics = Arc::new(Metrics::new(About::default()));
@@ -265,11 +280,11 @@ impl Bench {
             context: Context::new(Arc::default(), metrics),
             clock: clock.clone(),
         };
+        let dead = Some("dead".to_owned());
         let settings = Settings {
-            output: "out".to_owned(),
-            dead_letters: Some("dead".to_owned()),
+            route: Arc::new(Route::new("out".to_owned(), dead, Partitioning::SamePartition)),
+            writes,
             dead_letters_in_order,
-            partitioning: Partitioning::SamePartition,
             patience: Duration::from_secs(90),
         };
         let sink = KafkaSink::new(settings, FakeConnect(post.clone()), neighbours).unwrap();
@@ -620,4 +635,18 @@ fn a_record_that_is_too_large_alone_is_refused_and_its_neighbours_are_not() {
     bench.settle(300, 30);
     assert_eq!(bench.delivered(), (0..300).filter(|letter| *letter != 150).collect::<Vec<_>>());
     assert_eq!(*bench.desk.refused.lock(), [(150, TOO_LARGE)]);
+}
+
+/// By itself the client would wait for the topic with all of them, in a partition that is guessed.
+#[test]
+fn a_dead_letter_without_a_topic_is_not_handed_over_until_it_is_there() {
+    let bench = Bench::for_dead_letters();
+    bench.sink.route().miss_dead_letters();
+    bench.desk.waiting.lock().push_back(Letter::new(0, Target::DeadLetter, 1));
+    bench.go_on();
+    assert_eq!((bench.post.taken.lock().len(), bench.desk.put_off.lock().clone()), (0, vec![0]));
+    *bench.post.partitions.lock() = Some(4);
+    bench.desk.waiting.lock().push_back(Letter::new(1, Target::DeadLetter, 1));
+    bench.go_on();
+    assert_eq!(bench.delivered(), [1]);
 }

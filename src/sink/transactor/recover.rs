@@ -11,7 +11,7 @@ use crate::kafka::context::TopicPartition;
 use crate::kafka::errors::{self, Beginning, Delivery};
 use crate::planted::{Bug, planted};
 use crate::sink::client::{Client, Undelivered};
-use crate::sink::{Parcel, Target, refusal, shared_refusal, sole};
+use crate::sink::{Parcel, Target, letters_wait, refusal, shared_refusal, sole};
 use crate::telemetry::metrics::Commit;
 
 /// Shut out so often within [`FENCED_WITHIN`]: it is not the broker that ended an old transaction, but a second process.
@@ -152,11 +152,7 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
                 Delivery::Wait if target == Target::DeadLetter => {
                     self.context.metrics.dead_letter_failed();
                     self.route.miss_dead_letters();
-                    self.context.complain(
-                        topic,
-                        &format!("dead letters cannot be written to {topic}: {code}. Their records stay unfinished and wait; \
-                                  other partitions go on"),
-                    );
+                    self.context.complain(topic, &letters_wait(topic, &code.to_string()));
                     if let Some(parcel) = work.lines.take(place) {
                         self.outbox.put_off(sole(parcel));
                     }

@@ -244,6 +244,10 @@ impl Client<Letter> for FakeClient {
     fn is_served(&self, _: &str, _: Duration) -> bool {
         true
     }
+
+    fn partitions(&self, _: &str, _: Duration) -> Option<i32> {
+        Some(1)
+    }
 }
 
 impl FakeClient {

@@ -43,6 +43,11 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
         parcel: &Arc<O::Parcel>,
         index: usize,
     ) -> Result<(), Halt> {
+        if parcel.leg(index).target == Target::DeadLetter && !self.route.finds_dead_letters(client) {
+            // By itself the client would wait for the topic, with a number of partitions that nobody knows.
+            work.failures.push((O::place(parcel), Code::UnknownTopicOrPartition.into()));
+            return Err(Halt::Abort("there is no dead-letter topic".to_owned()));
+        }
         let mut holder = parcel.clone();
         loop {
             match client.write(holder, |parcel| self.route.outgoing(&parcel.leg(index))) {

@@ -5,6 +5,7 @@ use processor::embedded::{Fault, Request};
 
 use super::faults::{send_before, start_known};
 use crate::support::admin;
+use crate::support::client::read_topic;
 use crate::support::codes::{INVALID_RECORD, TOPIC_AUTHORIZATION_FAILED};
 use crate::support::kafka::Kafka;
 use crate::support::record::{Input, now_ms};
@@ -170,4 +171,51 @@ fn many_dead_letters_for_a_topic_that_takes_small_batches() {
         (0..20_000).map(|n| Input::invalid(&s.id()).key(format!("key-{}", n % 37))).collect();
     s.send(inputs);
     s.finish(instance);
+}
+
+/// Letters that are refused one after the other break no client, and the results do not notice.
+#[test]
+fn refused_dead_letters_disturb_no_results() {
+    let kafka = Kafka::for_test();
+    let mut s = setup().dead_letters("cleanup.policy", "compact").on(&kafka);
+    let instance = s.start();
+    let inputs: Vec<_> = (0..4_000)
+        .map(|n| match n % 20 {
+            0 => Input::invalid(&s.id()).to(0),
+            _ => Input::valid(&s.id()).key(format!("good-{}", n % 37)).to(1 + n % 3),
+        })
+        .collect();
+    s.send(inputs);
+    eventually(seconds(60), "the others are done", || s.is_committed(|sent| sent.partition != 0));
+    eventually(seconds(60), "the log names a refused letter", || {
+        instance.log().contains("a dead letter is refused")
+    });
+    assert!(!instance.log().contains("the producer is broken"), "{}", instance.log());
+    admin::configure_topic(&kafka, &s.dead_letters, "cleanup.policy", "delete");
+    s.finish(instance);
+}
+
+/// With its own number of partitions, from the first letter on.
+#[test]
+fn a_dead_letter_topic_that_is_made_while_it_runs() {
+    for delivery in ["at-least-once", "exactly-once"] {
+        let kafka = Kafka::for_test();
+        let mut s = setup().set("PROCESSOR_DELIVERY", delivery).on(&kafka);
+        let topic = format!("dlq.{}", s.group);
+        let mut instance = s.start_with(&[("KAFKA_DLQ_TOPIC", &topic)]);
+        let inputs: Vec<_> = (0..40).map(|n| Input::invalid(&s.id()).key(format!("{n}")).to(n % 4)).collect();
+        s.send(inputs);
+        eventually(seconds(60), "the log names the topic", || {
+            instance.log().contains(&format!("dead letters cannot be written to {topic}"))
+        });
+        admin::create_topic(&kafka, &topic, 4, &[]);
+        s.wait_until_committed();
+        instance.stop_cleanly();
+        let letters = read_topic(&kafka, &topic, 4);
+        assert_eq!(letters.len(), 40, "{delivery}");
+        for letter in letters {
+            let source = letter.text("__dlq.errors.partition").and_then(|text| text.parse().ok());
+            assert_eq!(source, Some(letter.partition), "{delivery}");
+        }
+    }
 }

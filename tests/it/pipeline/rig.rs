@@ -154,7 +154,7 @@ impl Rig {
     ) -> Self {
         let waits = matches!(transform, Handler::Waiting(_));
         let (sender, stop) = unbounded();
-        let (workers, producers) = (policy.workers, policy.producers);
+        let (workers, producers) = (policy.workers, policy.shards());
         let metrics = Arc::new(Metrics::new(About::default()));
         let clock = Arc::new(Ahead::default());
         let pipeline = Arc::new(Pipeline::new(policy, transform, clock.clone(), metrics.clone(), sender));

@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use super::admin::{self, Offsets};
 use super::client::{Sender, read_topic};
 use super::kafka::Kafka;
-use super::record::{Expect, Input, Sent};
+use super::record::{Expect, Input, Sent, now_ms};
 use super::scenario::Scenario;
 use super::setup::setup;
 
@@ -20,6 +20,8 @@ fn copied(s: &Scenario, sent: &Sent) -> (String, Input) {
         return (s.output.clone(), input);
     };
     input.partition = Some(sent.partition % 2);
+    input.timestamp = now_ms();
+    let died = jiff::Timestamp::from_millisecond(input.timestamp).expect("now is a time").to_string();
     for (name, value) in [
         ("__dlq.errors.topic", s.input.as_str()),
         ("__dlq.errors.partition", &sent.partition.to_string()),
@@ -30,6 +32,8 @@ fn copied(s: &Scenario, sent: &Sent) -> (String, Input) {
         ("processor.dlq.reason", reason),
         ("processor.dlq.stage", "validate"),
         ("processor.dlq.retryable", "false"),
+        ("processor.dlq.timestamp", &sent.input.timestamp.to_string()),
+        ("processor.dlq.failed-at", &died),
     ] {
         input = input.header(name, Some(value.as_bytes()));
     }

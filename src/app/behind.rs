@@ -32,6 +32,7 @@ impl Behind {
     /// Looks at partitions that have stood still before their end since the last time. To be called once a second; takes no longer
     /// than that.
     pub(super) fn look(&mut self, pipeline: &Pipeline) {
+        self.scout.iter().for_each(Scout::renew);
         let now = pipeline.with_ledger(|ledger| ledger.short_of_their_end());
         let mut still: Vec<_> = now.iter().filter(|one| self.last.contains(one)).cloned().collect();
         self.last = now;

@@ -7,6 +7,7 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 
 use super::start::Found;
 use crate::config::{AfterFailure, Config, Delivery, Http, LogFormat, Order, Properties};
+use crate::kafka::credentials::Credentials;
 use crate::offsets::Budget;
 use crate::pipeline::Policy;
 use crate::sink::batches::Batches;
@@ -154,6 +155,15 @@ fn log_level(config: &ClientConfig) -> RDKafkaLogLevel {
         Some(_) => RDKafkaLogLevel::Debug,
         // Why a broker closed a connection is told at no higher level; what is noise is left out by `Context::line`.
         None => RDKafkaLogLevel::Info,
+    }
+}
+
+/// What clients log in with: what comes from a file may change.
+pub(super) fn credentials(config: &Config) -> Credentials {
+    let of = |name| config.consumer_properties.get(name).unwrap_or_default().to_owned();
+    match &config.password_file {
+        Some(file) => Credentials::new(of("sasl.username"), of("sasl.password"), file.clone()),
+        None => Credentials::default(),
     }
 }
 

@@ -49,7 +49,7 @@ use crate::telemetry::{Death, Metrics};
 use crate::transform::{AsyncTransform, Handler, Transform, builtin::Validate};
 use behind::Behind;
 pub use derive::librdkafka_version;
-use derive::{about, policy, promise};
+use derive::{about, credentials, policy, promise};
 pub use ended::{Ended, Exit};
 use ends::{Ends, Sink, Source};
 use replicas::Watch;
@@ -59,6 +59,8 @@ pub use start::{Finding, Level, check};
 use status::{AppStatus, Stage};
 
 /// How often the main thread looks after the connection and the workers.
+/// How long brokers may refuse our login: a new password may come to its file later than to them.
+const LOGIN_PATIENCE: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_secs(1);
 /// How often partition counts of the output and the dead-letter topic are looked up.
 const LOOK_UP: Duration = Duration::from_secs(30);
@@ -150,7 +152,7 @@ impl App {
             return ended;
         }
         let link = Arc::new(Link::default());
-        let context = Context::new(link, metrics);
+        let context = Context::new(link, metrics).logging_in_with(credentials(&self.config));
         let (found, _ending) = match start::wait_for_cluster(&self.config, &context, &status, inbox) {
             Ok(found) => found,
             Err(ended) => return ended,
@@ -304,6 +306,9 @@ impl Running {
                     return Event::Bug("nobody is left who could tell anything".to_owned());
                 }
             }
+            if let Some(trouble) = self.login_refused() {
+                return trouble;
+            }
             if self.context.link.is_down() {
                 self.ask_whether_it_is_back();
             } else if Instant::now() >= next_look_up {
@@ -333,6 +338,19 @@ impl Running {
                  dead letter is in {topic}, and its headers say why"
             );
         }
+    }
+
+    /// While a broker does not let us in: reads the password again, and gives up after a while.
+    fn login_refused(&self) -> Option<Event> {
+        let link = &self.context.link;
+        let why = link.denial()?;
+        if self.context.credentials.read_again() {
+            link.forgive();
+        }
+        (link.denied_for() >= LOGIN_PATIENCE).then(|| {
+            let time = LOGIN_PATIENCE.as_secs();
+            Event::Trouble(Trouble::Denied(format!("the brokers have not let us in for {time} s: {why}")))
+        })
     }
 
     fn ask_whether_it_is_back(&self) {

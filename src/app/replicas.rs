@@ -45,6 +45,7 @@ impl Watch {
 
     /// To be called once a second; asks nobody while no record waits for an answer.
     pub(super) fn look(&mut self, sink: &Sink) {
+        self.inquiry.iter().for_each(|one| one.admin.inner().context().renew(one.admin.inner()));
         if sink.outstanding() == 0 || Instant::now() < self.next {
             return;
         }
@@ -61,9 +62,10 @@ impl Watch {
     /// `min.insync.replicas` of a topic now, if we may know it.
     fn least(&mut self, topic: &str) -> Option<usize> {
         if self.inquiry.is_none() {
-            let admin = self.properties.create_with_context(self.context.clone()).ok()?;
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().ok()?;
-            self.inquiry = Some(Inquiry { admin, runtime });
+            let (properties, context) = self.context.of_a_new_client(&self.properties);
+            let client = properties.create_with_context(context).ok()?;
+            let runtime = admin::runtime().ok()?;
+            self.inquiry = Some(Inquiry { admin: client, runtime });
         }
         let Inquiry { admin, runtime } = self.inquiry.as_ref()?;
         admin::settings(admin, &[topic], runtime).first()?.as_ref()?.least_in_sync

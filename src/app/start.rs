@@ -104,6 +104,10 @@ pub(super) fn wait_for_cluster(
         };
         probe.serve();
         explain_certificate(config, &context.link);
+        if context.link.denial().is_some() && context.credentials.read_again() {
+            context.link.forgive();
+            probe.renew();
+        }
         if let Some(reason) = context.link.denial() {
             denials += 1;
             if denials >= DENIALS {
@@ -325,6 +329,12 @@ impl Probe {
         let runtime = admin::runtime()
             .map_err(|error| Ended::new(Exit::Failure, format!("no async runtime: {error}")))?;
         Ok(Self { consumer, admin, runtime, link: context.link.clone() })
+    }
+
+    /// Logs in with the password of now.
+    fn renew(&self) {
+        self.consumer.context().renew(self.consumer.client());
+        self.admin.inner().context().renew(self.admin.inner());
     }
 
     /// Lets the client say what it has to say.

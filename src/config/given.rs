@@ -88,6 +88,14 @@ impl Given {
         self.values.get(&key)
     }
 
+    /// The file that the value under this key came from, if it came from one.
+    pub(super) fn file_of(&self, key: Key) -> Option<&str> {
+        match &self.get(key)?.origin {
+            Origin::File(path) => Some(path),
+            Origin::Environment | Origin::Flag => None,
+        }
+    }
+
     /// The name under which this key was given with nothing in it.
     pub(super) fn empty(&self, key: Key) -> Option<&str> {
         self.empty.get(&key).map(String::as_str)

@@ -25,6 +25,7 @@ mod trust;
 mod validate;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use clients::Properties;
@@ -88,6 +89,8 @@ pub struct Config {
     pub log_filter: String,
     /// `PROCESSOR_LOG_FORMAT`.
     pub log_format: LogFormat,
+    /// `KAFKA_SASL_PASSWORD_FILE`: where the password of all clients came from, to be read again when it is refused.
+    pub password_file: Option<PathBuf>,
     /// Every librdkafka property of the consumers, ours and the user's, secrets included: `Debug` masks them.
     pub consumer_properties: Properties,
     /// Every librdkafka property of the producer, ours and the user's, secrets included: `Debug` masks them.

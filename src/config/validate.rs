@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::clients::{self, Basics};
@@ -75,6 +76,7 @@ impl Pass<'_> {
             http: self.http(raw),
             log_filter: self.log_filter(raw, [&consumer_properties, &producer_properties]),
             log_format: self.log_format(raw),
+            password_file: self.given.file_of((Role::Both, "sasl.password")).map(PathBuf::from),
             group_id,
             dead_letter_topic,
             consumer_properties,

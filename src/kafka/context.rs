@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel as Level;
+use rdkafka::client::{Client, ClientContext};
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel as Level};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 
+use super::credentials::{Credentials, Seen};
 use super::link::Link;
 use super::reason::Reason;
 use crate::config::LIBRDKAFKA;
@@ -25,13 +26,34 @@ pub struct Context {
     pub link: Arc<Link>,
     /// Where errors are counted.
     pub metrics: Arc<Metrics>,
+    /// What clients log in with.
+    pub credentials: Arc<Credentials>,
+    /// What the client with this context has of them.
+    seen: Seen,
     repeats: Arc<Mutex<Repeats>>,
 }
 
 impl Context {
     /// One for each process, cloned into every client.
     pub fn new(link: Arc<Link>, metrics: Arc<Metrics>) -> Self {
-        Self { link, metrics, repeats: Arc::default() }
+        Self { link, metrics, credentials: Arc::default(), seen: Seen::default(), repeats: Arc::default() }
+    }
+
+    /// For clients whose password may change.
+    #[must_use]
+    pub fn logging_in_with(self, credentials: Credentials) -> Self {
+        Self { credentials: Arc::new(credentials), ..self }
+    }
+
+    /// For a client that is made now: its properties with the password of now, and a context of its own.
+    pub fn of_a_new_client(&self, properties: &ClientConfig) -> (ClientConfig, Self) {
+        let (properties, seen) = self.credentials.of_a_new_client(properties);
+        (properties, Self { seen, ..self.clone() })
+    }
+
+    /// Gives the client with this context the password of now, unless it has it. Costs nothing until it changes.
+    pub fn renew<C: ClientContext>(&self, client: &Client<C>) {
+        self.credentials.renew(client, &self.seen);
     }
 
     /// An error of a client as a whole.
@@ -146,6 +168,11 @@ impl Member {
             closing: AtomicBool::new(false),
             answered: AtomicBool::new(false),
         }
+    }
+
+    /// As [`Context::renew`].
+    pub fn renew(&self, client: &Client<Self>) {
+        self.shared.renew(client);
     }
 
     /// From now on a rebalance is answered by giving up everything.

@@ -15,6 +15,7 @@
 pub mod bootstrap;
 pub mod certificate;
 pub mod ends;
+pub mod login;
 pub mod rights;
 pub mod transactions;
 

@@ -106,6 +106,11 @@ impl Link {
         self.state.lock().denied().map(|denied| denied.why.clone())
     }
 
+    /// Forgets that we were not let in: the next login is with something else.
+    pub fn forgive(&self) {
+        self.state.lock().denied = None;
+    }
+
     /// How long one denial has followed another.
     pub fn denied_for(&self) -> Duration {
         self.state.lock().denied().map_or(Duration::ZERO, |denied| denied.last - denied.first)

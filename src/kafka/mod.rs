@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod context;
+pub mod credentials;
 pub mod errors;
 pub mod ffi;
 pub mod link;

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
@@ -36,21 +35,21 @@ impl<P: Parcel> Connect<P> for Connection {
     type Client = Writer<P, Context>;
 
     fn connect(&self, topics: &[&str], batches: Batches) -> KafkaResult<Self::Client> {
-        let mut properties = self.properties.clone();
+        let (mut properties, context) = self.context.of_a_new_client(&self.properties);
         if let Some(size) = batches.size {
             properties.set("batch.size", size.to_string());
         }
         if batches.alone {
             properties.set("batch.num.messages", "1");
         }
-        Writer::new(&properties, self.context.clone(), topics)
+        Writer::new(&properties, context, topics)
     }
 
     /// By a client of its own: it happens once in a while.
     fn largest_batch(&self, topics: &[&str]) -> Option<usize> {
-        let mut properties = self.properties.clone();
+        let (mut properties, context) = self.context.of_a_new_client(&self.properties);
         properties.remove("transactional.id");
-        let admin = properties.create_with_context(self.context.clone()).ok()?;
+        let admin = properties.create_with_context(context).ok()?;
         let runtime = admin::runtime().ok()?;
         let settings = admin::settings(&admin, topics, &runtime);
         let limits = settings.into_iter().map(|settings| settings?.max_message_bytes);
@@ -58,7 +57,7 @@ impl<P: Parcel> Connect<P> for Connection {
     }
 }
 
-impl<P: Parcel, C: ClientContext + 'static> Client<P> for Writer<P, C> {
+impl<P: Parcel> Client<P> for Writer<P, Context> {
     fn write<V>(&self, parcel: Arc<P>, view: V) -> Result<(), (Arc<P>, Code)>
     where
         V: for<'a> FnOnce(&'a P) -> Outgoing<'a>,
@@ -67,6 +66,7 @@ impl<P: Parcel, C: ClientContext + 'static> Client<P> for Writer<P, C> {
     }
 
     fn poll(&self, wait: Duration, see: &mut dyn FnMut(Report<P>)) -> bool {
+        self.client().context().renew(self.client());
         Writer::poll(self, wait, see)
     }
 
@@ -96,7 +96,7 @@ impl<P: Parcel, C: ClientContext + 'static> Client<P> for Writer<P, C> {
     }
 }
 
-impl<P: Parcel, C: ClientContext + 'static> Transactional<P> for Writer<P, C> {
+impl<P: Parcel> Transactional<P> for Writer<P, Context> {
     /// librdkafka looks for its coordinator at once, and again after half a second where it has no connection yet. So it gets one:
     /// an answer says that it is there, and the first may be that of a broker known by its address alone, which goes then.
     fn init(&self, topic: &str, wait: Duration) -> Result<(), Failed> {
@@ -170,8 +170,8 @@ impl<P: Parcel> Connect<P> for TransactionalConnection {
 impl<P: Parcel> Committer<P> for TransactionalConnection {
     /// By a client of its own, which never joins: this happens once in a while.
     fn committed(&self, partitions: &[TopicPartition]) -> KafkaResult<HashMap<TopicPartition, Committed>> {
-        let context = Member::new(self.producer.context.clone());
-        let consumer: BaseConsumer<Member> = self.consumer.create_with_context(context)?;
+        let (properties, context) = self.producer.context.of_a_new_client(&self.consumer);
+        let consumer: BaseConsumer<Member> = properties.create_with_context(Member::new(context))?;
         offsets::committed(&consumer, partitions)
     }
 }

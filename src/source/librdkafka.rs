@@ -49,6 +49,7 @@ impl GroupMember {
     /// # Errors
     /// When librdkafka does not accept the properties.
     pub fn new(properties: &ClientConfig, context: Context) -> KafkaResult<Self> {
+        let (properties, context) = context.of_a_new_client(properties);
         let consumer: BaseConsumer<Member> = properties.create_with_context(Member::new(context))?;
         let consumer = Arc::new(consumer);
         let (queue, commits) = (RecordQueue::new(&consumer, BATCH), Commits::new(&consumer));
@@ -77,6 +78,7 @@ impl Client for GroupMember {
     }
 
     fn serve(&mut self, wait: Duration) -> Vec<Event> {
+        self.consumer.context().renew(self.consumer.client());
         let mut events = Vec::new();
         // One call serves one event, and does not tell whether there was one.
         for _ in 0..EVENTS {

@@ -37,9 +37,15 @@ impl Scout {
         properties.set("enable.partition.eof", "true").set("isolation.level", "read_committed");
         // Where there is nothing the broker is to say so, and not to wait for something.
         properties.set("fetch.wait.max.ms", "10");
+        let (properties, context) = context.of_a_new_client(&properties);
         let consumer: BaseConsumer<Member> = properties.create_with_context(Member::new(context))?;
         let consumer = Arc::new(consumer);
         Ok(Self { queue: RecordQueue::new(&consumer, 1), consumer })
+    }
+
+    /// To be called now and then: logs in with the password of now.
+    pub fn renew(&self) {
+        self.consumer.context().renew(self.consumer.client());
     }
 
     /// Where the partition ends, if there is no record from `from` on to there; `None` where there is one, or if that could not be

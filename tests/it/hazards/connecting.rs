@@ -154,7 +154,7 @@ fn a_certificate_of_our_own_lets_us_in() {
 }
 
 /// Code and body of a page of the instance, which says in its log where it listens.
-fn page(instance: &Instance, path: &str) -> (u16, String) {
+pub(super) fn page(instance: &Instance, path: &str) -> (u16, String) {
     instance.wait_for_log("probes and metrics at http://", seconds(30));
     let log = instance.log();
     let (_, rest) = log.split_once("probes and metrics at http://").expect("it was waited for");

@@ -15,6 +15,7 @@ mod holes;
 mod kills;
 mod lag;
 mod leaving;
+mod login;
 mod maps;
 mod memory;
 mod offsets;

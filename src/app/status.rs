@@ -6,7 +6,8 @@ use std::time::Instant;
 use super::ends::Sink;
 use crate::clock::{Clock, SystemClock};
 use crate::kafka::context::Context;
-use crate::offsets::ledger::{Assigned, Counts};
+use crate::offsets::ledger::{Assigned, Counts, Stand};
+use crate::offsets::tracker::Times;
 use crate::pipeline::Pipeline;
 use crate::source::kafka::Control;
 use crate::sync::Mutex;
@@ -108,6 +109,26 @@ fn ends(assigned: &Assigned) -> Vec<(&'static str, u64)> {
     ]
 }
 
+/// By how many seconds a partition is behind. Where nothing comes of one, and why is known, that grows with the time since, from how far
+/// behind it was when the last record came.
+fn behind(one: &Assigned, now: Instant, now_ms: i64, lag: Option<u64>) -> Option<f64> {
+    let age = |times: Times| (times.timestamp < i64::MAX).then(|| now_ms.saturating_sub(times.timestamp));
+    let ms_since = |instant| now.saturating_duration_since(instant).as_millis() as i64;
+    let at_its_coming = |last: Times| age(last).map(|ms| ms.saturating_sub(ms_since(last.admitted)));
+    let standing = |stand: &Stand| {
+        one.last().and_then(at_its_coming).unwrap_or(0).max(0).saturating_add(ms_since(stand.since))
+    };
+    let oldest = one.tracker().oldest().and_then(|(_, times)| age(times));
+    let ms = oldest.or_else(|| one.stands(now).map(standing)).or_else(|| (lag == Some(0)).then_some(0));
+    ms.map(|ms| ms.max(0) as f64 / 1000.0)
+}
+
+/// Why nothing more is taken of a partition.
+fn blocked(one: &Assigned, now: Instant, is_full: bool) -> Option<String> {
+    let stands = one.stands(now).map(|stand| stand.why.clone());
+    stands.or_else(|| is_full.then(|| "its share of the budget is used up".to_owned()))
+}
+
 impl Parts {
     fn snapshot(&self, phase: Phase) -> Snapshot {
         let depth = self.pipeline.depth();
@@ -120,22 +141,17 @@ impl Parts {
             let admitted = ledger.iter().filter_map(|(_, one)| one.tracker().oldest());
             let oldest = admitted.map(|(_, times)| now.saturating_duration_since(times.admitted)).max();
             let partitions = ledger.iter().map(|(slot, one)| {
-                let oldest =
-                    one.tracker().oldest().map(|(_, times)| times.timestamp).filter(|ms| *ms < i64::MAX);
-                let behind = oldest.map(|timestamp| now_ms.saturating_sub(timestamp).max(0) as f64 / 1000.0);
                 let lag = one.lag(now).filter(|_| reachable);
-                let records = lag.map(|(records, _)| records);
                 PartitionStatus {
                     topic: one.topic.clone(),
                     partition: one.partition,
-                    lag_records: records,
+                    lag_records: lag.map(|(records, _)| records),
                     lag_age: lag.map(|(_, age)| age),
-                    lag_seconds: behind.or_else(|| (records == Some(0)).then_some(0.0)),
+                    lag_seconds: behind(one, now, now_ms, lag.map(|(records, _)| records)),
                     in_flight: one.in_flight().records as u64,
                     ends: ends(one),
                     balance: one.balance(),
-                    blocked: (ledger.room(slot, 1) == 0)
-                        .then(|| "its share of the budget is used up".to_owned()),
+                    blocked: blocked(one, now, ledger.room(slot, 1) == 0),
                 }
             });
             (ledger.in_flight(), oldest, partitions.collect())
@@ -158,7 +174,7 @@ impl Parts {
             dead_letters: self.context.metrics.deaths().all(),
             partitions,
             last_commit: None,
-            last_error: None,
+            last_error: self.context.last_error(),
         }
     }
 

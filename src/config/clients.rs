@@ -87,6 +87,8 @@ const CONSUMER: &[(&str, &str)] = &[
     ("enable.partition.eof", "false"),
     ("auto.offset.reset", "error"),
     ("isolation.level", "read_committed"),
+    // A flipped bit in a value would be processed and written as if it were right.
+    ("check.crcs", "true"),
     ("group.protocol", "classic"),
     ("partition.assignment.strategy", "cooperative-sticky"),
     // A full queue is looked at again at once: at the default of a second a fast consumer stands still.

@@ -31,6 +31,7 @@ const GUARDED: &[Guard] = &[
     ("enable.gapless.guarantee", &["true"], "refused: without it a record may overtake one that is written again", REMOVE),
     ("transactional.id", &[], "refused: the program chooses it where it uses transactions", REMOVE),
     ("isolation.level", &["read_committed"], "refused: records of aborted transactions would be processed", REMOVE),
+    ("check.crcs", &["true"], "refused: a record that a disk or a network has changed would be processed and written", REMOVE),
     ("group.id", &[], "refused: all consumers share one group", "Set KAFKA_GROUP_ID."),
     ("metadata.broker.list", &[], SERVERS, "Set KAFKA_SERVERS."),
     ("partition.assignment.strategy", &["cooperative-sticky", "range", "roundrobin"],

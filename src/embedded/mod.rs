@@ -126,6 +126,14 @@ impl Broker {
         }
     }
 
+    /// Changes bytes of a partition that are there already, the first that are `old`, to `new` of the same length, as a disk does that
+    /// rots: no checksum is made right. Whether there are such.
+    pub fn overwrite(&self, topic: &str, partition: i32, old: &[u8], new: &[u8]) -> bool {
+        assert_eq!(old.len(), new.len(), "bytes take the place of as many");
+        let mut state = self.server.cluster.lock();
+        state.topics.log_mut(topic, partition).is_ok_and(|log| log.overwrite(old, new))
+    }
+
     /// Bytes of records that all partitions hold now.
     pub fn retained_bytes(&self) -> u64 {
         let state = self.server.cluster.lock();

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel as Level};
@@ -17,7 +17,7 @@ use super::link::Link;
 use super::reason::Reason;
 use crate::config::LIBRDKAFKA;
 use crate::sync::Mutex;
-use crate::telemetry::{Metrics, Repeats};
+use crate::telemetry::{LastError, Metrics, Repeats};
 
 /// For producers, and the part that all clients share.
 #[derive(Clone)]
@@ -31,12 +31,20 @@ pub struct Context {
     /// What the client with this context has of them.
     seen: Seen,
     repeats: Arc<Mutex<Repeats>>,
+    last_error: Arc<Mutex<Option<LastError>>>,
 }
 
 impl Context {
     /// One for each process, cloned into every client.
     pub fn new(link: Arc<Link>, metrics: Arc<Metrics>) -> Self {
-        Self { link, metrics, credentials: Arc::default(), seen: Seen::default(), repeats: Arc::default() }
+        Self {
+            link,
+            metrics,
+            credentials: Arc::default(),
+            seen: Seen::default(),
+            repeats: Arc::default(),
+            last_error: Arc::default(),
+        }
     }
 
     /// For clients whose password may change.
@@ -58,7 +66,7 @@ impl Context {
 
     /// An error of a client as a whole.
     pub fn failed(&self, code: Code, text: &str) {
-        self.metrics.kafka_error(&format!("{code:?}"));
+        self.note("client", code, text);
         let reason = Reason::of(text);
         let known = reason.is_some();
         reason.into_iter().for_each(|reason| self.link.failed(reason));
@@ -98,6 +106,28 @@ impl Context {
         if let Some(suppressed) = self.admit(topic) {
             tracing::warn!(suppressed, "{text}");
         }
+    }
+
+    /// A partition cannot be read. What is `grave` is an error, anything else a warning, not more often than every ten seconds for the
+    /// same partition.
+    pub fn cannot_read(&self, (topic, number): &TopicPartition, code: Code, text: &str, grave: bool) {
+        self.note("consume", code, text);
+        if grave {
+            tracing::error!("{text}");
+        } else {
+            self.complain(&format!("{topic}/{number}"), text);
+        }
+    }
+
+    /// Counts an error, and remembers it as the last one.
+    fn note(&self, stage: &'static str, code: Code, text: &str) {
+        self.metrics.kafka_error(&format!("{code:?}"));
+        *self.last_error.lock() = Some(LastError { stage, at: SystemTime::now(), text: text.to_owned() });
+    }
+
+    /// What went wrong last.
+    pub fn last_error(&self) -> Option<LastError> {
+        self.last_error.lock().clone()
     }
 
     fn admit(&self, key: &str) -> Option<u64> {

@@ -50,8 +50,11 @@ pub fn is_size(code: Code) -> bool {
 /// What a consumer's error means for the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consuming {
-    /// librdkafka deals with it; worth a line in the log at most.
+    /// librdkafka deals with it, by trying again.
     Passing,
+    /// A batch cannot be read. Left alone, librdkafka passes over it with the next one that it can read, or fetches it again without a
+    /// pause.
+    Unreadable,
     /// The committed offset is not in the log any more: records are lost, and only the user can say how to go on.
     OffsetGone,
     /// Not allowed.
@@ -68,6 +71,14 @@ pub fn consuming(code: Code) -> Consuming {
             Consuming::Denied
         }
         Code::FencedInstanceId => Consuming::Fenced,
+        // Its checksum is wrong, here or at the broker; it cannot be unpacked, or by no codec that there is; its format is unknown;
+        // it is larger than anything that can be fetched, or than the memory.
+        Code::BadMessage
+        | Code::InvalidMessage
+        | Code::BadCompression
+        | Code::NotImplemented
+        | Code::MessageSizeTooLarge
+        | Code::CriticalSystemResource => Consuming::Unreadable,
         _ => Consuming::Passing,
     }
 }

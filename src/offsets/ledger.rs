@@ -67,6 +67,9 @@ pub struct Assigned {
     counts: Counts,
     /// As a broker said last.
     end: Option<LogEnd>,
+    /// Of the record that came last.
+    last: Option<Times>,
+    stand: Option<Stand>,
     /// The partition is being given up: nothing more is admitted.
     leaving: bool,
     /// Something beyond the start was finished in an earlier assignment.
@@ -91,6 +94,16 @@ impl Assigned {
         let end = self.end?;
         let age = now.saturating_duration_since(end.at);
         (age <= LAG_HOLDS).then_some((end.lag, age))
+    }
+
+    /// Of the record that came last: when it was written and read.
+    pub fn last(&self) -> Option<Times> {
+        self.last
+    }
+
+    /// Since when nothing comes of it, and why, as far as that is known.
+    pub fn stands(&self, now: Instant) -> Option<&Stand> {
+        self.stand.as_ref().filter(|stand| now < stand.until)
     }
 
     /// The consumer that reads it.
@@ -129,6 +142,16 @@ struct LogEnd {
     at: Instant,
     /// Records from the watermark to there, when it was noted.
     lag: u64,
+}
+
+/// Why nothing comes of a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stand {
+    /// For people.
+    pub why: String,
+    /// When that was first seen.
+    pub since: Instant,
+    until: Instant,
 }
 
 /// A partition as it is taken in.
@@ -223,6 +246,8 @@ impl Ledger {
             committed: beginning.committed.map(|offset| (offset, 0)),
             counts: Counts::default(),
             end: None,
+            last: None,
+            stand: None,
             leaving: false,
             had_map,
             cut: u64::MAX,
@@ -266,6 +291,22 @@ impl Ledger {
             && assigned.tracker.next() == from
         {
             assigned.tracker.pass(end);
+            assigned.stand = None;
+        }
+    }
+
+    /// Nothing comes of a partition, and why; that counts for so long, unless something comes.
+    pub fn stand(&mut self, slot: Slot, why: String, now: Instant, lease: Duration) {
+        if let Some(assigned) = self.get_mut(slot) {
+            let since = assigned.stands(now).map_or(now, |stand| stand.since);
+            assigned.stand = Some(Stand { why, since, until: now + lease });
+        }
+    }
+
+    /// Records came, this one last.
+    pub fn flows(&mut self, slot: Slot, last: Times) {
+        if let Some(assigned) = self.get_mut(slot) {
+            (assigned.last, assigned.stand) = (Some(last), None);
         }
     }
 

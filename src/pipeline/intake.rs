@@ -49,6 +49,11 @@ impl Intake for Pipeline {
         self.ledger.lock().note_end(slot, end, at);
     }
 
+    fn stand(&self, slot: Slot, why: String, lease: Duration) {
+        let now = self.clock.now();
+        self.ledger.lock().stand(slot, why, now, lease);
+    }
+
     fn has_room(&self, slot: Slot) -> bool {
         self.ledger.lock().has_room(slot)
     }
@@ -127,6 +132,7 @@ impl Pipeline {
         let mut tickets = Vec::with_capacity(records.len());
         let mut ledger = self.ledger.lock();
         let owner = ledger.get(slot).map_or(0, Assigned::owner);
+        let mut last = None;
         for record in records {
             let charge = charge(record.size());
             if ledger.room(slot, charge) == 0 {
@@ -134,6 +140,10 @@ impl Pipeline {
             }
             let times = Times { timestamp: record.timestamp().unwrap_or(i64::MAX), admitted };
             tickets.push(ledger.deliver(slot, record.offset(), times, charge));
+            last = Some(times);
+        }
+        if let Some(times) = last {
+            ledger.flows(slot, times);
         }
         (owner, tickets)
     }

@@ -224,6 +224,12 @@ impl Client for SimConsumer {
         self.ask(|world| world.reading(self.id, *partition).map(|fetch| fetch.parked = false));
     }
 
+    /// Nothing is unreadable here.
+    fn restart(&mut self, partition: &TopicPartition, _: &[(TopicPartition, i64)]) -> KafkaResult<()> {
+        self.unpark(partition);
+        Ok(())
+    }
+
     fn forget(&mut self, (_, partition): &TopicPartition) {
         self.ask(|world| {
             world.group.members.get_mut(&self.id).map(|member| member.attached.remove(partition))

@@ -65,6 +65,12 @@ pub trait Client: Send + 'static {
     /// See [`Client::park`].
     fn unpark(&mut self, partition: &TopicPartition);
 
+    /// Reads a partition anew, whatever became of its position, attached. `places` are where each partition goes on that is read.
+    ///
+    /// # Errors
+    /// When the client refuses.
+    fn restart(&mut self, partition: &TopicPartition, places: &[(TopicPartition, i64)]) -> KafkaResult<()>;
+
     /// A partition is given up for good.
     fn forget(&mut self, partition: &TopicPartition);
 
@@ -122,5 +128,18 @@ pub struct Batch {
     /// In the order in which they came.
     pub runs: Vec<(TopicPartition, Vec<Record>)>,
     /// What came in place of records.
-    pub errors: Vec<(Code, String)>,
+    pub errors: Vec<Misread>,
+}
+
+/// What came in place of records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misread {
+    /// Of which partition, where it is known.
+    pub partition: Option<TopicPartition>,
+    /// Where it is: of a batch that cannot be read its first offset, which may be below the one that reading began with.
+    pub offset: i64,
+    /// Which error.
+    pub code: Code,
+    /// In librdkafka's words.
+    pub text: String,
 }

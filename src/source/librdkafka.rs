@@ -11,7 +11,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::client::{Batch, Client, Committed, Ends, Event, TopicPartition};
+use super::client::{Batch, Client, Committed, Ends, Event, Misread, TopicPartition};
 use crate::kafka::context::{Context, Member};
 use crate::kafka::ffi::bootstrap::Bootstrap;
 use crate::kafka::ffi::ends::EndsAsked;
@@ -30,6 +30,8 @@ const EVENTS: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the brokers may take to say where partitions end. Nobody waits for it.
 const ENDS_PATIENCE: Duration = Duration::from_secs(3);
+/// How long after a partition was given up librdkafka may still come to that, and detach it.
+const DETACHING: Duration = Duration::from_secs(5);
 /// How long a wait for the group's word on leaving lasts before the time is looked at.
 const TICK: Duration = Duration::from_millis(2);
 
@@ -41,6 +43,8 @@ pub struct GroupMember {
     consumer: Arc<BaseConsumer<Member>>,
     bootstrap: Bootstrap,
     names: Names,
+    /// What librdkafka may still detach, and until when: see [`Client::restart`].
+    detaching: HashMap<TopicPartition, Instant>,
 }
 
 impl GroupMember {
@@ -53,8 +57,18 @@ impl GroupMember {
         let consumer: BaseConsumer<Member> = properties.create_with_context(Member::new(context))?;
         let consumer = Arc::new(consumer);
         let (queue, commits) = (RecordQueue::new(&consumer, BATCH), Commits::new(&consumer));
-        let (ends, bootstrap) = (EndsAsked::new(&consumer), Bootstrap::new(properties));
-        Ok(Self { queue, commits, ends, consumer, bootstrap, names: Names::default() })
+        let (ends, bootstrap) = (EndsAsked::new(&consumer), Bootstrap::new(&properties));
+        let (names, detaching) = (Names::default(), HashMap::new());
+        Ok(Self { queue, commits, ends, consumer, bootstrap, names, detaching })
+    }
+
+    /// Whatever librdkafka does later: what gathered meanwhile follows in order.
+    fn attach_again(&mut self) {
+        let now = Instant::now();
+        self.detaching.retain(|_, until| now < *until);
+        for (topic, partition) in self.detaching.keys() {
+            self.queue.attach(topic, *partition);
+        }
     }
 
     fn is_cooperative(&self) -> bool {
@@ -79,6 +93,7 @@ impl Client for GroupMember {
 
     fn serve(&mut self, wait: Duration) -> Vec<Event> {
         self.consumer.context().renew(self.consumer.client());
+        self.attach_again();
         let mut events = Vec::new();
         // One call serves one event, and does not tell whether there was one.
         for _ in 0..EVENTS {
@@ -133,6 +148,7 @@ impl Client for GroupMember {
     }
 
     fn detach(&mut self, (topic, partition): &TopicPartition) {
+        self.detaching.remove(&(topic.clone(), *partition));
         self.queue.detach(topic, *partition);
     }
 
@@ -158,7 +174,23 @@ impl Client for GroupMember {
         }
     }
 
+    fn restart(&mut self, partition: &TopicPartition, places: &[(TopicPartition, i64)]) -> KafkaResult<()> {
+        let cooperative = self.is_cooperative();
+        let concerned: Vec<_> =
+            places.iter().filter(|(one, _)| !cooperative || one == partition).cloned().collect();
+        if cooperative && let Err(error) = self.give_up(std::slice::from_ref(partition)) {
+            tracing::debug!("{}/{} is not read: {error}", partition.0, partition.1);
+        }
+        self.accept(&concerned)?;
+        self.unpark(partition);
+        let until = Instant::now() + DETACHING;
+        self.detaching = concerned.into_iter().map(|(one, _)| (one, until)).collect();
+        self.attach_again();
+        Ok(())
+    }
+
     fn forget(&mut self, (topic, partition): &TopicPartition) {
+        self.detaching.remove(&(topic.clone(), *partition));
         self.queue.forget(topic, *partition);
     }
 
@@ -262,8 +294,9 @@ struct Taking {
 impl Taking {
     /// Errors first: an error's offset is not a record's.
     fn see(&mut self, message: &Message<'_>, names: &mut Names) {
-        if let Some(error) = message.error() {
-            self.batch.errors.push(error);
+        if let Some((code, text)) = message.error() {
+            let partition = message.topic().map(|_| (names.of(message), message.partition()));
+            self.batch.errors.push(Misread { partition, offset: message.offset(), code, text });
             return;
         }
         let place = (message.topic_id(), message.partition());

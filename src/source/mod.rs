@@ -25,6 +25,9 @@ pub trait Intake: Send + Sync + 'static {
     /// Where a partition ended at that time: the offset of the next record to be written to it.
     fn note_end(&self, slot: Slot, end: i64, at: Instant);
 
+    /// Nothing comes of a partition for now, and why; that counts for so long, unless something comes.
+    fn stand(&self, slot: Slot, why: String, lease: Duration);
+
     /// Whether half of its share is free.
     fn has_room(&self, slot: Slot) -> bool;
 

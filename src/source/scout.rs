@@ -73,17 +73,17 @@ impl Scout {
 
     fn look(&mut self, number: i32, from: i64) -> Option<i64> {
         let until = Instant::now() + PATIENCE;
-        let (mut end, mut record) = (None, false);
-        while end.is_none() && !record && Instant::now() < until {
+        let (mut end, mut other) = (None, false);
+        while end.is_none() && !other && Instant::now() < until {
             self.consumer.poll(Duration::ZERO);
             self.queue.take(WAIT, |message| match message.error() {
                 Some((Code::PartitionEOF, _)) if message.partition() == number => {
                     end = Some(message.offset())
                 }
-                Some(_) => {}
-                None => record = true,
+                // A record, or a batch that cannot be read: librdkafka comes to the end past it.
+                Some(_) | None => other = true,
             });
         }
-        end.filter(|end| !record && *end > from)
+        end.filter(|end| !other && *end > from)
     }
 }

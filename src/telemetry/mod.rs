@@ -14,4 +14,6 @@ mod status;
 pub use self::deaths::{Death, Deaths};
 pub use self::metrics::Metrics;
 pub use self::repeats::Repeats;
-pub use self::status::{Broker, Heartbeat, PartitionStatus, Phase, STALL_TIMEOUT, Snapshot, Status};
+pub use self::status::{
+    Broker, Heartbeat, LastError, PartitionStatus, Phase, STALL_TIMEOUT, Snapshot, Status,
+};

@@ -51,8 +51,19 @@ pub struct Snapshot {
     pub partitions: Vec<PartitionStatus>,
     /// When offsets were last committed.
     pub last_commit: Option<SystemTime>,
-    /// When something last failed, and in which stage.
-    pub last_error: Option<(&'static str, SystemTime)>,
+    /// What failed last.
+    pub last_error: Option<LastError>,
+}
+
+/// An error that Kafka's clients told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastError {
+    /// Which stage: `consume` where a partition cannot be read, `client` where a client as a whole is concerned.
+    pub stage: &'static str,
+    /// When.
+    pub at: SystemTime,
+    /// What.
+    pub text: String,
 }
 
 /// What is known of the brokers.

@@ -171,6 +171,19 @@ impl Log {
         self.batches.range(first..).take_while(move |stored| stored.last < end)
     }
 
+    /// Changes the first bytes of a batch that are `old` to `new`, and nothing else: its checksum stays. Whether there are such.
+    pub(super) fn overwrite(&mut self, old: &[u8], new: &[u8]) -> bool {
+        self.batches.iter_mut().any(|stored| {
+            let Some(at) = stored.batch.bytes.windows(old.len()).position(|bytes| bytes == old) else {
+                return false;
+            };
+            let mut bytes = stored.batch.bytes.to_vec();
+            bytes[at..at + new.len()].copy_from_slice(new);
+            stored.batch.bytes = bytes.into();
+            true
+        })
+    }
+
     /// Timestamp and offset of the first record that is not older, if there is one.
     pub(super) fn first_since(&self, timestamp: i64) -> Option<(i64, i64)> {
         let records = self.batches.iter().filter(|stored| !stored.batch.is_control());

@@ -82,10 +82,11 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
         let mut offsets = Vec::with_capacity(starts.len());
         for Start { partition, beginning } in starts {
             self.client.attach(&partition);
-            offsets.push((partition.clone(), beginning.start));
+            let start = beginning.start;
+            offsets.push((partition.clone(), start));
             let (topic, number) = partition.clone();
             let slot = self.intake.assign(self.settings.index, topic, number, beginning);
-            self.owned.insert(partition, Owned::new(slot, now));
+            self.owned.insert(partition, Owned::new(slot, start, now));
         }
         self.answer_assign(&offsets);
         let now = self.clock.now();

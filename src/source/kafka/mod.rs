@@ -18,6 +18,7 @@ mod group;
 mod reading;
 #[cfg(test)]
 mod tests;
+mod unreadable;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -187,7 +188,8 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
 
     fn judge(&mut self, code: Code, text: &str) {
         match errors::consuming(code) {
-            Consuming::Passing => tracing::debug!("consumer {}: {text}", self.settings.index),
+            // What comes without a partition the client's context has counted and said.
+            Consuming::Passing | Consuming::Unreadable => tracing::debug!("consumer {}: {text}", self.settings.index),
             Consuming::OffsetGone => self.report(Trouble::Failed(format!(
                 "a committed offset is not in the log any more, so records were lost before they were read: {text}. Choose \
                  where to go on with kafka-consumer-groups --reset-offsets, then start again"

@@ -8,12 +8,14 @@
 //!   the way of all until it has room. It comes back when nothing of it is held, nor left in the queue of all: what gathered
 //!   meanwhile stands there then, and would do so once for each time that it went and came.
 //! * [`Way::Parked`]: apart, and not one record admitted for [`PATIENCE`]; or in the way for as long. It is paused, what was
-//!   fetched of it is thrown away, and it is read again from there when half of its share is free.
+//!   fetched of it is thrown away, and it is read again from there when half of its share is free. Or it stands before a batch that
+//!   cannot be read: [`super::unreadable`].
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::unreadable::Bad;
 use super::{BUSY, KafkaSource};
 use crate::offsets::Slot;
 use crate::record::Record;
@@ -45,18 +47,23 @@ pub(super) struct Owned {
     /// Read, but not admitted yet.
     held: VecDeque<Record>,
     /// Since when something is held; apart, since when nothing was admitted.
-    since: Instant,
+    pub since: Instant,
     pub way: Way,
     /// When so many records were taken, all of it that was in the queue of all when it went apart has come. (Or when that is empty:
     /// some of what was counted may never come.)
     passed_at: u64,
     /// Being given up: what still comes of it belongs to its next owner.
-    leaving: bool,
+    pub leaving: bool,
+    /// Where reading goes on.
+    pub next: i64,
+    /// What cannot be read.
+    pub bad: Option<Bad>,
 }
 
 impl Owned {
-    pub(super) fn new(slot: Slot, now: Instant) -> Self {
-        Self { slot, held: VecDeque::new(), since: now, way: Way::Together, passed_at: 0, leaving: false }
+    pub(super) fn new(slot: Slot, start: i64, now: Instant) -> Self {
+        let (held, way) = (VecDeque::new(), Way::Together);
+        Self { slot, held, since: now, way, passed_at: 0, leaving: false, next: start, bad: None }
     }
 
     /// Drops what was read and not admitted, and takes no more.
@@ -74,6 +81,7 @@ impl Owned {
         if self.held.is_empty() {
             self.since = now;
         }
+        self.next = records.last().map_or(self.next, |record| record.offset() + 1);
         self.held.extend(records);
     }
 }
@@ -102,6 +110,7 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
             self.intake.wait_for_room(&held, BUSY);
         }
         self.admit();
+        self.maybe_try_again();
     }
 
     /// Returns whether there was something.
@@ -109,14 +118,18 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
         let batch = self.client.take(wait);
         let some = !batch.runs.is_empty();
         self.taken += batch.runs.iter().map(|(_, records)| records.len() as u64).sum::<u64>();
-        for (code, text) in batch.errors {
-            self.judge(code, &text);
+        // First: of what comes behind a batch that cannot be read nothing may be held.
+        for misread in batch.errors {
+            self.misread(misread);
         }
         let now = self.clock.now();
-        for (partition, records) in batch.runs {
+        for (partition, mut records) in batch.runs {
             // Records of a partition that was given up: whoever owns it reads them again. Those of a parked one come again.
             let taken = |owned: &&mut Owned| !owned.leaving && owned.way != Way::Parked;
             if let Some(owned) = self.owned.get_mut(&partition).filter(taken) {
+                if owned.keep_readable(&mut records) {
+                    tracing::info!("{}/{} can be read again", partition.0, partition.1);
+                }
                 owned.hold(records, now);
             }
         }
@@ -130,7 +143,7 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
         let mut progress = false;
         for (partition, owned) in self.owned.iter_mut().filter(|(_, owned)| !owned.leaving) {
             if owned.way == Way::Parked {
-                if self.intake.has_room(owned.slot) {
+                if owned.bad.is_none() && self.intake.has_room(owned.slot) {
                     self.client.unpark(partition);
                     (owned.way, owned.since, progress) = (Way::Together, now, true);
                 }
@@ -144,7 +157,18 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
                 }
             }
             let stuck = now.saturating_duration_since(owned.since) >= PATIENCE;
-            match (owned.held.front(), owned.way) {
+            let first = owned.held.front().map(Record::offset);
+            if owned.is_to_stop() && first.is_none() {
+                // Where it cannot be parked it may have no position any more: nothing comes then either.
+                self.client.park(partition, owned.next);
+                apart -= usize::from(owned.way == Way::Apart);
+                owned.way = Way::Parked;
+                if let Some((why, lease)) = owned.why_it_waits() {
+                    self.intake.stand(owned.slot, why, lease);
+                }
+                continue;
+            }
+            match (first, owned.way) {
                 (None, Way::Apart) if self.taken >= owned.passed_at || self.client.queued() == 0 => {
                     self.client.attach(partition);
                     owned.way = Way::Together;
@@ -152,8 +176,9 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
                 }
                 (Some(first), way) if stuck => {
                     owned.since = now;
-                    if self.client.park(partition, first.offset()) {
+                    if self.client.park(partition, first) {
                         owned.held.clear();
+                        owned.next = first;
                         owned.way = Way::Parked;
                         apart -= usize::from(way == Way::Apart);
                     }

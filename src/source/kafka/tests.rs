@@ -1,6 +1,7 @@
 //! A member on a client that does as it is told: no Kafka, no thread, and time that the test makes pass.
 
 mod reading;
+mod unreadable;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::offsets::ledger::Watermark;
 use crate::offsets::{Beginning, OffsetMap, Slot};
 use crate::record::{Parts, Record};
 use crate::source::Intake;
-use crate::source::client::{Batch, Client, Committed, Ends, Event, Told, TopicPartition};
+use crate::source::client::{Batch, Client, Committed, Ends, Event, Misread, Told, TopicPartition};
 use crate::sync::Mutex;
 use crate::telemetry::metrics::{About, Metrics};
 
@@ -28,6 +29,7 @@ struct Script {
     done: Vec<String>,
     events: Vec<Event>,
     records: Vec<(TopicPartition, Vec<Record>)>,
+    misread: Vec<Misread>,
     committed: HashMap<TopicPartition, Committed>,
     silent: bool,
     /// Why commits cannot be sent, if so.
@@ -96,7 +98,9 @@ impl Client for Fake {
     }
 
     fn take(&mut self, _: Duration) -> Batch {
-        Batch { runs: std::mem::take(&mut self.0.lock().records), errors: Vec::new() }
+        let mut script = self.0.lock();
+        let (runs, errors) = (std::mem::take(&mut script.records), std::mem::take(&mut script.misread));
+        Batch { runs, errors }
     }
 
     fn queued(&self) -> usize {
@@ -118,6 +122,12 @@ impl Client for Fake {
 
     fn unpark(&mut self, partition: &TopicPartition) {
         self.note(format!("unpark {}", partition.1));
+    }
+
+    fn restart(&mut self, partition: &TopicPartition, places: &[(TopicPartition, i64)]) -> KafkaResult<()> {
+        let places: Vec<_> = places.iter().map(|((_, number), at)| format!("{number}@{at}")).collect();
+        self.note(format!("restart {} of {}", partition.1, places.join(" ")));
+        Ok(())
     }
 
     fn forget(&mut self, partition: &TopicPartition) {
@@ -177,6 +187,8 @@ struct Desk {
     admitted: Mutex<Vec<i64>>,
     /// Finished, and not dropped.
     spent: Mutex<usize>,
+    /// Why partitions stand.
+    stands: Mutex<Vec<String>>,
 }
 
 impl Desk {
@@ -206,6 +218,10 @@ impl Intake for Desk {
 
     fn unfinished_of(&self, slots: &[Slot]) -> u64 {
         self.in_flight_of(slots) as u64
+    }
+
+    fn stand(&self, _: Slot, why: String, _: Duration) {
+        self.stands.lock().push(why);
     }
 
     fn has_room(&self, _: Slot) -> bool {

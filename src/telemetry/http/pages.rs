@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::telemetry::Death;
 use crate::telemetry::metrics::About;
-use crate::telemetry::status::{PartitionStatus, Phase, Snapshot};
+use crate::telemetry::status::{LastError, PartitionStatus, Phase, Snapshot};
 
 pub(super) fn livez(snapshot: &Snapshot) -> Value {
     let checks: Vec<_> = snapshot
@@ -96,6 +96,10 @@ pub(super) fn words(snapshot: &Snapshot, about: &About) -> String {
     }
     for Death { reason, total, last, .. } in &snapshot.dead_letters {
         line(&mut page, "dead letter", &format!("{reason}: {total}, the last one of {last}"));
+    }
+    if let Some(LastError { stage, at, text }) = &snapshot.last_error {
+        let age = at.elapsed().unwrap_or_default().as_secs();
+        line(&mut page, "last error", &format!("{age} s ago, {stage}: {text}"));
     }
     line(&mut page, "partitions", &snapshot.partitions.len().to_string());
     snapshot.partitions.iter().for_each(|partition| partition_line(&mut page, partition));

@@ -75,7 +75,8 @@ impl Gauges {
         writer.one(names::DRAINING, u32::from(self.0.phase == Phase::Draining))?;
         writer.one(names::BROKER_REACHABLE, u32::from(self.0.broker == Broker::Reachable))?;
         writer.maybe_one(names::LAST_COMMIT, self.0.last_commit.and_then(since_1970))?;
-        let error = self.0.last_error.and_then(|(stage, time)| Some(([("stage", stage)], since_1970(time)?)));
+        let error = self.0.last_error.as_ref();
+        let error = error.and_then(|last| Some(([("stage", last.stage)], since_1970(last.at)?)));
         writer.many(names::LAST_ERROR, error.into_iter())
     }
 }

@@ -3,8 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::telemetry::Broker;
-use crate::telemetry::{PartitionStatus, Phase};
+use crate::telemetry::{Broker, LastError, PartitionStatus, Phase};
 
 fn partition(
     topic: &str,
@@ -135,7 +134,7 @@ fn gauges_show_the_snapshot_and_nothing_that_is_not_known() {
             partition("two", 0, Some(0), Some(f64::NAN)),
         ],
         last_commit: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_714_564_800)),
-        last_error: Some(("produce", SystemTime::UNIX_EPOCH + Duration::from_secs(9))),
+        last_error: Some(failed("consume", 9)),
         ..Snapshot::default()
     };
     let text = metrics.render(snapshot, Format::OpenMetrics).unwrap();
@@ -164,7 +163,7 @@ fn gauges_show_the_snapshot_and_nothing_that_is_not_known() {
         "processor_draining 0",
         "processor_broker_reachable 1",
         "processor_last_commit_timestamp_seconds 1714564800.0",
-        r#"processor_last_error_timestamp_seconds{stage="produce"} 9.0"#,
+        r#"processor_last_error_timestamp_seconds{stage="consume"} 9.0"#,
     ] {
         has(&text, line);
     }
@@ -186,6 +185,11 @@ fn gauges_show_the_snapshot_and_nothing_that_is_not_known() {
     }
 }
 
+fn failed(stage: &'static str, seconds: u64) -> LastError {
+    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    LastError { stage, at, text: "it failed".to_owned() }
+}
+
 #[test]
 fn every_name_is_written_described_and_in_openmetrics_form() {
     let about = About { version: "1.2.3".into(), config_hash: "c0ffee".into(), ..About::default() };
@@ -195,7 +199,7 @@ fn every_name_is_written_described_and_in_openmetrics_form() {
     let snapshot = Snapshot {
         oldest_in_flight: Some(Duration::ZERO),
         last_commit: Some(SystemTime::UNIX_EPOCH),
-        last_error: Some(("commit", SystemTime::UNIX_EPOCH)),
+        last_error: Some(failed("client", 0)),
         partitions: vec![partition("in", 0, Some(0), Some(0.0))],
         ..Snapshot::default()
     };

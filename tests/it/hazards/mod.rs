@@ -27,6 +27,7 @@ mod reassigned;
 mod rebalance;
 mod refusals;
 mod retries;
+mod rot;
 mod slow;
 mod static_members;
 mod stop;

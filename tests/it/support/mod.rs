@@ -19,6 +19,7 @@ pub mod process;
 #[cfg(test)]
 mod proof;
 pub mod record;
+mod rot;
 pub mod sampler;
 pub mod scenario;
 pub mod seed;

@@ -55,6 +55,11 @@ impl OwnBroker {
         }
     }
 
+    /// Where the real one keeps its partitions.
+    pub(super) fn data(&self) -> Option<PathBuf> {
+        self.real.as_ref().map(|real| real.folder.join("data-1"))
+    }
+
     /// Starts it again after [`OwnBroker::kill`] and waits until it serves.
     pub fn launch(&self) {
         let Some(real) = &self.real else { return self.kafka.broker().launch() };

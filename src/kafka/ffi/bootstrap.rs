@@ -2,7 +2,7 @@
 //!
 //! librdkafka forgets brokers that are not in the metadata it gets. A broker that its controller has not heard of for a while
 //! (it was frozen, say) answers with no broker at all; then the client has none, and its own way back may be cancelled by just
-//! that answer (librdkafka's #5301, in 2.12 to 2.15): from then on it asks nobody, for good, and says nothing. So whoever is told
+//! that answer (librdkafka's #5301): from then on it asks nobody, for good, and says nothing. So whoever is told
 //! that all brokers are down names the bootstrap servers to it again. A client that has them already does nothing about it.
 
 use std::ffi::CString;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 
@@ -175,7 +175,8 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
         patience: Option<Duration>,
         call: impl Fn(Duration) -> Result<(), Failed>,
     ) -> Result<(), Halt> {
-        let until = patience.map(|patience| self.clock.now() + patience);
+        let begun = self.clock.now();
+        let until = patience.map(|patience| begun + patience);
         loop {
             match call(CALL) {
                 Ok(()) => return Ok(()),
@@ -184,11 +185,21 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
                     if failed.remedy == Remedy::Again
                         && until.is_none_or(|until| self.clock.now() < until) =>
                 {
-                    tracing::debug!("{}: {}; trying again", self.settings.name, failed.text);
+                    self.say_if_late(begun, &failed.text);
                 }
                 Err(failed) => return Err(failed.into()),
             }
         }
+    }
+
+    /// A call that is made again and again is worth a warning after as long as a transaction may last.
+    fn say_if_late(&self, begun: Instant, text: &str) {
+        let (name, time) = (&self.settings.name, self.clock.now().saturating_duration_since(begun));
+        if time < self.settings.timeout {
+            return tracing::debug!("{name}: {text}; trying again");
+        }
+        let text = format!("a call of {name} is not done after {} s ({text}); trying again", time.as_secs());
+        self.context.complain(name, &text);
     }
 
     fn offsets(&self, watermarks: &[Watermark], metadata_limit: usize) -> Vec<(TopicPartition, Committed)> {

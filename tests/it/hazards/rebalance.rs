@@ -9,7 +9,7 @@ in_every_mode!(two_then_three_then_one_instance, acknowledgements_outstanding, p
 
 fn two_then_three_then_one_instance(mode: Mode) {
     let kafka = Kafka::for_test();
-    let mut s = setup().mode(mode).input_partitions(7).on(&kafka);
+    let mut s = setup().patient().mode(mode).input_partitions(7).on(&kafka);
     let last = s.while_sending(|s| {
         let (mut first, mut second) = (s.start(), s.start());
         s.wait_for_members(4);
@@ -33,7 +33,7 @@ fn acknowledgements_outstanding(mode: Mode) {
 /// Outputs wait half a second in the producer, so every revocation finds some that are not acknowledged.
 pub(super) fn with_acknowledgements_outstanding(setup: Setup) {
     let kafka = Kafka::for_test();
-    let mut s = setup.set("KAFKA_PRODUCER_LINGER_MS", 500).on(&kafka);
+    let mut s = setup.patient().set("KAFKA_PRODUCER_LINGER_MS", 500).on(&kafka);
     let first = s.while_sending(|s| {
         let first = s.start();
         s.wait_until_written(300);
@@ -110,7 +110,7 @@ fn partitions_added(reset: &str) {
 #[test]
 fn more_members_than_partitions() {
     let kafka = Kafka::for_test();
-    let mut s = setup().input_partitions(1).on(&kafka);
+    let mut s = setup().patient().input_partitions(1).on(&kafka);
     s.send_load(500);
     let mut spare = s.start();
     let instance = s.start();

@@ -21,7 +21,7 @@ fn a_rebalance_while_slow_transforms_run(mode: Mode) {
 pub(super) fn while_slow_transforms_run(setup: Setup) {
     let kafka = Kafka::for_test();
     // One member in each instance: a second one may still be joining, and the other instance's come with it.
-    let mut s = setup.probe().set("WORKER_POOL", 6).set("CONSUMERS_COUNT", 1).on(&kafka);
+    let mut s = setup.patient().probe().set("WORKER_POOL", 6).set("CONSUMERS_COUNT", 1).on(&kafka);
     // As much as six workers do: each has something in its hand whenever partitions go.
     let second = s.while_sending_such(20, one_in_nine_is_slow, |s| {
         let mut first = s.start();

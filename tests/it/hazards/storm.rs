@@ -13,7 +13,7 @@ const PACE: usize = 1_000;
 /// Somebody comes or goes whenever so many more are written.
 const STEP: usize = 700;
 /// So often.
-const CHANGES: usize = 24;
+const CHANGES: usize = 16;
 
 #[test]
 fn cooperative_by_key() {
@@ -38,7 +38,7 @@ fn eager_by_partition() {
 /// Each change begins before the group has got over the one before it.
 fn weather(setup: Setup) {
     let kafka = Kafka::for_test();
-    let mut s = setup.probe().input_partitions(7).on(&kafka);
+    let mut s = setup.patient().probe().input_partitions(7).on(&kafka);
     let last = s.while_sending_such(
         PACE,
         |s| s.load(37).slow(1),

@@ -355,12 +355,12 @@ fn two_groups_with_instances_of_one_name() {
 #[test]
 fn a_rebalance_waits_for_no_time_out() {
     let kafka = Kafka::for_test();
-    let mut s = setup().exactly_once().on(&kafka);
+    let mut s = setup().patient().exactly_once().on(&kafka);
     let first = s.start();
     let mut second = s.while_sending(|s| {
         eventually(seconds(60), "the first is at work", || s.written() > 2_000);
         let second = s.start();
-        second.wait_for_log("assigned 1 partition", seconds(20));
+        second.wait_for_log("assigned 1 partition", seconds(15));
         second
     });
     s.wait_until_committed();

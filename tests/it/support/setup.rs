@@ -99,6 +99,12 @@ impl Setup {
         self.probe().set("PROBE_ASYNC", "yes")
     }
 
+    /// Where nobody dies, nobody need be thought dead: a machine on which a process stands still for six seconds would make repeats
+    /// of it. It is no longer than a test can wait for a member whose leaving was not heard.
+    pub fn patient(self) -> Self {
+        self.set("KAFKA_CONSUMER_SESSION_TIMEOUT_MS", 20_000)
+    }
+
     /// Results, dead letters and offsets in one transaction.
     pub fn exactly_once(self) -> Self {
         self.set("PROCESSOR_DELIVERY", "exactly-once").set("PROCESSOR_COMMIT_INTERVAL", "100ms")

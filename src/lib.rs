@@ -44,6 +44,8 @@ pub mod telemetry;
 
 pub mod clock;
 
+pub mod topic_id;
+
 pub mod planted;
 
 #[cfg(feature = "embedded-broker")]

@@ -52,6 +52,8 @@ bugs! {
     MapOfAnybody: "an offset map of another group, topic, partition or offset is believed",
     MapBeyondTheEnd: "an offset map that names records which do not exist is believed",
     MapIgnored: "an offset map is written, and not heeded by the next owner",
+    TopicIdUnwatched: "a topic that was deleted and made again is taken for the one that it was",
+    RetiredIsCommitted: "offsets of a topic that is gone are committed, to the topic that has its name",
     BreakerNeverOpens: "an outage is taken for many poisonous keys",
     MarkForgotten: "PROCESSOR_AFTER_FAILURE=run, and what is behind the failure is tried all the same",
     OffsetsOutside: "exactly once, and a transaction is committed without the offsets of what is in it",

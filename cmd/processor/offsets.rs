@@ -8,10 +8,10 @@ use std::time::Duration;
 use clap::{Arg, ArgMatches, Command};
 use processor::app::Ended;
 use processor::config::Config;
-use processor::offsets::OffsetMap;
-use processor::offsets::map::Unusable;
+use processor::offsets::note::Unusable;
+use processor::offsets::{Note, OffsetMap};
 use processor::source::client::Committed;
-use processor::source::start::usable_map;
+use processor::source::start::usable_note;
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
@@ -25,6 +25,8 @@ that, so that a restart does not repeat it. Here it is in plain numbers.
 
   committed        the first record that is not finished
   end              where the partition ends; lag is what is between, finished or not
+  topic id         of which topic the committed offset is, as kafka-topics --describe shows it: a topic that was made again
+                   has another one
   finished beyond  how many records at or behind `committed` are finished, and which
 
 Exit codes: 0 done; 69 broker or topic missing, or no answer within --timeout; 77 authentication or permission;
@@ -49,7 +51,7 @@ pub fn arguments() -> Command {
 struct Row {
     span: Span,
     committed: Option<Committed>,
-    finished: Result<OffsetMap, Unusable>,
+    note: Result<Note, Unusable>,
 }
 
 /// Asks, and shows.
@@ -88,9 +90,9 @@ fn rows(config: &Config, timeout: Duration) -> Result<Vec<Row>, Ended> {
         for span in reader.spans(topic)? {
             let partition = (name.clone(), span.partition);
             let committed = committed.remove(&partition);
-            let read = |there: &Committed| usable_map(&config.group_id, &partition, there, span.end);
-            let finished = committed.as_ref().map_or_else(|| Ok(OffsetMap::default()), read);
-            rows.push(Row { span, committed, finished });
+            let read = |there: &Committed| usable_note(&config.group_id, &partition, there, span.end);
+            let note = committed.as_ref().map_or_else(|| Ok(Note::default()), read);
+            rows.push(Row { span, committed, note });
         }
     }
     Ok(rows)
@@ -101,8 +103,14 @@ impl Row {
         self.committed.as_ref().map(|committed| self.span.end - committed.offset)
     }
 
+    /// Which topic the committed offset is of, where it says so.
+    fn topic_id(&self) -> Option<String> {
+        Some(self.note.as_ref().ok()?.topic_id?.to_string())
+    }
+
     fn json(&self) -> Value {
-        let map = self.finished.as_ref().ok();
+        let note = self.note.as_ref().ok();
+        let map = note.map(|note| &note.finished);
         let ranges =
             map.map(|map| map.ranges().iter().map(|range| [range.start, range.end]).collect::<Vec<_>>());
         json!({
@@ -111,19 +119,20 @@ impl Row {
             "committed": self.committed.as_ref().map(|committed| committed.offset),
             "first": self.span.first,
             "end": self.span.end,
+            "topic_id": self.topic_id(),
             "lag": self.lag(),
             "finished_beyond": map.map(OffsetMap::count),
             "finished_ranges": ranges,
             "metadata_bytes": self.committed.as_ref().map(|committed| committed.metadata.len()),
-            "metadata_unusable": self.finished.as_ref().err().map(Unusable::to_string),
+            "metadata_unusable": self.note.as_ref().err().map(Unusable::to_string),
         })
     }
 
     fn beyond(&self) -> String {
-        let map = match &self.finished {
+        let map = match &self.note {
             Err(unusable) => return format!("metadata not used: {unusable}"),
-            Ok(map) if map.is_empty() => return "-".to_owned(),
-            Ok(map) => map,
+            Ok(note) if note.finished.is_empty() => return "-".to_owned(),
+            Ok(note) => &note.finished,
         };
         let shown = map.ranges().iter().take(SHOWN).map(|range| match range.end - range.start {
             1 => range.start.to_string(),
@@ -143,8 +152,8 @@ fn table(group: &str, rows: &[Row]) -> String {
     // Writing to a String cannot fail.
     let _ = writeln!(
         text,
-        "{:<wide$} {:>9} {:>12} {:>12} {:>10}  finished beyond",
-        "topic", "partition", "committed", "end", "lag"
+        "{:<wide$} {:>9} {:>12} {:>12} {:>10}  {:<22}  finished beyond",
+        "topic", "partition", "committed", "end", "lag", "topic id"
     );
     for row in rows {
         let committed = number(row.committed.as_ref().map(|committed| committed.offset));
@@ -152,7 +161,8 @@ fn table(group: &str, rows: &[Row]) -> String {
         let lag = number(row.lag());
         let _ = writeln!(
             text,
-            "{topic:<wide$} {partition:>9} {committed:>12} {end:>12} {lag:>10}  {}",
+            "{topic:<wide$} {partition:>9} {committed:>12} {end:>12} {lag:>10}  {:<22}  {}",
+            row.topic_id().unwrap_or_else(|| "-".to_owned()),
             row.beyond()
         );
     }

@@ -130,6 +130,7 @@ pub(super) fn source_settings(config: &Config, found: &Found, index: usize) -> s
     source::kafka::Settings {
         index,
         group: config.group_id.clone(),
+        servers: servers(config),
         topics: config.input_topics.clone(),
         reset: config.offset_reset,
         known: found.known.clone(),
@@ -137,6 +138,11 @@ pub(super) fn source_settings(config: &Config, found: &Found, index: usize) -> s
         // The group waits for us all that time: a fifth of what it allows, and no longer than a drain.
         revoke_timeout: Duration::from_millis(max_poll_ms / 5).min(config.drain_timeout),
     }
+}
+
+/// `bootstrap.servers`, for commands that the user is told.
+pub(super) fn servers(config: &Config) -> String {
+    config.consumer_properties.get("bootstrap.servers").unwrap_or("localhost:9092").to_owned()
 }
 
 pub(super) fn client_config(properties: &[(String, String)]) -> ClientConfig {

@@ -31,6 +31,7 @@ mod rights;
 mod signals;
 mod start;
 mod status;
+mod topics;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;

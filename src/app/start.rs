@@ -13,15 +13,19 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 
 use super::Event;
-use super::derive::{about, client_config, producer_properties, transaction_timeout, transactional_name};
+use super::derive::{
+    about, client_config, producer_properties, servers, transaction_timeout, transactional_name,
+};
 use super::ended::{Ended, Exit};
 use super::replicas::shortage;
 use super::rights;
 use super::status::AppStatus;
+use super::topics;
 use crate::config::{Config, Delivery, OffsetReset};
 use crate::kafka::admin::{self, Settings, Topic};
 use crate::kafka::context::{Context, Member};
 use crate::kafka::errors::{self, Beginning};
+use crate::kafka::ffi::topic_ids::topic_ids;
 use crate::kafka::ffi::transactions::Remedy;
 use crate::kafka::ffi::{Writer, certificate};
 use crate::kafka::link::Link;
@@ -94,7 +98,7 @@ pub(super) fn wait_for_cluster(
                 context.link.answered();
                 return Ok((found, Ending::of(probe)));
             }
-            Err(Refused::Ended(ended)) if ended.exit == Exit::Missing && misses < MISSES => {
+            Err(Refused::Ended(ended)) if may_pass(ended.exit) && misses < MISSES => {
                 misses += 1;
                 thread::park_timeout(PAUSE);
                 continue;
@@ -271,6 +275,12 @@ fn warning(what: &str, text: String) -> Finding {
     Finding { what: what.to_owned(), level: Level::Warning, text }
 }
 
+/// Whether a finding may be gone with the next look: a broker may not have heard yet of a topic that was made, made again, or has
+/// grown.
+fn may_pass(exit: Exit) -> bool {
+    matches!(exit, Exit::Missing | Exit::Config)
+}
+
 enum Refused {
     Ended(Ended),
     /// Nobody answers, and what was asked.
@@ -373,6 +383,9 @@ impl Probe {
                 missing_text(config, &missing, &partitions),
             )));
         }
+        if let Some(text) = topics::without_a_place(config, &partitions) {
+            return Err(Refused::Ended(Ended::new(Exit::Config, text)));
+        }
         let count = |topic: &String| partitions.get(topic).copied().unwrap_or(1);
         // By two clients, each with a broker to find.
         let (known, settings) = thread::scope(|scope| {
@@ -380,7 +393,7 @@ impl Probe {
             (self.known(config, &partitions), settings.join().unwrap_or_else(|panic| resume_unwind(panic)))
         });
         Ok(Found {
-            known: known.map_err(|error| self.no_coordinator(config, &error))?,
+            known: known?,
             output_partitions: count(&config.output_topic),
             dead_letter_partitions: config.dead_letter_topic.as_ref().map_or(1, count),
             dead_letters_missing: (!found_dead_letters)
@@ -427,7 +440,9 @@ impl Probe {
         &self,
         config: &Config,
         partitions: &HashMap<String, i32>,
-    ) -> Result<HashMap<Arc<str>, Known>, KafkaError> {
+    ) -> Result<HashMap<Arc<str>, Known>, Refused> {
+        // Before the offsets: what is made again in between is noticed later.
+        let ids = topic_ids(self.consumer.client(), &config.input_topics, PATIENCE)?;
         let topics = config
             .input_topics
             .iter()
@@ -437,14 +452,19 @@ impl Probe {
             .iter()
             .flat_map(|(topic, count)| (0..*count).map(|number| (topic.clone(), number)))
             .collect();
-        let offsets = committed(&self.consumer, &all)?;
-        Ok(topics
+        let offsets = committed(&self.consumer, &all).map_err(|error| self.no_coordinator(config, &error))?;
+        let known = topics
             .into_iter()
             .map(|(topic, partitions)| {
                 let has_offsets = offsets.keys().any(|(name, _)| *name == topic);
-                (topic, Known { partitions, has_offsets })
+                let topic_id = ids.get(&topic).copied().flatten();
+                (topic, Known { partitions, has_offsets, topic_id })
             })
-            .collect())
+            .collect();
+        match topics::of_others(config, &ids, &known, &offsets) {
+            Some(text) => Err(Refused::Ended(Ended::new(Exit::Config, text))),
+            None => Ok(known),
+        }
     }
 }
 
@@ -514,7 +534,7 @@ fn is_default_dead_letter(config: &Config, topic: &str) -> bool {
 fn missing_text(config: &Config, missing: &[String], partitions: &HashMap<String, i32>) -> String {
     let like = config.input_topics.iter().find_map(|topic| partitions.get(topic)).copied().unwrap_or(6);
     let mut text = String::from("these topics do not exist, or the user may not see them; make them with:");
-    let servers = config.consumer_properties.get("bootstrap.servers").unwrap_or("localhost:9092");
+    let servers = servers(config);
     for topic in missing {
         text += &format!(
             "\n  kafka-topics --bootstrap-server {servers} --create --topic {topic} --partitions {like}"

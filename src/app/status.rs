@@ -140,7 +140,8 @@ impl Parts {
         let (in_flight, oldest, partitions) = self.pipeline.with_ledger(|ledger| {
             let admitted = ledger.iter().filter_map(|(_, one)| one.tracker().oldest());
             let oldest = admitted.map(|(_, times)| now.saturating_duration_since(times.admitted)).max();
-            let partitions = ledger.iter().map(|(slot, one)| {
+            // What is left of a topic that is gone has the name of the one that came after it.
+            let partitions = ledger.iter().filter(|(_, one)| !one.is_retired()).map(|(slot, one)| {
                 let lag = one.lag(now).filter(|_| reachable);
                 PartitionStatus {
                     topic: one.topic.clone(),

@@ -23,7 +23,7 @@ pub(super) const APIS: [Api; 27] = [
     api(Request::Produce, 0, (3, 8), 9),
     api(Request::Fetch, 1, (4, 11), 12),
     api(Request::ListOffsets, 2, (1, 3), 6),
-    api(Request::Metadata, 3, (1, 4), 9),
+    api(Request::Metadata, 3, (1, 10), 9),
     api(Request::OffsetCommit, 8, (2, 7), 8),
     api(Request::OffsetFetch, 9, (1, 7), 6),
     api(Request::FindCoordinator, 10, (0, 2), 3),

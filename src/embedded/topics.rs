@@ -120,8 +120,10 @@ impl Settings {
 }
 
 /// A topic.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Topic {
+    /// Another one each time that a topic is made.
+    pub id: [u8; 16],
     pub partitions: Vec<Log>,
     pub settings: Settings,
     /// Records that retention has removed so far.
@@ -176,7 +178,8 @@ impl Topics {
         if !(1..=MAX_PARTITIONS).contains(&partitions) {
             return Err(codes::INVALID_PARTITIONS);
         }
-        let mut topic = Topic { settings, ..Topic::default() };
+        let id = fastrand::u128(1..).to_be_bytes();
+        let mut topic = Topic { id, partitions: Vec::new(), settings, removed: 0, replicas_away: false };
         topic.grow(partitions);
         self.by_name.insert(name.to_owned(), topic);
         Ok(())

@@ -9,6 +9,7 @@
 //! * [`Writer`]: a producer whose delivery reports come as arrays, each with the `Arc` that was handed in.
 //! * [`bootstrap`]: brokers for a client that has lost them all.
 //! * [`ends`]: where partitions end, without waiting for the answer.
+//! * [`topic_ids`]: which topics some names mean.
 //! * [`transactions`]: what a [`Writer`] can do beside, and whose offsets it carries.
 #![allow(unsafe_code)]
 
@@ -17,6 +18,7 @@ pub mod certificate;
 pub mod ends;
 pub mod login;
 pub mod rights;
+pub mod topic_ids;
 pub mod transactions;
 
 use std::any::Any;

@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 pub use budget::Budget;
 
 use super::map::OffsetMap;
+use super::note::{Note, Stamp};
 use super::tracker::{Delivery, Times, Tracker};
 use crate::planted::{Bug, planted};
+use crate::topic_id::TopicId;
 
 /// What a broker said of a partition's end so long ago is not known any more.
 const LAG_HOLDS: Duration = Duration::from_secs(10);
@@ -60,6 +62,7 @@ pub struct Assigned {
     pub partition: i32,
     epoch: u32,
     owner: usize,
+    topic_id: Option<TopicId>,
     tracker: Tracker,
     in_flight: Budget,
     /// What the broker confirmed last, if anything: the offset, and the tracker's count of changes then.
@@ -72,6 +75,8 @@ pub struct Assigned {
     stand: Option<Stand>,
     /// The partition is being given up: nothing more is admitted.
     leaving: bool,
+    /// Its topic is gone, so no offset of it means anything.
+    retired: bool,
     /// Something beyond the start was finished in an earlier assignment.
     had_map: bool,
     /// The first sequence number that was dropped unfinished: the watermark will not pass it any more.
@@ -129,9 +134,18 @@ impl Assigned {
         i64::try_from(i128::from(consumed) - i128::from(ended)).unwrap_or(i64::MAX)
     }
 
+    /// Whether its topic is gone: see [`Ledger::retire`].
+    pub fn is_retired(&self) -> bool {
+        self.retired
+    }
+
+    fn note(&self, finished: OffsetMap) -> Note {
+        Note { topic_id: self.topic_id, finished }
+    }
+
     /// Whether the broker does not have the watermark, or what is finished beyond it.
     pub fn is_uncommitted(&self) -> bool {
-        self.committed != Some((self.tracker.watermark(), self.tracker.changes()))
+        !self.retired && self.committed != Some((self.tracker.watermark(), self.tracker.changes()))
     }
 }
 
@@ -163,6 +177,8 @@ pub struct Beginning {
     pub committed: Option<i64>,
     /// What of the records above is finished already: these are skipped.
     pub finished: OffsetMap,
+    /// The topic that it is a partition of, by its id: commits say it.
+    pub topic_id: Option<TopicId>,
 }
 
 /// What became of a partition's records in this assignment.
@@ -204,10 +220,18 @@ pub struct Watermark {
     pub partition: i32,
     /// The next offset to read.
     pub offset: i64,
-    /// What is finished beyond it.
-    pub finished: OffsetMap,
+    /// What is finished beyond it, and of which topic it is.
+    pub note: Note,
     /// The tracker's count of changes.
     pub changes: u64,
+}
+
+impl Watermark {
+    /// What a commit of this group says beside the offset, in so many characters at most.
+    pub fn metadata(&self, group: &str, characters: usize) -> String {
+        let stamp = Stamp { group, topic: &self.topic, partition: self.partition, watermark: self.offset };
+        self.note.encode_within(&stamp, characters)
+    }
 }
 
 /// See the module.
@@ -241,6 +265,7 @@ impl Ledger {
             partition,
             epoch,
             owner,
+            topic_id: beginning.topic_id,
             tracker,
             in_flight: none,
             committed: beginning.committed.map(|offset| (offset, 0)),
@@ -249,6 +274,7 @@ impl Ledger {
             last: None,
             stand: None,
             leaving: false,
+            retired: false,
             had_map,
             cut: u64::MAX,
         };
@@ -265,6 +291,14 @@ impl Ledger {
     pub fn leave(&mut self, slot: Slot) {
         if let Some(assigned) = self.get_mut(slot) {
             assigned.leaving = true;
+        }
+    }
+
+    /// The topic of this slot is gone, though there may be one of its name: nothing is admitted, and nothing committed any more.
+    /// What is in flight may still finish.
+    pub fn retire(&mut self, slot: Slot) {
+        if let Some(assigned) = self.get_mut(slot) {
+            (assigned.leaving, assigned.retired) = (true, !planted(Bug::RetiredIsCommitted));
         }
     }
 
@@ -408,7 +442,7 @@ impl Ledger {
                 topic: assigned.topic.clone(),
                 partition: assigned.partition,
                 offset: assigned.tracker.watermark(),
-                finished: assigned.tracker.finished(),
+                note: assigned.note(assigned.tracker.finished()),
                 changes: assigned.tracker.changes(),
             })
             .collect()
@@ -425,7 +459,7 @@ impl Ledger {
             return None;
         }
         let end_of = |slot| released.iter().find(|(released, _)| *released == slot).map(|(_, end)| *end);
-        let own = self.iter().filter(|(_, assigned)| assigned.owner == owner);
+        let own = self.iter().filter(|(_, assigned)| assigned.owner == owner && !assigned.retired);
         Some(
             own.filter(|(slot, assigned)| end_of(*slot).is_some() || assigned.is_uncommitted())
                 .map(|(slot, assigned)| {
@@ -434,7 +468,8 @@ impl Ledger {
                     let finished =
                         if assigned.had_map { tracker.finished_after(end) } else { OffsetMap::default() };
                     let (topic, partition) = (assigned.topic.clone(), assigned.partition);
-                    Watermark { slot, topic, partition, offset, finished, changes: tracker.changes() }
+                    let note = assigned.note(finished);
+                    Watermark { slot, topic, partition, offset, note, changes: tracker.changes() }
                 })
                 .collect(),
         )
@@ -452,7 +487,7 @@ impl Ledger {
 
     /// Whether a consumer's partition is being given up.
     pub fn is_leaving(&self, owner: usize) -> bool {
-        self.iter().any(|(_, assigned)| assigned.owner == owner && assigned.leaving)
+        self.iter().any(|(_, assigned)| assigned.owner == owner && assigned.leaving && !assigned.retired)
     }
 
     /// Whether the broker does not have all there is to say of a consumer's partitions.

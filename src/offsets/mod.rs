@@ -3,7 +3,9 @@
 
 pub mod ledger;
 pub mod map;
+pub mod note;
 pub mod tracker;
 
 pub use ledger::{Beginning, Budget, End, Ledger, NoTicket, Slot, Ticket};
 pub use map::OffsetMap;
+pub use note::Note;

@@ -78,12 +78,19 @@ impl Intake for Pipeline {
         }
     }
 
+    fn retire(&self, slot: Slot) {
+        self.ledger.lock().retire(slot);
+    }
+
     /// Also gives back what no worker has, as far as nothing is repeated by that.
     fn leave(&self, slots: &[Slot]) {
         let mut ledger = self.ledger.lock();
         slots.iter().for_each(|slot| ledger.leave(*slot));
+        // Of a topic that is gone nothing can be read again.
+        let is_retired = |slot: &&Slot| ledger.get(**slot).is_some_and(Assigned::is_retired);
+        let read_again: Vec<Slot> = slots.iter().filter(|slot| !is_retired(slot)).copied().collect();
         drop(ledger);
-        slots.iter().for_each(|slot| self.give_back(*slot));
+        read_again.into_iter().for_each(|slot| self.give_back(slot));
     }
 
     fn in_flight_of(&self, slots: &[Slot]) -> usize {

@@ -5,10 +5,10 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 use super::group::place;
 use super::plan::Sabotage;
 use super::world::{Due, World};
-use crate::offsets::OffsetMap;
-use crate::offsets::map::Stamp;
+use crate::offsets::note::Stamp;
+use crate::offsets::{Note, OffsetMap};
 use crate::source::client::{Committed, Event, TopicPartition};
-use crate::source::start::read_map;
+use crate::source::start::read_note;
 
 /// The group's name.
 pub const GROUP: &str = "group";
@@ -93,15 +93,15 @@ impl World {
             let mut map = OffsetMap::default();
             map.push(offset + 1..self.end_of(partition).max(offset + 2));
             let stamp = Stamp { group: GROUP, topic: "in", partition, watermark: offset };
-            offsets[0].2 = map.encode(&stamp);
+            offsets[0].2 = Note::from(map).encode(&stamp);
         }
     }
 
     /// What a commit says is true, when it is sent.
     fn judge_commit(&mut self, id: usize, partition: i32, offset: i64, metadata: &str) {
         let committed = Committed { offset, metadata: metadata.to_owned() };
-        let map = match read_map(GROUP, &place(partition), &committed) {
-            Ok(map) => map,
+        let map = match read_note(GROUP, &place(partition), &committed) {
+            Ok(note) => note.finished,
             Err(error) => {
                 self.oracle.wrong("map", format!("partition {partition}: {error}"));
                 OffsetMap::default()
@@ -203,8 +203,8 @@ impl World {
     /// Which offsets the group's commit covers.
     pub fn covered(&self, partition: i32) -> impl Fn(i64) -> bool + use<> {
         let (offset, metadata) = self.group.committed.get(&partition).cloned().unwrap_or_default();
-        let map = read_map(GROUP, &place(partition), &Committed { offset, metadata }).unwrap_or_default();
-        let map = map.within(self.end_of(partition)).unwrap_or_default();
+        let note = read_note(GROUP, &place(partition), &Committed { offset, metadata }).unwrap_or_default();
+        let map = note.finished.within(self.end_of(partition)).unwrap_or_default();
         move |one| one < offset || map.ranges().iter().any(|range| range.contains(&one))
     }
 
@@ -220,7 +220,7 @@ impl World {
             let stamp = Stamp { group: GROUP, topic: "in", partition, watermark: *first };
             self.note(|| format!("finished before, of {partition}: {done:?} beyond {first}"));
             done.iter().for_each(|one| self.oracle.was_finished((partition, *one)));
-            self.group.committed.insert(partition, (*first, map.encode(&stamp)));
+            self.group.committed.insert(partition, (*first, Note::from(map).encode(&stamp)));
         }
     }
 
@@ -246,7 +246,7 @@ impl World {
                 let mut map = OffsetMap::default();
                 map.push(offset + 1..offset + 1_000);
                 let group = if self.random.bool() { "other" } else { GROUP };
-                map.encode(&Stamp { group, topic: "in", partition, watermark: offset })
+                Note::from(map).encode(&Stamp { group, topic: "in", partition, watermark: offset })
             }
         };
         self.note(|| format!("forged metadata for {partition}@{offset}"));

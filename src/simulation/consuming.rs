@@ -13,6 +13,12 @@ use crate::kafka::membership::Membership;
 use crate::record::{Parts, Record};
 use crate::source::client::{Batch, Client, Committed, Ends, Event, TopicPartition};
 use crate::sync::model;
+use crate::topic_id::TopicId;
+
+/// The id of the topic: commits carry it.
+pub fn topic_id() -> Option<TopicId> {
+    TopicId::new([7; TopicId::SIZE])
+}
 
 /// How long a question without an answer takes.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -174,6 +180,16 @@ impl Client for SimConsumer {
         Ok(self.sim.with(|world| (0, world.end_of(partition.1))))
     }
 
+    /// There is one topic, and it stays what it is.
+    fn ask_topic_ids(&mut self, _: &[String]) {
+        self.ask(|world| {
+            let ids = HashMap::from([("in".into(), topic_id())]);
+            if let Some(member) = world.group.members.get_mut(&self.id) {
+                member.events.push_back(Event::TopicIds(Ok(ids)));
+            }
+        });
+    }
+
     fn commit(&mut self, offsets: &[(TopicPartition, Committed)]) -> Result<(), Code> {
         self.sim.with(|world| match world.is_closed(self.id) {
             true => Err(Code::UnknownMemberId),
@@ -219,6 +235,9 @@ impl Client for SimConsumer {
         })
         .is_some()
     }
+
+    /// No partition is given up here.
+    fn restart_paused(&mut self, _: &TopicPartition, _: i64) {}
 
     fn unpark(&mut self, (_, partition): &TopicPartition) {
         self.ask(|world| world.reading(self.id, *partition).map(|fetch| fetch.parked = false));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, unbounded};
 
 use super::commits::GROUP;
-use super::consuming::SimConsumer;
+use super::consuming::{SimConsumer, topic_id};
 use super::plan::{ATTEMPTS, Plan, Sabotage};
 use super::transform::Scripted;
 use super::world::Sim;
@@ -302,9 +302,13 @@ fn source_settings(sim: &Sim, plan: &Plan, index: usize) -> Settings {
     Settings {
         index,
         group: GROUP.to_owned(),
+        servers: String::new(),
         topics: vec!["in".to_owned()],
         reset: OffsetReset::Earliest,
-        known: HashMap::from([("in".into(), Known { partitions: plan.partitions, has_offsets })]),
+        known: HashMap::from([(
+            "in".into(),
+            Known { partitions: plan.partitions, has_offsets, topic_id: topic_id() },
+        )]),
         commit_interval: (!plan.exactly_once).then_some(plan.commit_interval),
         revoke_timeout: plan.revoke,
     }

@@ -12,6 +12,7 @@ pub use crate::kafka::context::{Told, TopicPartition};
 use crate::kafka::membership::Membership;
 pub use crate::kafka::offsets::Committed;
 use crate::record::Record;
+use crate::topic_id::Ids;
 
 /// A client that is a member of the group. One thread owns it, and calls [`Client::serve`] and [`Client::take`] all the
 /// time: to stay in the group, a member has to be heard of.
@@ -39,6 +40,9 @@ pub trait Client: Send + 'static {
     /// When the cluster does not answer: ask again.
     fn bounds(&mut self, partition: &TopicPartition) -> KafkaResult<(i64, i64)>;
 
+    /// Asks which topics these names mean. Its answer comes as [`Event::TopicIds`]; one question at a time.
+    fn ask_topic_ids(&mut self, topics: &[String]);
+
     /// Sends a commit; one at a time. Its answer comes as [`Event::Committed`].
     ///
     /// # Errors
@@ -61,6 +65,11 @@ pub trait Client: Send + 'static {
     /// Fetches nothing more of a partition until [`Client::unpark`], and drops what was fetched and not taken; then it is read
     /// from `offset` on, attached. `false` where the client cannot: then all is as before.
     fn park(&mut self, partition: &TopicPartition, offset: i64) -> bool;
+
+    /// Gives a partition a position of which nothing is fetched, where [`Client::park`] cannot because the client has given it up: its
+    /// offset was not there. A little later it can be parked. What is read of other partitions may come again, from where the group
+    /// has committed. Not while the group waits for an answer.
+    fn restart_paused(&mut self, partition: &TopicPartition, offset: i64);
 
     /// See [`Client::park`].
     fn unpark(&mut self, partition: &TopicPartition);
@@ -116,6 +125,8 @@ pub enum Event {
     Told(Told),
     /// The answer to a commit: as a whole, or the first partition's error.
     Committed(Result<(), Code>),
+    /// The answer to [`Client::ask_topic_ids`].
+    TopicIds(Result<Ids, Code>),
     /// An error of the client, in librdkafka's words.
     Error(Code, String),
     /// A record (topic/partition/offset) that did not come with [`Client::take`], and is lost.

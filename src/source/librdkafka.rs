@@ -15,6 +15,7 @@ use super::client::{Batch, Client, Committed, Ends, Event, Misread, TopicPartiti
 use crate::kafka::context::{Context, Member};
 use crate::kafka::ffi::bootstrap::Bootstrap;
 use crate::kafka::ffi::ends::EndsAsked;
+use crate::kafka::ffi::topic_ids::Questions;
 use crate::kafka::ffi::transactions::membership;
 use crate::kafka::ffi::{Commits, Message, RecordQueue, destroy_without_leaving};
 use crate::kafka::membership::Membership;
@@ -40,11 +41,16 @@ pub struct GroupMember {
     queue: RecordQueue,
     commits: Commits,
     ends: EndsAsked,
+    questions: Questions,
     consumer: Arc<BaseConsumer<Member>>,
     bootstrap: Bootstrap,
     names: Names,
     /// What librdkafka may still detach, and until when: see [`Client::restart`].
     detaching: HashMap<TopicPartition, Instant>,
+    /// Where partitions were restarted that are not under way yet.
+    restarted: HashMap<TopicPartition, i64>,
+    /// Assigned anew with them, and to be attached when that is done.
+    loose: Vec<TopicPartition>,
 }
 
 impl GroupMember {
@@ -58,8 +64,9 @@ impl GroupMember {
         let consumer = Arc::new(consumer);
         let (queue, commits) = (RecordQueue::new(&consumer, BATCH), Commits::new(&consumer));
         let (ends, bootstrap) = (EndsAsked::new(&consumer), Bootstrap::new(&properties));
-        let (names, detaching) = (Names::default(), HashMap::new());
-        Ok(Self { queue, commits, ends, consumer, bootstrap, names, detaching })
+        let (questions, names) = (Questions::new(&consumer), Names::default());
+        let (detaching, restarted, loose) = (HashMap::new(), HashMap::new(), Vec::new());
+        Ok(Self { queue, commits, ends, questions, consumer, bootstrap, names, detaching, restarted, loose })
     }
 
     /// Whatever librdkafka does later: what gathered meanwhile follows in order.
@@ -108,6 +115,7 @@ impl Client for GroupMember {
         }
         self.bootstrap.maybe_name(self.consumer.client(), Instant::now());
         events.extend(self.consumer.context().take().into_iter().map(Event::Told));
+        events.extend(self.questions.answer(Duration::ZERO).map(Event::TopicIds));
         let wait = if events.is_empty() { wait } else { Duration::ZERO };
         let committed = self.commits.answer(wait);
         if let Some(Ok(())) = committed {
@@ -126,6 +134,10 @@ impl Client for GroupMember {
 
     fn bounds(&mut self, (topic, partition): &TopicPartition) -> KafkaResult<(i64, i64)> {
         self.consumer.fetch_watermarks(topic, *partition, PATIENCE)
+    }
+
+    fn ask_topic_ids(&mut self, topics: &[String]) {
+        self.questions.ask(topics, PATIENCE);
     }
 
     fn commit(&mut self, offsets: &[(TopicPartition, Committed)]) -> Result<(), Code> {
@@ -165,7 +177,23 @@ impl Client for GroupMember {
             return false;
         }
         self.queue.attach(topic, *number);
+        self.restarted.remove(partition);
+        // What was assigned anew with it is under way, too.
+        for (topic, number) in std::mem::take(&mut self.loose) {
+            self.queue.attach(&topic, number);
+        }
         true
+    }
+
+    /// The client sets no position where it has given the partition up: that has to be assigned anew.
+    fn restart_paused(&mut self, partition: &TopicPartition, offset: i64) {
+        let restarted = self
+            .consumer
+            .pause(&without_offsets(std::slice::from_ref(partition)))
+            .and_then(|()| self.assign_anew(partition, offset));
+        if let Err(error) = restarted {
+            tracing::debug!("{}/{} cannot be read anew: {error}", partition.0, partition.1);
+        }
     }
 
     fn unpark(&mut self, partition: &TopicPartition) {
@@ -191,6 +219,7 @@ impl Client for GroupMember {
 
     fn forget(&mut self, (topic, partition): &TopicPartition) {
         self.detaching.remove(&(topic.clone(), *partition));
+        self.restarted.remove(&(topic.clone(), *partition));
         self.queue.forget(topic, *partition);
     }
 
@@ -259,10 +288,27 @@ impl Client for GroupMember {
 }
 
 impl GroupMember {
+    /// When the client gets to it, it forgets which queue the records go to: until then they wait in those of the partitions.
+    fn assign_anew(&mut self, partition: &TopicPartition, offset: i64) -> KafkaResult<()> {
+        let here = (partition, Offset::Offset(offset));
+        self.restarted.insert(partition.clone(), offset);
+        if self.is_cooperative() {
+            self.consumer.incremental_unassign(&without_offsets(std::slice::from_ref(partition)))?;
+            return self.consumer.incremental_assign(&list(std::iter::once(here)));
+        }
+        // All or none, in this protocol: the others go on where the group has committed.
+        let assignment = self.consumer.assignment()?;
+        let all = assignment.elements().into_iter().map(|one| (Arc::from(one.topic()), one.partition()));
+        self.loose = all.filter(|one| one != partition).collect();
+        let offset = |one| self.restarted.get(one).map_or(Offset::Invalid, |offset| Offset::Offset(*offset));
+        let others = self.loose.iter().map(|one| (one, offset(one)));
+        self.consumer.assign(&list(others.chain([here])))
+    }
+
     /// The consumer, once nothing else holds it.
     fn alone(self) -> Option<BaseConsumer<Member>> {
-        let Self { queue, commits, ends, consumer, .. } = self;
-        drop((queue, commits, ends));
+        let Self { queue, commits, ends, questions, consumer, .. } = self;
+        drop((queue, commits, ends, questions));
         Arc::into_inner(consumer)
     }
 }

@@ -5,6 +5,7 @@ pub mod kafka;
 pub mod librdkafka;
 pub mod scout;
 pub mod start;
+pub mod topics;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -45,6 +46,9 @@ pub trait Intake: Send + Sync + 'static {
 
     /// Nothing more comes for these; what has begun goes on.
     fn leave(&self, slots: &[Slot]);
+
+    /// The partition's topic is gone: nothing more comes of it, and no offset of it is committed any more. What has begun goes on.
+    fn retire(&self, slot: Slot);
 
     /// Records of these that are still in flight.
     fn in_flight_of(&self, slots: &[Slot]) -> usize;

@@ -10,16 +10,21 @@
 //!
 //! What is finished beyond a committed offset stands in the commit's metadata, the offset map. One that is not ours, or that
 //! names records which are not there, is left out of account with a warning: that costs repeats, and nothing else.
+//!
+//! So does the topic's id. A committed offset that carries the id of another topic says nothing of this one: where the topic was made
+//! again while this process ran, reading starts at the beginning; where it was before, only the user knows what the new topic is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use rdkafka::error::KafkaResult;
 
 use super::client::{Client, Committed, TopicPartition};
+use super::topics::{History, OtherTopic};
 use crate::config::OffsetReset;
-use crate::offsets::map::{Stamp, Unusable};
-use crate::offsets::{Beginning, OffsetMap};
+use crate::offsets::note::{Stamp, Unusable};
+use crate::offsets::{Beginning, Note, OffsetMap};
+use crate::topic_id::TopicId;
 
 /// What was known of an input topic when the process started.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +33,8 @@ pub struct Known {
     pub partitions: i32,
     /// Whether the group had an offset for any of them.
     pub has_offsets: bool,
+    /// Its id, if the cluster has ids.
+    pub topic_id: Option<TopicId>,
 }
 
 /// Where one partition starts.
@@ -52,6 +59,9 @@ pub enum StartError {
          now on"
     )]
     Undecided(Arc<str>, i32),
+    /// The user has to choose, unless another broker knows better.
+    #[error("{0}")]
+    OtherTopic(OtherTopic),
 }
 
 /// The group that starts, and what was said and seen of it.
@@ -63,6 +73,10 @@ pub struct Group<'a> {
     pub known: &'a HashMap<Arc<str>, Known>,
     /// Where a new group begins.
     pub reset: OffsetReset,
+    /// What its topics are.
+    pub history: &'a History,
+    /// `bootstrap.servers`, for advice.
+    pub servers: &'a str,
 }
 
 /// Finds the start of each of `partitions`.
@@ -77,23 +91,69 @@ pub fn starts(
     for partition in partitions.iter().filter(|partition| !committed.contains_key(*partition)) {
         ends.insert(partition, rule(partition, group.known, group.reset)?);
     }
+    if let Some(other) = of_other_topics(&committed, group).into_iter().find(|other| !group.saw(other)) {
+        return Err(StartError::OtherTopic(other));
+    }
     let mut starts = Vec::with_capacity(partitions.len());
     for partition in partitions {
-        let beginning = match committed.get(partition) {
+        let topic_id = group.history.now(&partition.0);
+        let of_this_topic = |committed: &&Committed| other_topic(group, partition, committed).is_none();
+        let beginning = match committed.get(partition).filter(of_this_topic) {
             Some(committed) => Beginning {
                 start: committed.offset,
                 committed: Some(committed.offset),
                 finished: finished_beyond(client, group.name, partition, committed)?,
+                topic_id,
             },
             None => {
                 let (low, high) = client.bounds(partition)?;
                 let start = if ends.get(partition) == Some(&END) { high } else { low };
-                Beginning { start, ..Beginning::default() }
+                Beginning { start, topic_id, ..Beginning::default() }
             }
         };
         starts.push(Start { partition: partition.clone(), beginning });
     }
+    for other in of_other_topics(&committed, group) {
+        let OtherTopic { topic, committed, now, .. } = other;
+        tracing::warn!(
+            "topic {topic} was deleted and made again: it had id {committed}, and has {now}. The new topic is read from its beginning"
+        );
+    }
     Ok(starts)
+}
+
+impl Group<'_> {
+    /// Whether the topic was made again while this process ran.
+    fn saw(&self, other: &OtherTopic) -> bool {
+        self.history.knows(&other.topic, other.committed)
+    }
+}
+
+/// The ids of the topic that a committed offset is of and of the one that has the name now, where they are known to differ.
+fn other_topic(
+    group: Group<'_>,
+    partition: &TopicPartition,
+    committed: &Committed,
+) -> Option<(TopicId, TopicId)> {
+    let then = read_note(group.name, partition, committed).ok()?.topic_id?;
+    let now = group.history.now(&partition.0)?;
+    (then != now).then_some((then, now))
+}
+
+/// What a group has committed of topics that had the names before, by topic and id.
+pub fn of_other_topics(committed: &HashMap<TopicPartition, Committed>, group: Group<'_>) -> Vec<OtherTopic> {
+    let mut others: BTreeMap<_, Vec<i32>> = BTreeMap::new();
+    for (partition, committed) in committed {
+        if let Some((then, now)) = other_topic(group, partition, committed) {
+            others.entry((partition.0.clone(), then, now)).or_default().push(partition.1);
+        }
+    }
+    let other = |((topic, committed, now), mut partitions): (_, Vec<i32>)| {
+        partitions.sort_unstable();
+        let (group, servers) = (group.name.to_owned(), group.servers.to_owned());
+        OtherTopic { group, topic, committed, now, partitions, servers }
+    };
+    others.into_iter().map(other).collect()
 }
 
 /// What the offset map of a commit says, as far as it is to be believed.
@@ -104,7 +164,7 @@ fn finished_beyond(
     committed: &Committed,
 ) -> KafkaResult<OffsetMap> {
     let (topic, number) = (&*partition.0, partition.1);
-    let read = read_map(group, partition, committed);
+    let read = read_note(group, partition, committed).map(|note| note.finished);
     let checked = match read {
         Ok(map) if map.is_empty() => return Ok(map),
         Ok(map) => map.within(client.bounds(partition)?.1),
@@ -120,26 +180,27 @@ fn finished_beyond(
     }))
 }
 
-/// The offset map in the metadata of a commit of a partition that ends there.
+/// What the metadata of a commit says of a partition that ends there.
 ///
 /// # Errors
 /// When an instance would leave it out of account.
-pub fn usable_map(
+pub fn usable_note(
     group: &str,
     partition: &TopicPartition,
     committed: &Committed,
     end: i64,
-) -> Result<OffsetMap, Unusable> {
-    read_map(group, partition, committed)?.within(end)
+) -> Result<Note, Unusable> {
+    let note = read_note(group, partition, committed)?;
+    Ok(Note { finished: note.finished.within(end)?, ..note })
 }
 
-pub(crate) fn read_map(
+pub(crate) fn read_note(
     group: &str,
     (topic, partition): &TopicPartition,
     committed: &Committed,
-) -> Result<OffsetMap, Unusable> {
+) -> Result<Note, Unusable> {
     let stamp = Stamp { group, topic, partition: *partition, watermark: committed.offset };
-    OffsetMap::decode(committed.metadata.as_bytes(), &stamp)
+    Note::decode(committed.metadata.as_bytes(), &stamp)
 }
 
 const BEGINNING: i64 = -2;
@@ -167,8 +228,8 @@ mod tests {
     fn rules(reset: OffsetReset) -> [Option<i64>; 3] {
         let topic = |name: &str| Arc::<str>::from(name);
         let known = HashMap::from([
-            (topic("at work"), Known { partitions: 2, has_offsets: true }),
-            (topic("new"), Known { partitions: 2, has_offsets: false }),
+            (topic("at work"), Known { partitions: 2, has_offsets: true, topic_id: None }),
+            (topic("new"), Known { partitions: 2, has_offsets: false, topic_id: None }),
         ]);
         [("at work", 1), ("new", 1), ("new", 2)]
             .map(|(name, partition)| rule(&(topic(name), partition), &known, reset).ok())

@@ -16,7 +16,7 @@ use processor::app::Ended;
 use processor::oracle::{Judge, Report, Verdict};
 use processor::sink::Target;
 use processor::source::client::{Committed, TopicPartition};
-use processor::source::start::usable_map;
+use processor::source::start::usable_note;
 use serde_json::json;
 
 use crate::exit::Exit;
@@ -115,9 +115,10 @@ fn tell_commits(
         let partition = (span.topic.clone(), span.partition);
         let Some(committed) = commits.get(&partition) else { continue };
         judge.committed(&span.topic, span.partition, committed.offset);
-        match usable_map(group, &partition, committed, span.end) {
-            Ok(map) => {
-                let offsets = map.ranges().iter().flat_map(|range| range.start.max(span.first)..range.end);
+        match usable_note(group, &partition, committed, span.end) {
+            Ok(note) => {
+                let ranges = note.finished.ranges();
+                let offsets = ranges.iter().flat_map(|range| range.start.max(span.first)..range.end);
                 offsets.for_each(|offset| judge.claimed(&span.topic, span.partition, offset));
             }
             Err(why) => notes.push(format!(

@@ -58,10 +58,19 @@ fn write(w: &mut Writer, request: Request, version: i16) {
             topic(w, |w| drop_ref(w.i64(-1)));
         }
         Request::Metadata => {
-            names(w, ["a", "new"]);
+            w.array(["a", "new"], |w, name| {
+                if version >= 10 {
+                    w.raw(&[0; 16]);
+                }
+                w.string(name).tags();
+            });
             if version >= 4 {
                 w.bool(true);
             }
+            if version >= 8 {
+                w.bool(false).bool(false);
+            }
+            w.tags();
         }
         Request::OffsetCommit => {
             w.string("g").i32(-1).string("");

@@ -10,6 +10,10 @@ use crate::embedded::wire::{Reader, Writer};
 pub(super) const NODE: i32 = 1;
 /// Of a topic whose other replicas are away.
 const REPLICAS: [i32; 3] = [NODE, 2, 3];
+/// Bytes of a topic's id.
+const ID: usize = 16;
+/// In place of what the user may do: nobody asked.
+const NOT_ASKED: i32 = i32::MIN;
 const HOST: &str = "127.0.0.1";
 const CLUSTER_ID: &str = "embedded-broker-for-tests";
 
@@ -28,8 +32,19 @@ pub(super) fn api_versions(call: &Call<'_>) -> Option<Writer> {
 }
 
 pub(super) fn metadata(call: &Call<'_>, body: &mut Reader<'_>) -> Handled {
-    let asked = body.nullable_array(Reader::string)?;
+    let asked = body.nullable_array(|r| {
+        if call.version >= 10 {
+            r.take(ID)?; // topics are asked for by name
+        }
+        let name = r.string()?;
+        r.tags()?;
+        Ok(name)
+    })?;
     let may_create = call.version < 4 || body.bool()?;
+    if call.version >= 8 {
+        (body.bool()?, body.bool()?); // whether to say what the user may do
+    }
+    body.tags()?;
     let mut state = call.cluster.lock();
     if may_create && call.refuse.is_none() {
         for name in asked.iter().flatten() {
@@ -37,17 +52,15 @@ pub(super) fn metadata(call: &Call<'_>, body: &mut Reader<'_>) -> Handled {
         }
     }
     let names = asked.unwrap_or_else(|| state.topics.by_name.keys().cloned().collect());
-    let fenced = call.faults.is_fenced();
-    let (brokers, node, no_leader): (&[i32], _, _) =
-        if fenced { (&[], -1, codes::LEADER_NOT_AVAILABLE) } else { (&[NODE], NODE, codes::NONE) };
+    let brokers: &[i32] = if call.faults.is_fenced() { &[] } else { &[NODE] };
     let mut answer = call.throttled_answer(3);
     answer.array(brokers, |w, node| {
-        w.i32(*node).string(HOST).i32(i32::from(call.cluster.port)).nullable_string(None);
+        w.i32(*node).string(HOST).i32(i32::from(call.cluster.port)).nullable_string(None).tags();
     });
     if call.version >= 2 {
         answer.string(CLUSTER_ID);
     }
-    answer.i32(node).array(names, |w, name| {
+    answer.i32(brokers.first().copied().unwrap_or(-1)).array(names, |w, name| {
         let topic = state.topics.by_name.get(&name);
         let code = call.unless_refused(|| match topic {
             _ if topic_name(&name).is_err() => codes::INVALID_TOPIC,
@@ -55,18 +68,40 @@ pub(super) fn metadata(call: &Call<'_>, body: &mut Reader<'_>) -> Handled {
             Some(_) => codes::NONE,
         });
         let count = topic.map_or(0, |topic| topic.partitions.len());
-        w.i16(code).string(&name).bool(false).array(0..count, |w, partition| {
-            w.i16(no_leader).i32(partition as i32).i32(node);
-            let replicas =
-                if topic.is_some_and(|topic| topic.replicas_away) { &REPLICAS[..] } else { &[NODE] };
-            for list in [replicas, &[NODE]] {
-                w.array(list.iter().copied(), |w, node| {
-                    w.i32(node);
-                });
-            }
-        });
+        w.i16(code).string(&name);
+        if call.version >= 10 {
+            w.raw(&topic.map_or([0; ID], |topic| topic.id));
+        }
+        let replicas = if topic.is_some_and(|topic| topic.replicas_away) { &REPLICAS[..] } else { &[NODE] };
+        w.bool(false).array(0..count, |w, partition| put_partition(call, w, partition as i32, replicas));
+        if call.version >= 8 {
+            w.i32(NOT_ASKED);
+        }
+        w.tags();
     });
+    if call.version >= 8 {
+        answer.i32(NOT_ASKED);
+    }
+    answer.tags();
     Ok(Some(answer))
+}
+
+fn put_partition(call: &Call<'_>, w: &mut Writer, partition: i32, replicas: &[i32]) {
+    let (code, leader) =
+        if call.faults.is_fenced() { (codes::LEADER_NOT_AVAILABLE, -1) } else { (codes::NONE, NODE) };
+    w.i16(code).i32(partition).i32(leader);
+    if call.version >= 7 {
+        w.i32(0); // the leader's epoch
+    }
+    for list in [replicas, &[NODE]] {
+        w.array(list.iter().copied(), |w, node| {
+            w.i32(node);
+        });
+    }
+    if call.version >= 5 {
+        w.array([], |_, ()| {}); // replicas that are offline
+    }
+    w.tags();
 }
 
 pub(super) fn find_coordinator(call: &Call<'_>, body: &mut Reader<'_>) -> Handled {

@@ -402,3 +402,30 @@ fn it_is_full_at_either_limit_and_never_while_empty() {
 fn times() -> Times {
     Times { timestamp: 0, admitted: std::time::Instant::now() }
 }
+
+/// The topic was deleted, and perhaps made again: its offsets say nothing of the one that has its name.
+#[test]
+fn what_is_retired_is_finished_and_never_committed() {
+    let mut ledger = Ledger::new(Budget { records: 10, bytes: 1_000 });
+    let id = |seed| crate::topic_id::TopicId::new([seed; 16]);
+    let beginning = |seed| Beginning { start: 5, topic_id: id(seed), ..Beginning::default() };
+    let old = ledger.assign(0, "t".into(), 0, beginning(1));
+    let times = Times { timestamp: 0, admitted: std::time::Instant::now() };
+    let tickets: Vec<Ticket> = (5..8).map(|offset| ledger.deliver(old, offset, times, 10).unwrap()).collect();
+    ledger.retire(old);
+    let new = ledger.assign(0, "t".into(), 0, beginning(2));
+    assert!(ledger.finish(&tickets[0], End::Produced), "what is in flight finishes");
+    assert_eq!(ledger.room(old, 1), 0, "and nothing more is admitted");
+    assert!(!ledger.is_leaving(0), "nobody waits for it");
+    let slots = |watermarks: Vec<Watermark>| {
+        watermarks.into_iter().map(|one| (one.slot, one.offset, one.note.topic_id)).collect::<Vec<_>>()
+    };
+    let begins = [(new, 5, id(2))];
+    assert_eq!(slots(ledger.uncommitted(0)), begins);
+    assert_eq!(
+        slots(ledger.watermarks(0, &[(old, 2)]).unwrap()),
+        begins,
+        "though what it released is written"
+    );
+    assert!(!ledger.get(old).unwrap().is_uncommitted());
+}

@@ -178,7 +178,7 @@ impl Rig {
 
     /// What of `finished` comes is skipped.
     pub fn assign_behind(&self, partition: i32, start: i64, finished: OffsetMap) -> Slot {
-        let beginning = Beginning { start, committed: None, finished };
+        let beginning = Beginning { start, finished, ..Beginning::default() };
         self.pipeline.assign(0, "in".into(), partition, beginning)
     }
 
@@ -221,7 +221,7 @@ impl Rig {
     /// What may be committed is finished.
     pub fn check(&self) {
         for watermark in self.pipeline.uncommitted(0) {
-            let ranges = watermark.finished.ranges().iter().cloned();
+            let ranges = watermark.note.finished.ranges().iter().cloned();
             let mut said = (0..watermark.offset).chain(ranges.flatten());
             let finished = |offset: &i64| {
                 let place = (watermark.partition, *offset);

@@ -348,7 +348,7 @@ impl<P> Work<P> {
             pause: FIRST_PAUSE,
             commit_time: Duration::ZERO,
             next_offsets: now,
-            metadata_limit: crate::offsets::map::LIMIT,
+            metadata_limit: crate::offsets::note::LIMIT,
             fenced: Vec::new(),
             narrowing: Narrowing::default(),
         }

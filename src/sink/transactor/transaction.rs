@@ -1,5 +1,6 @@
 //! A transaction while all goes well: what is released is written, reported, and committed with its offsets.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use crate::kafka::context::TopicPartition;
 use crate::kafka::errors::{self, Delivery};
 use crate::offsets::Slot;
 use crate::offsets::ledger::Watermark;
-use crate::offsets::map::Stamp;
+use crate::offsets::note::SMALLEST;
 use crate::planted::{Bug, planted};
 use crate::sink::client::{Client, Report};
 use crate::sink::{Parcel, Target};
@@ -122,15 +123,16 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
         };
         let client = self.client();
         let offsets = self.offsets(&watermarks, work.metadata_limit);
+        let refused = Cell::new(None);
         let sent = self.insist(Some(self.settings.timeout), |wait| match () {
             () if planted(Bug::OffsetsOutside) => Ok(()),
-            () => client.send_offsets(&offsets, &member, wait),
+            () => client
+                .send_offsets(&offsets, &member, wait)
+                .inspect_err(|failed| refused.set(Some(failed.code))),
         });
-        if let Err(Halt::Abort(_)) = &sent
-            && offsets.iter().any(|(_, committed)| !committed.metadata.is_empty())
-        {
-            // Perhaps the broker takes less metadata with an offset. Without it a crash repeats nothing of this mode.
-            work.metadata_limit /= 2;
+        if sent.is_err() && refused.get() == Some(Code::OffsetMetadataTooLarge) {
+            // The topic's id at least. A map says nothing of this mode, only of a run in the other one.
+            work.metadata_limit = if work.metadata_limit > SMALLEST { SMALLEST } else { 0 };
         }
         sent?;
         work.asked = watermarks;
@@ -204,9 +206,7 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
 
     fn offsets(&self, watermarks: &[Watermark], metadata_limit: usize) -> Vec<(TopicPartition, Committed)> {
         let offset = |watermark: &Watermark| {
-            let (group, topic) = (&*self.settings.group, &*watermark.topic);
-            let stamp = Stamp { group, topic, partition: watermark.partition, watermark: watermark.offset };
-            let metadata = watermark.finished.encode_within(&stamp, metadata_limit);
+            let metadata = watermark.metadata(&self.settings.group, metadata_limit);
             ((watermark.topic.clone(), watermark.partition), Committed { offset: watermark.offset, metadata })
         };
         watermarks.iter().map(offset).collect()

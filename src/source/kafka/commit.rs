@@ -6,8 +6,7 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 
 use super::KafkaSource;
 use crate::kafka::errors;
-use crate::offsets::ledger::Watermark;
-use crate::offsets::map::{LIMIT, Stamp};
+use crate::offsets::note::{LIMIT, SMALLEST};
 use crate::planted::{Bug, planted};
 use crate::source::Intake;
 use crate::source::client::{Client, Committed};
@@ -15,8 +14,6 @@ use crate::telemetry::metrics::Commit;
 
 /// How long after a commit that failed the next one may follow while something waits for it.
 const COMMIT_PAUSE: Duration = Duration::from_millis(100);
-/// Where a broker takes less metadata than this, it gets none.
-const SMALLEST_MAP: usize = 64;
 
 impl<I: Intake, C: Client> KafkaSource<I, C> {
     pub(super) fn commit_if_due(&mut self) {
@@ -41,23 +38,16 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
         }
         let offsets: Vec<_> = watermarks
             .iter()
-            .map(|watermark| ((watermark.topic.clone(), watermark.partition), self.committed(watermark)))
+            .map(|watermark| {
+                let metadata = watermark.metadata(&self.settings.group, self.metadata_limit);
+                let partition = (watermark.topic.clone(), watermark.partition);
+                (partition, Committed { offset: watermark.offset, metadata })
+            })
             .collect();
         match self.client.commit(&offsets) {
             Ok(()) => self.committing = Some((watermarks, self.clock.now())),
             Err(error) => tracing::debug!("consumer {}: commit: {error}", self.settings.index),
         }
-    }
-
-    fn committed(&self, watermark: &Watermark) -> Committed {
-        let stamp = Stamp {
-            group: &self.settings.group,
-            topic: &watermark.topic,
-            partition: watermark.partition,
-            watermark: watermark.offset,
-        };
-        let metadata = watermark.finished.encode_within(&stamp, self.metadata_limit);
-        Committed { offset: watermark.offset, metadata }
     }
 
     pub(super) fn commit_answered(&mut self, result: Result<(), Code>) {
@@ -77,7 +67,7 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
                 self.commit_not_before = now + COMMIT_PAUSE;
                 if code == Code::OffsetMetadataTooLarge && self.metadata_limit > 0 {
                     self.metadata_limit =
-                        if self.metadata_limit > SMALLEST_MAP { self.metadata_limit / 2 } else { 0 };
+                        if self.metadata_limit > SMALLEST { self.metadata_limit / 2 } else { 0 };
                     tracing::warn!(
                         "the broker takes less metadata with an offset than its default of {LIMIT} bytes \
                          (offset.metadata.max.bytes); offset maps are cut to {} from now on, so a restart may repeat more",

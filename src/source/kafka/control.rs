@@ -20,6 +20,8 @@ pub struct Settings {
     pub index: usize,
     /// The group.
     pub group: String,
+    /// `bootstrap.servers`, for advice.
+    pub servers: String,
     /// What to read.
     pub topics: Vec<String>,
     /// Where a new group begins.

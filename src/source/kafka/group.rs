@@ -60,7 +60,13 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
         }
         // What was revoked while the cluster did not answer is not accepted any more.
         let settings = &self.settings;
-        let group = Group { name: &settings.group, known: &settings.known, reset: settings.reset };
+        let group = Group {
+            name: &settings.group,
+            known: &settings.known,
+            reset: settings.reset,
+            history: &self.watch.history,
+            servers: &settings.servers,
+        };
         match start::starts(&mut self.client, &self.assigned, group) {
             Ok(starts) => {
                 self.assigned.clear();
@@ -70,7 +76,11 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
                 tracing::debug!("consumer {}: {error}", self.settings.index);
                 self.retry_starts_at = self.clock.now() + ASK_AGAIN;
             }
-            Err(undecided @ StartError::Undecided(..)) => {
+            // The broker that was asked what the topics are may be behind.
+            Err(StartError::OtherTopic(_)) if !self.watch.is_settled(self.assigned_at) => {
+                self.retry_starts_at = self.clock.now() + ASK_AGAIN;
+            }
+            Err(undecided @ (StartError::Undecided(..) | StartError::OtherTopic(_))) => {
                 self.retry_starts_at = self.clock.now() + NEVER;
                 self.report(Trouble::Undecided(undecided.to_string()));
             }
@@ -116,8 +126,11 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
         let lost = self.client.is_lost();
         let word = if lost { "lost" } else { "revoked" };
         tracing::info!(consumer = self.settings.index, "{word} {}", describe(&partitions));
-        let slots: Vec<Slot> =
-            partitions.iter().filter_map(|partition| Some(self.owned.get(partition)?.slot)).collect();
+        let slots: Vec<Slot> = partitions
+            .iter()
+            .filter_map(|partition| self.owned.get(partition))
+            .flat_map(Owned::slots)
+            .collect();
         self.hold_nothing(&partitions);
         self.intake.leave(&slots);
         self.note_standing(lost);

@@ -16,6 +16,7 @@ mod commit;
 mod control;
 mod group;
 mod reading;
+mod recreated;
 #[cfg(test)]
 mod tests;
 mod unreadable;
@@ -37,6 +38,7 @@ use crate::offsets::Slot;
 use crate::offsets::ledger::Watermark;
 pub use control::{Control, Farewell, Neighbours, Settings, Trouble};
 use reading::Owned;
+use recreated::Watch;
 
 /// How long it waits for a record while the group is being rearranged, or a partition waits for room.
 const BUSY: Duration = Duration::from_millis(2);
@@ -86,6 +88,7 @@ pub struct KafkaSource<I: Intake, C: Client> {
     next_ends: Instant,
     /// When the brokers were asked where the partitions end, while they have not answered.
     ends_asked_at: Option<Instant>,
+    watch: Watch,
 }
 
 impl<I: Intake, C: Client> KafkaSource<I, C> {
@@ -93,6 +96,7 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
     pub fn new(settings: Settings, client: C, neighbours: Neighbours<I>) -> Self {
         let Neighbours { intake, context, control, trouble, clock } = neighbours;
         let now = clock.now();
+        let watch = Watch::new(&settings.known, now);
         Self {
             settings,
             client,
@@ -109,12 +113,13 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
             told: VecDeque::new(),
             next_commit: now,
             commit_not_before: now,
-            metadata_limit: crate::offsets::map::LIMIT,
+            metadata_limit: crate::offsets::note::LIMIT,
             quiet_rounds: 0,
             taken: 0,
             next_ends: now,
             ends_asked_at: None,
             committing: None,
+            watch,
         }
     }
 
@@ -144,6 +149,7 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
         *self.control.beat.lock() = Some(self.clock.now());
         self.serve(Duration::ZERO);
         self.go_on_with_the_group();
+        self.watch_topics();
         self.commit_if_due();
         self.note_ends();
         self.intake.drop_finished();
@@ -177,7 +183,8 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
             match event {
                 Event::Told(told) => self.told.push_back(told),
                 Event::Committed(answer) => self.commit_answered(answer),
-                Event::Error(code, text) => self.judge(code, &text),
+                Event::TopicIds(answer) => self.heard_of_topics(answer),
+                Event::Error(code, text) => self.judge(code, &text, None),
                 // Every partition is attached before it is accepted.
                 Event::Astray(place) => self.report(Trouble::Failed(format!(
                     "record {place} came past the record queue: this is our bug"
@@ -186,14 +193,13 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
         }
     }
 
-    fn judge(&mut self, code: Code, text: &str) {
+    fn judge(&mut self, code: Code, text: &str, partition: Option<TopicPartition>) {
         match errors::consuming(code) {
             // What comes without a partition the client's context has counted and said.
-            Consuming::Passing | Consuming::Unreadable => tracing::debug!("consumer {}: {text}", self.settings.index),
-            Consuming::OffsetGone => self.report(Trouble::Failed(format!(
-                "a committed offset is not in the log any more, so records were lost before they were read: {text}. Choose \
-                 where to go on with kafka-consumer-groups --reset-offsets, then start again"
-            ))),
+            Consuming::Passing | Consuming::Unreadable => {
+                tracing::debug!("consumer {}: {text}", self.settings.index)
+            }
+            Consuming::OffsetGone => self.offset_is_gone(text, partition),
             Consuming::Denied => self.report(Trouble::Denied(text.to_owned())),
             Consuming::Fenced => self.report(Trouble::Fenced(format!(
                 "another process uses this member's KAFKA_GROUP_INSTANCE_ID: {text}"
@@ -209,7 +215,7 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
     /// Stops taking, waits for what has begun, commits, leaves the group.
     fn finish(mut self) -> Farewell {
         let all: Vec<TopicPartition> = self.owned.keys().cloned().collect();
-        let slots: Vec<Slot> = self.owned.values().map(|owned| owned.slot).collect();
+        let slots: Vec<Slot> = self.owned.values().flat_map(Owned::slots).collect();
         self.hold_nothing(&all);
         self.intake.leave(&slots);
         let abort = self.control.clone();

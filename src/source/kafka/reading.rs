@@ -52,18 +52,44 @@ pub(super) struct Owned {
     /// When so many records were taken, all of it that was in the queue of all when it went apart has come. (Or when that is empty:
     /// some of what was counted may never come.)
     passed_at: u64,
-    /// Being given up: what still comes of it belongs to its next owner.
+    /// Being given up, or of a topic that is gone: what still comes of it belongs to its next owner.
     pub leaving: bool,
     /// Where reading goes on.
     pub next: i64,
     /// What cannot be read.
     pub bad: Option<Bad>,
+    /// The same partition of a topic that is gone, as far as something of it is in flight: nothing is read before that is finished.
+    pub before: Vec<Slot>,
 }
 
 impl Owned {
     pub(super) fn new(slot: Slot, start: i64, now: Instant) -> Self {
-        let (held, way) = (VecDeque::new(), Way::Together);
-        Self { slot, held, since: now, way, passed_at: 0, leaving: false, next: start, bad: None }
+        Self {
+            slot,
+            held: VecDeque::new(),
+            since: now,
+            way: Way::Together,
+            passed_at: 0,
+            leaving: false,
+            next: start,
+            bad: None,
+            before: Vec::new(),
+        }
+    }
+
+    /// A partition that is not read yet: the client fetches nothing of it.
+    pub(super) fn parked(slot: Slot, start: i64, now: Instant, passed_at: u64, before: Vec<Slot>) -> Self {
+        Self { way: Way::Parked, passed_at, before, ..Self::new(slot, start, now) }
+    }
+
+    /// Whether the client's word on it is of now.
+    pub(super) fn is_read(&self) -> bool {
+        self.way != Way::Parked && !self.leaving
+    }
+
+    /// All that is in the ledger of it.
+    pub(super) fn slots(&self) -> impl Iterator<Item = Slot> {
+        std::iter::once(self.slot).chain(self.before.iter().copied())
     }
 
     /// Drops what was read and not admitted, and takes no more.
@@ -143,7 +169,13 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
         let mut progress = false;
         for (partition, owned) in self.owned.iter_mut().filter(|(_, owned)| !owned.leaving) {
             if owned.way == Way::Parked {
-                if owned.bad.is_none() && self.intake.has_room(owned.slot) {
+                // What is still in the queue of all is of before it was parked, errors too.
+                let passed = self.taken >= owned.passed_at || self.client.queued() == 0;
+                if owned.bad.is_none()
+                    && passed
+                    && owned.before.is_empty()
+                    && self.intake.has_room(owned.slot)
+                {
                     self.client.unpark(partition);
                     (owned.way, owned.since, progress) = (Way::Together, now, true);
                 }

@@ -1,6 +1,7 @@
 //! A member on a client that does as it is told: no Kafka, no thread, and time that the test makes pass.
 
 mod reading;
+mod recreated;
 mod unreadable;
 
 use std::collections::{HashMap, VecDeque};
@@ -10,8 +11,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, unbounded};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 
+use super::recreated::Watch;
 use super::{Control, KafkaSource, Neighbours, Settings, Trouble};
-use crate::clock::ManualClock;
+use crate::clock::{Clock as _, ManualClock};
 use crate::config::OffsetReset;
 use crate::kafka::context::Context;
 use crate::kafka::membership::Membership;
@@ -43,6 +45,8 @@ struct Script {
     stubborn: bool,
     /// How many records are said to be there.
     queued: usize,
+    /// How often it was asked which topics the names mean.
+    questions: usize,
 }
 
 #[derive(Clone, Default)]
@@ -84,6 +88,10 @@ impl Client for Fake {
         Ok((3, 9))
     }
 
+    fn ask_topic_ids(&mut self, _: &[String]) {
+        self.0.lock().questions += 1;
+    }
+
     fn commit(&mut self, offsets: &[(TopicPartition, Committed)]) -> Result<(), Code> {
         if let Some(code) = self.0.lock().unsendable {
             return Err(code);
@@ -118,6 +126,10 @@ impl Client for Fake {
     fn park(&mut self, partition: &TopicPartition, offset: i64) -> bool {
         self.note(format!("park {}@{offset}", partition.1));
         !self.0.lock().stubborn
+    }
+
+    fn restart_paused(&mut self, partition: &TopicPartition, offset: i64) {
+        self.note(format!("restart {}@{offset}", partition.1));
     }
 
     fn unpark(&mut self, partition: &TopicPartition) {
@@ -189,6 +201,9 @@ struct Desk {
     spent: Mutex<usize>,
     /// Why partitions stand.
     stands: Mutex<Vec<String>>,
+    /// Where it was begun, assignment by assignment, and what is said of the topic.
+    begun: Mutex<Vec<Beginning>>,
+    retired: Mutex<Vec<Slot>>,
 }
 
 impl Desk {
@@ -199,8 +214,10 @@ impl Desk {
 }
 
 impl Intake for Desk {
-    fn assign(&self, _: usize, _: Arc<str>, partition: i32, _: Beginning) -> Slot {
-        Slot { index: partition as u32, epoch: 0 }
+    fn assign(&self, _: usize, _: Arc<str>, partition: i32, beginning: Beginning) -> Slot {
+        let mut begun = self.begun.lock();
+        begun.push(beginning);
+        Slot { index: partition as u32, epoch: begun.len() as u32 - 1 }
     }
 
     fn admit(&self, slot: Slot, records: &mut VecDeque<Record>) -> usize {
@@ -240,6 +257,10 @@ impl Intake for Desk {
 
     fn leave(&self, _: &[Slot]) {}
 
+    fn retire(&self, slot: Slot) {
+        self.retired.lock().push(slot);
+    }
+
     fn in_flight_of(&self, _: &[Slot]) -> usize {
         *self.in_flight.lock()
     }
@@ -252,8 +273,14 @@ impl Intake for Desk {
         let slot = Slot { index: 0, epoch: 0 };
         let offset = *self.uncommitted.lock();
         let finished = OffsetMap::default();
-        let watermark =
-            |offset| Watermark { slot, topic: "in".into(), partition: 0, offset, finished, changes: 0 };
+        let watermark = |offset| Watermark {
+            slot,
+            topic: "in".into(),
+            partition: 0,
+            offset,
+            note: finished.into(),
+            changes: 0,
+        };
         offset.map(watermark).into_iter().collect()
     }
 
@@ -295,6 +322,7 @@ impl Bench {
         let settings = Settings {
             index: 0,
             group: "group".to_owned(),
+            servers: "kafka:9092".to_owned(),
             topics: vec!["in".to_owned()],
             reset: OffsetReset::Earliest,
             known: HashMap::new(),

@@ -81,11 +81,11 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
             // its offset: that is nowhere.
             return tracing::debug!("consumer {}: {text}", self.settings.index);
         }
-        match (errors::consuming(code), partition) {
-            (Consuming::Unreadable, Some(partition)) => self.unreadable(&partition, offset, code, &text),
-            (Consuming::Passing, Some(partition)) => self.passing(&partition, code, &text),
-            (Consuming::OffsetGone, Some(partition)) if self.is_out_of_log_at_first(&partition) => {}
-            _ => self.judge(code, &text),
+        match (errors::consuming(code), &partition) {
+            (Consuming::Unreadable, Some(partition)) => self.unreadable(partition, offset, code, &text),
+            (Consuming::Passing, Some(partition)) => self.passing(partition, code, &text),
+            (Consuming::OffsetGone, Some(partition)) if self.is_out_of_log_at_first(partition) => {}
+            _ => self.judge(code, &text, partition),
         }
     }
 

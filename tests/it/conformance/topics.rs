@@ -106,6 +106,24 @@ fn a_topic_that_is_made_again_is_empty() {
 }
 
 #[test]
+fn a_topic_that_is_made_again_has_another_id() {
+    let kafka = Kafka::for_test();
+    let ((mut wire, name), (_, other)) = (topic(&kafka, 1), topic(&kafka, 1));
+    let first = wire.topic_id(&name);
+    assert_eq!(wire.topic_id(&name), first, "it stays the same");
+    assert_eq!(wire.create_partitions(&name, 2), 0);
+    until_served(&mut wire, &name, 2);
+    assert_eq!(wire.topic_id(&name), first, "a topic that grows keeps it");
+    admin::delete_topic(&kafka, &name);
+    eventually(seconds(30), "a topic that is gone has none", || wire.topic_id(&name) == [0; 16]);
+    eventually(seconds(30), "the name is free", || wire.create_topic(&TopicRequest::of(&name, 1)) == 0);
+    until_served(&mut wire, &name, 1);
+    let again = wire.topic_id(&name);
+    let all = [[0; 16], first, again, wire.topic_id(&other)];
+    assert!((0..4).all(|one| (0..one).all(|before| all[one] != all[before])), "{all:?}");
+}
+
+#[test]
 fn a_topic_grows_and_never_shrinks() {
     let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 2);

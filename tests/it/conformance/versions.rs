@@ -11,7 +11,7 @@ const SPOKEN: &[(Api, i16, i16)] = &[
     (Api::Produce, 3, 8),
     (Api::Fetch, 4, 11),
     (Api::ListOffsets, 1, 3),
-    (Api::Metadata, 1, 4),
+    (Api::Metadata, 1, 10),
     (Api::OffsetCommit, 2, 7),
     (Api::OffsetFetch, 1, 7),
     (Api::FindCoordinator, 0, 2),
@@ -89,7 +89,7 @@ fn every_version_about_logs() {
 fn every_version_about_topics() {
     let kafka = Kafka::for_test();
     let (mut wire, name) = topic(&kafka, 2);
-    for version in 1..=4 {
+    for version in 1..=10 {
         let (brokers, topics) = wire.metadata_by(version, Some(&[&name]));
         assert!(!brokers.is_empty() && topics[0].partitions.len() == 2, "version {version}");
     }

@@ -8,6 +8,7 @@ mod batch;
 mod bytes;
 mod groups;
 mod log;
+mod metadata;
 mod transactions;
 
 use std::io::{Read, Write};
@@ -60,6 +61,7 @@ impl Api {
     /// From this version on, headers and bodies have compact lengths and tagged fields.
     fn flexible_from(self) -> i16 {
         match self {
+            Self::Metadata => 9,
             Self::OffsetFetch => 6,
             Self::InitProducerId => 2,
             Self::TxnOffsetCommit => 3,

@@ -107,3 +107,21 @@ fn every_fault_of_the_configuration_is_reported_at_once() {
         assert!(log.contains(variable), "{variable} is reported\n{log}");
     }
 }
+
+#[test]
+fn an_output_with_fewer_partitions_than_the_input_is_no_place_for_same_partition() {
+    let kafka = Kafka::for_test();
+    let mut s = setup().set("PROCESSOR_PARTITIONING", "same-partition").on(&kafka);
+    s.send_load(10);
+    for command in ["check", "run"] {
+        let (code, log) = s.command_to_end(command);
+        assert_eq!(code, Some(78), "{command}\n{log}");
+        let counts = format!("{} has 4 partitions, but {} only 3", s.input, s.output);
+        let advice = format!("--alter --topic {} --partitions 4", s.output);
+        assert!(log.contains(&counts) && log.contains(&advice), "{command}\n{log}");
+    }
+    assert_eq!((s.written(), s.committed().len()), (0, 0), "nothing was touched");
+    crate::support::admin::add_partitions(&kafka, &s.output, 4);
+    let (code, log) = s.command_to_end("check");
+    assert_eq!(code, Some(0), "as the advice says\n{log}");
+}

@@ -2,8 +2,8 @@
 //! something else does no harm.
 
 use processor::embedded::{Fault, Request};
-use processor::offsets::OffsetMap;
-use processor::offsets::map::Stamp;
+use processor::offsets::note::Stamp;
+use processor::offsets::{Note, OffsetMap};
 
 use super::retries::{OFTEN, SOON, bad, behind_the_first_failure, good, never, stuck, wait_for_failures};
 use crate::support::admin::Committed;
@@ -21,7 +21,7 @@ fn stamp(s: &Scenario, partition: i32, watermark: i64) -> Stamp<'_> {
 fn maps(s: &Scenario) -> Vec<OffsetMap> {
     let committed = Committed::of(&s.kafka, &s.group).with_metadata(&s.input, s.partitions[0]);
     let map = |(partition, offset, metadata): &(i32, i64, String)| {
-        OffsetMap::decode(metadata.as_bytes(), &stamp(s, *partition, *offset)).expect("a map of ours")
+        Note::decode(metadata.as_bytes(), &stamp(s, *partition, *offset)).expect("a note of ours").finished
     };
     committed.iter().flatten().map(map).collect()
 }
@@ -101,7 +101,7 @@ fn metadata_of_somebody_else_is_left_out_of_account() {
     let offset = |partition: usize| committed[partition].1;
     let mut beyond = OffsetMap::default();
     beyond.push(offset(2) + 1..offset(2) + 1_000);
-    let forged = beyond.encode(&stamp(&s, 2, offset(2)));
+    let forged = Note::from(beyond).encode(&stamp(&s, 2, offset(2)));
     let texts = ["a note of the operator's", &committed[0].2, &forged];
     for (partition, text) in (0..).zip(texts) {
         group.commit(&s.input, partition, offset(partition as usize), text);

@@ -25,6 +25,7 @@ mod port;
 mod producer;
 mod reassigned;
 mod rebalance;
+mod recreated;
 mod refusals;
 mod retries;
 mod rot;

@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::thread;
 
-use processor::offsets::OffsetMap;
-use processor::offsets::map::Stamp;
+use processor::offsets::note::Stamp;
+use processor::offsets::{Note, OffsetMap};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -234,7 +234,7 @@ fn metadata_that_says_more_than_is_true() {
     let map = |range: Range<i64>| {
         let mut map = OffsetMap::default();
         map.push(range);
-        map
+        Note::from(map)
     };
     let honest =
         with_metadata(&world, partition, watermark, &map(watermark + 1..end).encode(&stamp(&world.name)));

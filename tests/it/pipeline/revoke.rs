@@ -71,7 +71,7 @@ fn a_clean_revoke_gives_back_exactly_what_nobody_has_begun_and_repeats_nothing()
     assert!(begun.len() < COUNT as usize, "something was given back");
     let watermarks = rig.pipeline.uncommitted(0);
     assert_eq!(watermarks.iter().map(|one| one.offset).collect::<Vec<_>>(), [end]);
-    let finished = watermarks[0].finished.clone();
+    let finished = watermarks[0].note.finished.clone();
     let beyond = finished.ranges().iter().flat_map(|range| range.clone());
     assert_eq!(begun, (0..end).chain(beyond).collect::<Vec<_>>(), "what was begun, and nothing else");
     assert!(!finished.is_empty(), "other keys were ahead");

@@ -190,7 +190,7 @@ impl Rig {
 
     /// From `start` on, and what of `finished` comes is skipped.
     pub fn assign_with(&self, partition: i32, start: i64, finished: OffsetMap) -> Slot {
-        let beginning = Beginning { start, committed: None, finished };
+        let beginning = Beginning { start, finished, ..Beginning::default() };
         let slot = self.pipeline.assign(0, "in".into(), partition, beginning);
         self.next.lock().insert(slot, start);
         slot

@@ -91,6 +91,13 @@ impl Scenario {
         (code, instance.log())
     }
 
+    /// The same of another command of the program.
+    pub fn command_to_end(&self, command: &str) -> (Option<i32>, String) {
+        let mut instance = Instance::spawn(&self.program, &[command], &self.variables);
+        let code = instance.wait_exit(seconds(60));
+        (code, instance.log())
+    }
+
     /// What the group has committed.
     pub fn committed(&self) -> Offsets {
         let mut offsets = None;
@@ -114,9 +121,14 @@ impl Scenario {
     /// Tells that the input topic has more partitions now.
     pub fn input_grew_to(&mut self, partitions: i32) {
         self.world.partitions[0] = partitions;
+        self.input_changed();
+    }
+
+    /// Tells that the input topic is another one than it was.
+    pub fn input_changed(&mut self) {
         // A producer that knows the topic already learns of new partitions only after minutes.
         self.sender = Sender::new(&self.kafka);
-        self.sampler = Sampler::start(&self.kafka, &self.group, &self.input, partitions);
+        self.sampler = Sampler::start(&self.kafka, &self.group, &self.input, self.partitions[0]);
     }
 
     /// How many records the output and dead-letter topics hold, near enough to wait for.

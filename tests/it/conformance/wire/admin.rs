@@ -19,24 +19,6 @@ impl<'a> TopicRequest<'a> {
     }
 }
 
-/// A topic as metadata shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopicMetadata {
-    pub code: i16,
-    pub name: String,
-    pub partitions: Vec<PartitionMetadata>,
-}
-
-/// A partition as metadata shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PartitionMetadata {
-    pub code: i16,
-    pub number: i32,
-    pub leader: i32,
-    pub copies: Vec<i32>,
-    pub in_sync: Vec<i32>,
-}
-
 /// One setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Described {
@@ -87,31 +69,6 @@ impl Wire {
             a.i32();
             let code = (a.i16(), a.text(), a.i32()).0;
             (code, a.some_text(), a.i32())
-        })
-    }
-
-    /// These topics, or all; never makes one.
-    pub fn metadata(&mut self, topics: Option<&[&str]>) -> Vec<TopicMetadata> {
-        self.metadata_by(4, topics).1
-    }
-
-    /// The brokers' node ids and the topics, by one of the versions 1 to 4.
-    pub fn metadata_by(&mut self, version: i16, topics: Option<&[&str]>) -> (Vec<i32>, Vec<TopicMetadata>) {
-        let body = match topics {
-            Some(topics) => Body::new().list(topics, |body, topic| body.text(topic)),
-            None => Body::new().i32(-1),
-        };
-        let body = if version >= 4 { body.bool(false) } else { body };
-        self.call(Api::Metadata, version, body, |a| {
-            if version >= 3 {
-                a.i32();
-            }
-            let brokers = a.list(|a| (a.i32(), a.some_text(), a.i32(), a.text()).0);
-            if version >= 2 {
-                a.some_text();
-            }
-            a.i32();
-            (brokers, a.list(TopicMetadata::read))
         })
     }
 
@@ -228,21 +185,6 @@ impl Wire {
 fn altered(a: &mut Answer) -> i16 {
     a.i32();
     a.list(|a| (a.i16(), a.text(), a.i8(), a.text()).0)[0]
-}
-
-impl TopicMetadata {
-    fn read(a: &mut Answer) -> Self {
-        let (code, name) = (a.i16(), a.some_text());
-        a.bool();
-        let partition = |a: &mut Answer| PartitionMetadata {
-            code: a.i16(),
-            number: a.i32(),
-            leader: a.i32(),
-            copies: a.list(Answer::i32),
-            in_sync: a.list(Answer::i32),
-        };
-        Self { code, name, partitions: a.list(partition) }
-    }
 }
 
 impl Described {

@@ -42,7 +42,8 @@ pub(super) fn metadata(call: &Call<'_>, body: &mut Reader<'_>) -> Handled {
     })?;
     let may_create = call.version < 4 || body.bool()?;
     if call.version >= 8 {
-        (body.bool()?, body.bool()?); // whether to say what the user may do
+        // Whether to say what the user may do with the cluster, and with the topics.
+        let _ = (body.bool()?, body.bool()?);
     }
     body.tags()?;
     let mut state = call.cluster.lock();

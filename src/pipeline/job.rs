@@ -165,6 +165,11 @@ impl Job {
         }
     }
 
+    /// Its dead letter bears no time from now on. `false`: it bore none.
+    pub(super) fn undate_letter(&mut self) -> bool {
+        self.trouble.as_mut().is_some_and(|trouble| trouble.letter_ms.take().is_some())
+    }
+
     /// From now on it is held, if it was not. Returns how often it has failed since then, this time included.
     pub(super) fn hold(&mut self, count: &Arc<AtomicUsize>) -> u32 {
         let hold = self.trouble.get_or_insert_default().hold.get_or_insert_with(|| Hold::new(count));

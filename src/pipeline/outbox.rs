@@ -55,14 +55,20 @@ impl Outbox for Pipeline {
     }
 
     /// What the output topic refuses becomes a dead letter; a dead letter that is too large loses its value, then its
-    /// record's headers and a long key. One that is refused even so, or for another reason, is offered again and again, all of
-    /// it: its record stays unfinished.
+    /// record's headers and a long key. One whose time is refused bears none: the machine's clock is not the broker's, or the topic
+    /// takes no time of now, and without one the topic counts from when it was written. One that is refused even so, or for another
+    /// reason, is offered again and again, all of it: its record stays unfinished.
     fn refused(&self, mut parcel: Job, refusal: &Refusal) {
         match parcel.letter_mut() {
             Some((letter, record)) => {
                 self.metrics.dead_letter_failed();
-                if refusal.code == TOO_LARGE && letter.shrink(record) {
-                    // Another letter: there is nothing to wait for.
+                let is_another = match refusal.code {
+                    TOO_LARGE => letter.shrink(record),
+                    OUT_OF_RANGE => parcel.undate_letter(),
+                    _ => false,
+                };
+                if is_another {
+                    // There is nothing to wait for.
                     return self.put_back(vec![Arc::new(parcel)]);
                 }
                 self.complain(&parcel, refusal);

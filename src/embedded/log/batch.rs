@@ -10,6 +10,8 @@ use crate::embedded::wire::{Malformed, Reader, Writer};
 
 /// Bytes of a batch before its records.
 const HEADER: usize = 61;
+/// What a record bears that has no timestamp; no topic refuses it.
+const NO_TIMESTAMP: i64 = -1;
 /// Bytes before what the length field counts.
 const PREFIX: usize = 12;
 /// Where the part begins that the checksum covers.
@@ -152,10 +154,10 @@ impl Batch {
     /// Its records whose timestamps are out of this range, by their places in it, if there is any. Where records cannot be seen it
     /// names none.
     pub(in crate::embedded) fn out_of(&self, range: &RangeInclusive<i64>) -> Option<Vec<i32>> {
-        let places = self.places(|record| !range.contains(&record.timestamp));
+        let is_out = |timestamp| timestamp != NO_TIMESTAMP && !range.contains(&timestamp);
+        let places = self.places(|record| is_out(record.timestamp));
         let is_any = !places.is_empty()
-            || self.is_opaque()
-                && !(range.contains(&self.base_timestamp) && range.contains(&self.max_timestamp));
+            || self.is_opaque() && (is_out(self.base_timestamp) || is_out(self.max_timestamp));
         is_any.then_some(places)
     }
 

@@ -42,6 +42,7 @@ in_both_ways!(
     one_record_from_the_future_among_a_hundred,
     some_records_without_a_key_for_a_compacted_topic,
     a_batch_that_is_refused_without_a_name,
+    a_time_of_death_that_the_topic_does_not_take,
 );
 
 /// Smaller batches are all it takes: every record fits by itself.
@@ -100,6 +101,28 @@ fn a_batch_that_is_refused_without_a_name(setup: Setup) {
     });
     s.wait_until_committed();
     s.finish(instance);
+}
+
+/// As where the clock of the machine is hours from the broker's: the letter is written without a time.
+fn a_time_of_death_that_the_topic_does_not_take(setup: Setup) {
+    let kafka = Kafka::for_test();
+    let mut s = setup.dead_letters("message.timestamp.before.max.ms", "0").on(&kafka);
+    let inputs: Vec<_> = (0..100)
+        .map(|n| match n % 3 {
+            0 => Input::invalid(&s.id()),
+            _ => Input::valid(&s.id()).key(format!("key-{}", n % 37)),
+        })
+        .collect();
+    s.send(inputs);
+    let mut instance = s.start();
+    s.wait_until_committed();
+    instance.stop_cleanly();
+    let mut evidence = s.evidence();
+    let undated: Vec<_> =
+        evidence.dead_letters.iter_mut().filter(|letter| letter.timestamp.is_none()).collect();
+    assert!(!undated.is_empty(), "the topic took every time of death: this test shows nothing");
+    undated.into_iter().for_each(|letter| letter.timestamp = Some(now_ms()));
+    s.judge_this(&evidence, 0);
 }
 
 /// Much larger than what the topic takes, but not when it is compressed, as the broker gets it.

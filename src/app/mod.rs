@@ -217,6 +217,7 @@ impl Running {
             None => sink.route().set_partitions(Target::DeadLetter, found.dead_letter_partitions),
             Some(_) => sink.route().miss_dead_letters(),
         }
+        topics::hold_what_has_no_place(config, found.output_partitions, &pipeline, &context);
         status.running(&pipeline, &sink, &controls, &context);
         if let Some(text) = &found.dead_letters_missing {
             tracing::warn!("a record that fails will wait, and its partition stop at the bound: {text}");
@@ -312,10 +313,11 @@ impl Running {
             }
             if self.context.link.is_down() {
                 self.ask_whether_it_is_back();
-            } else if Instant::now() >= next_look_up {
-                next_look_up = Instant::now() + LOOK_UP;
-                self.look_up_partitions();
             } else {
+                if Instant::now() >= next_look_up || self.holds_partitions() {
+                    next_look_up = Instant::now() + LOOK_UP;
+                    self.look_up_partitions();
+                }
                 behind.look(&self.pipeline);
                 replicas.look(&self.sink);
             }
@@ -361,6 +363,12 @@ impl Running {
         }
     }
 
+    /// Whether a partition of an input waits for one of the output.
+    fn holds_partitions(&self) -> bool {
+        let places = self.sink.route().partitions(Target::Output);
+        topics::hold_what_has_no_place(&self.config, places, &self.pipeline, &self.context)
+    }
+
     fn look_up_partitions(&self) {
         let topics = [
             (Target::Output, Some(&self.config.output_topic)),
@@ -374,6 +382,7 @@ impl Running {
                 self.sink.route().set_partitions(target, count);
             }
         }
+        self.holds_partitions();
     }
 
     fn drain(self, inbox: &Receiver<Event>, cause: &Event) -> Ended {

@@ -243,13 +243,34 @@ pub struct Ledger {
     resolved: u64,
     /// Who waits for room is to be called when no more than either of these is in flight.
     call_at: Option<Budget>,
+    /// Partitions from this number on have no place in the output: nothing of them is admitted.
+    places: i32,
 }
 
 impl Ledger {
     /// A ledger without partitions, and with this much for all of them.
     pub fn new(limit: Budget) -> Self {
         let none = Budget { records: 0, bytes: 0 };
-        Self { slots: Vec::new(), next_epoch: 0, limit, in_flight: none, resolved: 0, call_at: None }
+        let (slots, places) = (Vec::new(), i32::MAX);
+        Self { slots, next_epoch: 0, limit, in_flight: none, resolved: 0, call_at: None, places }
+    }
+
+    /// From now on partitions below `places` alone are admitted; all are, where this is not called.
+    pub fn limit_partitions(&mut self, places: i32) {
+        self.places = places;
+    }
+
+    /// Partitions that are not admitted, as they have no place in the output.
+    pub fn without_a_place(&self) -> Vec<(Slot, (Arc<str>, i32))> {
+        self.iter()
+            .filter(|(_, assigned)| assigned.partition >= self.places && !assigned.leaving)
+            .map(|(slot, assigned)| (slot, (assigned.topic.clone(), assigned.partition)))
+            .collect()
+    }
+
+    /// The partition of this slot, if anything of it may be admitted.
+    fn admitted(&self, slot: Slot) -> Option<&Assigned> {
+        self.get(slot).filter(|assigned| !assigned.leaving && assigned.partition < self.places)
     }
 
     /// Takes a partition in for consumer `owner`.

@@ -28,6 +28,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::breaker::Probe;
 use crate::clock::Clock;
 use crate::config::{AfterFailure, Delivery, OnFailure, Order, Retry};
+use crate::kafka::context::TopicPartition;
 use crate::offsets::{Budget, End, Ledger, Slot, Ticket};
 use crate::record::Record;
 use crate::scheduler::pending::{Held, Lane, Mark, Verdict};
@@ -193,6 +194,13 @@ impl Pipeline {
     /// Looks at the ledger under its lock; be brief.
     pub fn with_ledger<T>(&self, look: impl FnOnce(&Ledger) -> T) -> T {
         look(&self.ledger.lock())
+    }
+
+    /// Partitions below `places` alone have a place in the output. Those that have none are returned: nothing of them is admitted.
+    pub fn limit_partitions(&self, places: i32) -> Vec<(Slot, TopicPartition)> {
+        let mut ledger = self.ledger.lock();
+        ledger.limit_partitions(places);
+        ledger.without_a_place()
     }
 
     /// There is no record of this assignment between these two offsets.

@@ -50,6 +50,11 @@ impl Route {
         }
     }
 
+    /// How many partitions a topic has, as last seen.
+    pub fn partitions(&self, target: Target) -> i32 {
+        self.partitions[target as usize].load(Ordering::Relaxed)
+    }
+
     /// Notes how many partitions a topic has now.
     pub fn set_partitions(&self, target: Target, count: i32) {
         self.partitions[target as usize].store(count.max(1), Ordering::Relaxed);
@@ -81,7 +86,7 @@ impl Route {
 
     /// The leg as the client is given it.
     pub fn outgoing<'a>(&self, leg: &Leg<'a>) -> Outgoing<'a> {
-        let count = self.partitions[leg.target as usize].load(Ordering::Relaxed);
+        let count = self.partitions(leg.target);
         let (source, offset) = leg.source;
         let partition = match (leg.target, self.partitioning) {
             (Target::DeadLetter, _) => Some(source % count),

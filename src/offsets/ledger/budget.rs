@@ -24,7 +24,7 @@ impl Ledger {
     /// How many records, of `bytes` each, the slot may take now. Where nothing at all is in flight one record always fits,
     /// however large: otherwise it would never be read.
     pub fn room(&self, slot: Slot, bytes: usize) -> usize {
-        let Some(assigned) = self.get(slot).filter(|assigned| !assigned.leaving) else { return 0 };
+        let Some(assigned) = self.admitted(slot) else { return 0 };
         // Half of the difference, because each record admitted makes `all` larger and `own` too.
         let share =
             |limit: usize, all: usize, own: usize| limit.saturating_sub(all).saturating_sub(own).div_ceil(2);
@@ -39,7 +39,7 @@ impl Ledger {
 
     /// Whether the slot could take as much again as it has.
     pub fn has_room(&self, slot: Slot) -> bool {
-        let Some(assigned) = self.get(slot).filter(|assigned| !assigned.leaving) else { return false };
+        let Some(assigned) = self.admitted(slot) else { return false };
         let (all, own) = (self.in_flight, assigned.in_flight);
         let fits = |limit: usize, all: usize, own: usize| 2 * own <= limit.saturating_sub(all);
         !self.is_full()

@@ -429,3 +429,16 @@ fn what_is_retired_is_finished_and_never_committed() {
     );
     assert!(!ledger.get(old).unwrap().is_uncommitted());
 }
+
+#[test]
+fn a_partition_without_a_place_in_the_output_has_no_room_until_it_has_one() {
+    let mut ledger = Ledger::new(LIMIT);
+    let slots = [0, 1, 2].map(|number| ledger.assign(0, "t".into(), number, Beginning::default()));
+    ledger.limit_partitions(2);
+    let held = ledger.without_a_place();
+    assert_eq!(held, [(slots[2], ("t".into(), 2))]);
+    assert_eq!(slots.map(|slot| ledger.room(slot, 1) > 0 && ledger.has_room(slot)), [true, true, false]);
+    assert_eq!(ledger.room(slots[2], 1), 0, "not even the one record that always fits");
+    ledger.limit_partitions(3);
+    assert!(ledger.room(slots[2], 1) > 0 && ledger.without_a_place().is_empty());
+}

@@ -1,7 +1,8 @@
 //! The output topic goes and comes.
 
+use crate::support::client::read_topic;
 use crate::support::kafka::Kafka;
-use crate::support::record::Expect;
+use crate::support::record::{Expect, Input};
 use crate::support::setup::setup;
 use crate::support::{admin, eventually, holds_within, seconds};
 
@@ -39,4 +40,30 @@ fn the_output_topic_deleted_in_the_middle_and_made_again() {
         .dead_letters
         .retain(|letter| !old.iter().any(|sent| Some(&sent.input.id) == letter.id().as_ref()));
     s.judge_this(&evidence, 0);
+}
+
+/// The output has no place for it: it waits, is named, and the others go on.
+#[test]
+fn a_partition_added_to_the_input_alone_waits_for_its_place_in_the_output() {
+    let kafka = Kafka::for_test();
+    let mut s = setup()
+        .set("PROCESSOR_PARTITIONING", "same-partition")
+        .set("KAFKA_TOPIC_METADATA_REFRESH_INTERVAL_MS", 1_000)
+        .input_partitions(3)
+        .on(&kafka);
+    let mut instance = s.start();
+    s.send((0..30).map(|n| Input::valid(&s.id()).key(format!("old-{n}")).to(n % 3)).collect::<Vec<_>>());
+    s.wait_until_committed();
+    admin::add_partitions(&kafka, &s.input, 4);
+    s.input_grew_to(4);
+    s.send((0..400).map(|n| Input::valid(&s.id()).key(format!("new-{n}")).to(n % 4)).collect::<Vec<_>>());
+    eventually(seconds(60), "the other partitions flow", || s.is_committed(|sent| sent.partition != 3));
+    instance.wait_for_log(&format!("{}/3 is not read", s.input), seconds(60));
+    assert_eq!(s.written(), 30 + 300);
+    admin::add_partitions(&kafka, &s.output, 4);
+    s.wait_until_committed();
+    instance.stop_cleanly();
+    let results = read_topic(&kafka, &s.output, 4);
+    assert_eq!(results.iter().filter(|result| result.partition == 3).count(), 100);
+    assert_eq!(results.len(), 30 + 400);
 }

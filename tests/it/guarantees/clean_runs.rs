@@ -1,6 +1,7 @@
 //! Nothing is lost, repeated or out of order while instances come and go as they should.
 
 use crate::support::kafka::Kafka;
+use crate::support::process::hangup_is_ignored;
 use crate::support::seconds;
 use crate::support::setup::{Mode, in_every_mode, setup};
 
@@ -78,7 +79,7 @@ fn a_stopped_instance_leaves_its_group_at_once() {
 fn an_interrupt_or_a_hangup_is_as_good_as_a_termination() {
     let kafka = Kafka::for_test();
     let mut s = setup().on(&kafka);
-    for signal in ["INT", "HUP"] {
+    for signal in if hangup_is_ignored() { &["INT"][..] } else { &["INT", "HUP"] } {
         s.send_load(500);
         let mut instance = s.start();
         s.wait_until_committed();

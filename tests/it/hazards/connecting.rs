@@ -40,8 +40,12 @@ fn sasl(mechanism: &str, password: &str) -> Variables {
 
 /// `processor check` with these; its exit code and all it printed.
 fn check(servers: &str, variables: &Variables) -> (Option<i32>, String) {
-    let common =
-        [("KAFKA_GROUP_ID", "nobody"), ("KAFKA_CONSUMER_TOPICS", "in"), ("KAFKA_OUTPUT_TOPIC", "out")];
+    let common = [
+        ("KAFKA_GROUP_ID", "nobody"),
+        ("KAFKA_CONSUMER_TOPICS", "in"),
+        ("KAFKA_OUTPUT_TOPIC", "out"),
+        ("KAFKA_OFFSET_RESET", "earliest"),
+    ];
     let done = Command::new(processor())
         .arg("check")
         .env_clear()

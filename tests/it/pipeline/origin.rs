@@ -43,7 +43,9 @@ fn each_result_names_its_record_and_its_place_among_several() {
     let topic = texts[0].split('/').next().unwrap();
     let expected = ["1/0", "1/1/1/2", "1/1/2/2", "1/2"].map(|place| format!("{topic}/{place}"));
     assert_eq!(texts, expected, "in order, and nothing forged");
-    assert_eq!(said[4], (Target::DeadLetter, None), "a dead letter has headers of its own for that");
+    let letters: Vec<_> = said.iter().filter(|(target, _)| *target == Target::DeadLetter).collect();
+    assert_eq!(letters, [&(Target::DeadLetter, None)], "a dead letter has headers of its own for that");
+    assert_eq!(said.len(), 5);
 }
 
 #[test]

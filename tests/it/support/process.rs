@@ -152,3 +152,15 @@ fn collect(stream: impl Read + Send + 'static, log: &Arc<Mutex<String>>) -> Join
         }
     })
 }
+
+/// Whether whoever runs the tests ignores SIGHUP, as `nohup` does: the program, whose parent they are, then ignores it as well.
+pub fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored =
+        mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1);
+    if ignored {
+        super::kafka::skip("SIGHUP is ignored here: not under nohup it is tested");
+    }
+    ignored
+}

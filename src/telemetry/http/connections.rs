@@ -64,7 +64,7 @@ impl Connections {
 
     /// The oldest of those without a request or of those with one, whichever are more: so slow readers leave room for new
     /// connections, and connections without a request leave room for what is being answered.
-    fn close_one(&mut self) {
+    pub(super) fn close_one(&mut self) {
         self.open.retain(|open| !open.task.is_finished());
         let asked = self.open.iter().filter(|open| open.has_asked()).count();
         let of_those = asked > self.open.len() / 2;

@@ -11,7 +11,7 @@ use super::tests::{Running, running};
 use crate::telemetry::{PartitionStatus, Snapshot};
 
 /// Far below the second that a kubelet waits, on a machine of its own; here others are at work too.
-const PROMPT: Duration = Duration::from_secs(5);
+const PROMPT: Duration = Duration::from_secs(20);
 
 /// Connections that somebody holds open: several times as many as are let be, and no more than a test may have.
 const CROWD: usize = 5 * MOST;

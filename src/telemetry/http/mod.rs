@@ -63,8 +63,12 @@ pub async fn serve(
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => connections.take(stream).await,
-                // The client was gone already, or the process has no descriptor left: trying at once would be a busy loop.
-                Err(_) => tokio::time::sleep(PAUSE).await,
+                // The client was gone already, or the process has no descriptor left: one that is held is given back. Trying at once
+                // would be a busy loop.
+                Err(_) => {
+                    connections.close_one();
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
         }
     };

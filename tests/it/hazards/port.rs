@@ -12,14 +12,14 @@ use crate::support::setup::setup;
 use crate::support::{eventually, seconds};
 
 /// Descriptors that the program may have, and connections that are held: a default of 1,024 and thousands, made smaller.
-const DESCRIPTORS: usize = 128;
-const HELD: usize = 200;
+const DESCRIPTORS: usize = 192;
+const HELD: usize = 300;
 
 /// Records behind the outage.
 const RECORDS: usize = 1_000;
 
 /// A kubelet waits for a second; but this machine may have much else to do.
-const PROMPT: Duration = seconds(5);
+const PROMPT: Duration = seconds(30);
 
 /// The program, with so few descriptors.
 fn start(s: &Scenario) -> Instance {

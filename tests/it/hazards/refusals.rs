@@ -42,7 +42,6 @@ in_both_ways!(
     one_record_from_the_future_among_a_hundred,
     some_records_without_a_key_for_a_compacted_topic,
     a_batch_that_is_refused_without_a_name,
-    a_time_of_death_that_the_topic_does_not_take,
 );
 
 /// Smaller batches are all it takes: every record fits by itself.
@@ -103,10 +102,20 @@ fn a_batch_that_is_refused_without_a_name(setup: Setup) {
     s.finish(instance);
 }
 
-/// As where the clock of the machine is hours from the broker's: the letter is written without a time.
-fn a_time_of_death_that_the_topic_does_not_take(setup: Setup) {
-    let kafka = Kafka::for_test();
-    let mut s = setup.dead_letters("message.timestamp.before.max.ms", "0").on(&kafka);
+#[test]
+fn a_time_of_death_that_the_topic_does_not_take() {
+    letters_are_written_without_a_time(setup(), &Kafka::for_test());
+}
+
+/// Apache Kafka would not take its own markers of transactions either, with this setting.
+#[test]
+fn a_time_of_death_that_the_topic_does_not_take_in_a_transaction() {
+    letters_are_written_without_a_time(setup().exactly_once(), &Kafka::embedded());
+}
+
+/// As where the clock of the machine is hours from the broker's.
+fn letters_are_written_without_a_time(setup: Setup, kafka: &Kafka) {
+    let mut s = setup.dead_letters("message.timestamp.before.max.ms", "0").on(kafka);
     let inputs: Vec<_> = (0..100)
         .map(|n| match n % 3 {
             0 => Input::invalid(&s.id()),

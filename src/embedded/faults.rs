@@ -118,8 +118,11 @@ impl Faults {
         self.plan.lock().fenced = fenced;
     }
 
+    /// Whether this answer names no broker.
     pub(super) fn is_fenced(&self) -> bool {
-        self.plan.lock().fenced
+        let mut plan = self.plan.lock();
+        plan.injected += u64::from(plan.fenced);
+        plan.fenced
     }
 
     /// From now on idempotent producers that have written so far have no answer to their writes, to all or to those to one
@@ -149,7 +152,7 @@ impl Faults {
         plan.chance = None;
     }
 
-    /// How many faults there were so far.
+    /// How many faults there were so far; of the requests that a fenced broker refuses, none counts.
     pub fn injected(&self) -> u64 {
         self.plan.lock().injected
     }

@@ -148,6 +148,9 @@ impl Client for GroupMember {
         let mut taking = Taking::default();
         let names = &mut self.names;
         self.queue.take(wait, |message| taking.see(&message, names));
+        if !taking.batch.runs.is_empty() {
+            self.bootstrap.answered();
+        }
         taking.batch
     }
 

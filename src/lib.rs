@@ -48,6 +48,9 @@ pub mod topic_id;
 
 pub mod planted;
 
+#[cfg(test)]
+mod reference;
+
 #[cfg(feature = "embedded-broker")]
 pub mod embedded;
 

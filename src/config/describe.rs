@@ -1,4 +1,4 @@
-//! The table of settings in words: the rule of each kind, the line in help, and the README's table.
+//! The table of settings in words: the rule of each kind, the line in help, and the reference's table.
 
 use super::property;
 use super::table::{Kind, SETTINGS, Setting};
@@ -73,7 +73,7 @@ impl Setting {
     }
 }
 
-/// The README's table of settings.
+/// The table of settings in the reference.
 pub fn markdown() -> String {
     let mut text = String::from("| variable | default | allowed | meaning |\n| --- | --- | --- | --- |\n");
     for setting in SETTINGS {
@@ -96,27 +96,6 @@ fn names(setting: &'static Setting) -> impl Iterator<Item = String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    const BEGIN: &str = "<!-- settings -->\n";
-    const END: &str = "<!-- /settings -->";
-
-    /// `UPDATE_README=1 cargo test readme` writes the table into the README instead of comparing it.
-    #[test]
-    fn the_readme_shows_this_table() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-        let readme = std::fs::read_to_string(path).expect("README.md is there");
-        let (before, rest) = readme.split_once(BEGIN).expect("README.md has the line <!-- settings -->");
-        let (between, after) = rest.split_once(END).expect("README.md has <!-- /settings -->");
-        if std::env::var_os("UPDATE_README").is_some() {
-            let updated = format!("{before}{BEGIN}{}{END}{after}", markdown());
-            std::fs::write(path, updated).expect("README.md can be written");
-            return;
-        }
-        let hint = "the README's settings differ from src/config/table.rs: UPDATE_README=1 cargo test readme";
-        assert_eq!(between, markdown(), "{hint}");
-    }
-
     #[test]
     fn help_names_variable_and_default() {
         let help = super::super::table::setting("WORKER_POOL").help();

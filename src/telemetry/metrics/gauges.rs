@@ -84,7 +84,7 @@ impl Gauges {
 struct Writer<'a>(DescriptorEncoder<'a>);
 
 impl Writer<'_> {
-    fn one(&mut self, Name { name, help }: Name, value: impl EncodeGaugeValue) -> Result<(), Error> {
+    fn one(&mut self, Name { name, help, .. }: Name, value: impl EncodeGaugeValue) -> Result<(), Error> {
         // What is registered gets its full stop from the library.
         let help = format!("{help}.");
         self.0.encode_descriptor(name, &help, None, MetricType::Gauge)?.encode_gauge(&value)
@@ -96,7 +96,7 @@ impl Writer<'_> {
 
     fn many<L: EncodeLabelSet, V: EncodeGaugeValue>(
         &mut self,
-        Name { name, help }: Name,
+        Name { name, help, .. }: Name,
         values: impl Iterator<Item = (L, V)>,
     ) -> Result<(), Error> {
         // As the library does with what is registered: no samples, no description.

@@ -262,7 +262,7 @@ impl Metrics {
     }
 }
 
-fn register<M: Metric + Clone>(registry: &mut Registry, Name { name, help }: Name, metric: M) -> M {
+fn register<M: Metric + Clone>(registry: &mut Registry, Name { name, help, .. }: Name, metric: M) -> M {
     registry.register(name, help, metric.clone());
     metric
 }

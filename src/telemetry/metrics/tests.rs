@@ -204,7 +204,7 @@ fn every_name_is_written_described_and_in_openmetrics_form() {
         ..Snapshot::default()
     };
     let text = metrics.render(snapshot, Format::OpenMetrics).unwrap();
-    for names::Name { name, help } in names::ALL {
+    for names::Name { name, help, .. } in names::ALL {
         assert_eq!(text.matches(&format!("# HELP processor_{name} {help}.\n")).count(), 1, "{name}\n{text}");
         assert_eq!(text.matches(&format!("# TYPE processor_{name} ")).count(), 1, "{name}\n{text}");
     }

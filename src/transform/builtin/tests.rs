@@ -236,11 +236,16 @@ proptest! {
 
 /// As a user runs it, whenever that is.
 #[test]
-fn the_sample_record_of_the_readme_never_grows_too_old() {
-    let readme = include_str!("../../../README.md");
-    let samples = readme.lines().filter_map(|line| line.strip_suffix(" |")?.strip_prefix("echo "));
+fn the_sample_records_of_the_documents_never_grows_too_old() {
+    let pages =
+        [include_str!("../../../README.md"), include_str!("../../../docs/getting-started.md")].concat();
+    let samples = pages.lines().filter_map(|line| line.strip_suffix(" |")?.strip_prefix("echo "));
     let samples: Vec<_> = samples.filter(|sample| sample.contains("timestamp")).collect();
-    assert_eq!(samples.len(), 2, "for kcat and for Kafka's own tools");
+    assert_eq!(
+        samples.len(),
+        3,
+        "in the README for kcat, in getting started for kcat and for Kafka's own tools"
+    );
     for sample in samples {
         let said = std::process::Command::new("sh").args(["-c", &format!("printf %s {sample}")]).output();
         let value = said.expect("sh can be run").stdout;
@@ -249,5 +254,5 @@ fn the_sample_record_of_the_readme_never_grows_too_old() {
         let outcome = Validate.apply(&record, &context);
         assert!(matches!(outcome, Outcome::Emit(_)), "{sample}: {outcome:?}");
     }
-    assert!(!readme.contains(r#""timestamp":"2"#), "a record with a time of its own is too old a day later");
+    assert!(!pages.contains(r#""timestamp":"2"#), "a record with a time of its own is too old a day later");
 }

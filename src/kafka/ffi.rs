@@ -1,7 +1,7 @@
 //! The only module with `unsafe`: librdkafka's batch calls, which the safe crate does not have.
 //!
 //! Why at all: a record at a time through the safe API costs two to three times the CPU of these (see
-//! `docs/ARCHITECTURE.md`, "Non-obvious"). Everything that is not on a record's path goes through the safe crate.
+//! `docs/non-obvious.md`). Everything that is not on a record's path goes through the safe crate.
 //!
 //! * [`RecordQueue`]: all fetched records of a consumer in one queue of our own, taken as arrays. Rebalances, commits and
 //!   errors stay on the consumer's own queue, so that they are served even when no record is taken.

@@ -22,6 +22,9 @@ pub mod scheduler;
 
 pub mod worker;
 
+#[cfg(not(feature = "shuttle"))]
+pub mod pool;
+
 pub mod breaker;
 
 pub mod transform;

@@ -119,8 +119,10 @@ impl<J: Send + 'static, R: Send + 'static> Pool<J, R> {
         let mut taken = Vec::new();
         std::iter::from_fn(move || {
             if !self.shared.scheduler.take_ready(0, 1, &Instant::now, &mut taken) {
-                let panic = self.shared.state.lock().panic.take();
-                return panic.map_or(None, |panic| resume_unwind(panic));
+                if let Some(panic) = self.shared.state.lock().panic.take() {
+                    resume_unwind(panic);
+                }
+                return None;
             }
             self.shared.leave(1);
             taken.pop()

@@ -18,6 +18,11 @@ pub const GRACE: Duration = seconds(10);
 /// How long it takes at the most, from the start of instances to their first records, on a machine for which these limits are meant.
 /// Where it takes longer, they are longer by twice the difference: what is to be done after a fault takes longer there too.
 pub const USUAL_START: Duration = seconds(5);
+/// What they are longer by at most: on a machine three times slower than those. A limit that grows without end forbids nothing.
+const SLOWEST: Duration = seconds(20);
+/// How soon work must go on where nothing but connections was disturbed: a client waits up to ten seconds before it connects anew, and
+/// may have to join its group again. Shorter than a stall of 20 s.
+pub const RECONNECTED: Duration = seconds(20);
 /// Records that one instance may have in flight.
 pub const IN_FLIGHT: u64 = 2000;
 /// What is finished and not yet committed is no older than this.
@@ -153,7 +158,7 @@ impl<'a> Trial<'a> {
     pub fn first_records(&mut self) -> Result<(), String> {
         let some = i64::try_from(self.plan.records / 50).unwrap_or(i64::MAX);
         let time = until(seconds(90), "the first records are written", || self.seen().written >= some)?;
-        self.slower = time.saturating_sub(USUAL_START) * 2;
+        self.slower = (time.saturating_sub(USUAL_START) * 2).min(SLOWEST);
         Ok(())
     }
 

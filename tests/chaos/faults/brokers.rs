@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::{Kind, Made, kind};
 use crate::cluster::BROKERS;
-use crate::trial::{PARTITIONS, Trial};
+use crate::trial::{PARTITIONS, RECONNECTED, Trial};
 use crate::wait::{pass, seconds, until};
 
 /// How soon work must go on when the cluster is whole again: a client that was refused waits up to ten seconds before it
@@ -54,15 +54,15 @@ fn some_broker(trial: &mut Trial<'_>) -> u16 {
 }
 
 /// The brokers are there again: until all copies are in sync, the next fault would be a different one.
-fn whole_again(trial: &mut Trial<'_>) -> Made {
-    trial.recovered(AFTER, "a broker is back")?;
+fn whole_again(trial: &mut Trial<'_>, limit: std::time::Duration) -> Made {
+    trial.recovered(limit, "a broker is back")?;
     trial.admin.wait_in_sync(&[&trial.topics.input.0, &trial.topics.output.0, &trial.dead_letters])
 }
 
 fn back(trial: &mut Trial<'_>, number: u16) -> Made {
     trial.cluster.broker("launch", number)?;
     trial.cluster.broker("wait", number)?;
-    whole_again(trial)
+    whole_again(trial, AFTER)
 }
 
 fn kill9(trial: &mut Trial<'_>) -> Made {
@@ -85,7 +85,7 @@ fn sigstop(trial: &mut Trial<'_>) -> Made {
         trial.made();
         pass(trial.lasting(seconds(12)));
         trial.cluster.broker("resume", number)?;
-        whole_again(trial)?;
+        whole_again(trial, RECONNECTED)?;
     }
     Ok(())
 }
@@ -94,7 +94,7 @@ fn rolling(trial: &mut Trial<'_>) -> Made {
     for number in 1..=BROKERS {
         trial.cluster.broker("restart", number)?;
         trial.made();
-        whole_again(trial)?;
+        whole_again(trial, AFTER)?;
     }
     Ok(())
 }
@@ -113,7 +113,7 @@ fn two_down(trial: &mut Trial<'_>) -> Made {
     for number in &down {
         trial.cluster.broker("wait", *number)?;
     }
-    whole_again(trial)
+    whole_again(trial, AFTER)
 }
 
 fn coordinator(trial: &mut Trial<'_>) -> Made {

@@ -4,12 +4,8 @@ use std::time::Instant;
 
 use super::{Kind, Made, kind};
 use crate::proxy::{Api, Rules};
-use crate::trial::Trial;
+use crate::trial::{RECONNECTED, Trial};
 use crate::wait::{pass, seconds, until};
-
-/// How soon work must go on when the network is well again: a client may wait ten seconds before it connects anew, and may
-/// have to join its group again.
-const AFTER: std::time::Duration = seconds(45);
 
 pub const KINDS: &[Kind] = &[
     kind("connections-cut", "all connections to all brokers are cut, about every second", cut).cuts_off(),
@@ -53,7 +49,7 @@ fn for_a_while(trial: &mut Trial<'_>, rules: Rules, time: std::time::Duration) -
     }
     trial.made();
     trial.count.notes.push(format!("{touched} frames touched"));
-    trial.recovered(AFTER, "the network is well again").map(drop)
+    trial.recovered(RECONNECTED, "the network is well again").map(drop)
 }
 
 fn cut(trial: &mut Trial<'_>) -> Made {
@@ -66,7 +62,7 @@ fn cut(trial: &mut Trial<'_>) -> Made {
     if trial.count.faults == 0 {
         return Err("there was no connection to cut".to_owned());
     }
-    trial.recovered(AFTER, "the last cut").map(drop)
+    trial.recovered(RECONNECTED, "the last cut").map(drop)
 }
 
 fn delayed(trial: &mut Trial<'_>) -> Made {
@@ -92,7 +88,7 @@ fn unreachable(trial: &mut Trial<'_>) -> Made {
         trial.made();
         pass(trial.lasting(seconds(8)));
         proxy.rule(Rules::default());
-        trial.recovered(AFTER, "the broker can be reached again")?;
+        trial.recovered(RECONNECTED, "the broker can be reached again")?;
     }
     Ok(())
 }
@@ -123,11 +119,11 @@ fn lose(trial: &mut Trial<'_>, apis: &[Api]) -> Made {
         let before = trial.cluster.touched();
         trial.cluster.weather(Rules { loses: Some(api), ..Rules::default() });
         // A client that was cut off again and again waits up to ten seconds before it connects anew.
-        let lost = until(AFTER, "an answer was lost", || trial.cluster.touched() > before);
+        let lost = until(seconds(45), "an answer was lost", || trial.cluster.touched() > before);
         trial.cluster.weather(Rules::default());
         lost?;
         trial.count.faults += trial.cluster.touched() - before;
         trial.breathe(seconds(1));
     }
-    trial.recovered(AFTER, "the last answer that was lost").map(drop)
+    trial.recovered(RECONNECTED, "the last answer that was lost").map(drop)
 }

@@ -149,6 +149,8 @@ impl Work {
         let answers = Arc::new(Answers::default());
         let mut client = kafka::client(&config.producer_properties);
         client.set("client.id", "processor-generate");
+        // Transactions bound how long a record may wait, and it has none: `--timeout` says how long.
+        client.set("message.timeout.ms", "0");
         let producer: BaseProducer<Shared> =
             client.create_with_context(Shared(answers.clone())).map_err(kafka::unusable)?;
         let topic = config.input_topics.first().cloned().unwrap_or_default();

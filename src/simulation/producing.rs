@@ -71,6 +71,11 @@ impl Producer {
         if alone { 1 } else { size.map_or(usize::MAX, |size| (size / BYTES).max(1)) }
     }
 
+    /// Whether somebody writes with it, who holds its bell; and it works.
+    fn is_in_use(&self) -> bool {
+        !self.dead && !self.fatal && Arc::strong_count(&self.bell) > 1
+    }
+
     pub fn next_report(&mut self) -> Option<Report<Job>> {
         let report = self.reports.pop_front();
         if report.is_none() && self.outstanding == 0 {
@@ -425,15 +430,21 @@ impl World {
             .for_each(|one| self.report(id, Report::Delivery(one.parcel, Err(Code::PurgeQueue.into()))));
     }
 
-    /// One producer that is alive ends in a fatal error.
+    /// One of the clients that are in use ends in a fatal error: that of an output or of dead letters, of which each instance has
+    /// one; half of the time one that has something on its way, if any has.
     pub fn break_one(&mut self) {
         if self.plan.exactly_once {
             return self.break_named();
         }
-        let alive: Vec<usize> = (0..self.producing.producers.len())
-            .filter(|id| !self.producing.producers[*id].dead && !self.producing.producers[*id].fatal)
-            .collect();
-        let Some(id) = alive.last().copied() else { return };
+        let producers = &self.producing.producers;
+        let mut ids: Vec<usize> = (0..producers.len()).filter(|id| producers[*id].is_in_use()).collect();
+        if self.random.bool() && ids.iter().any(|id| producers[*id].outstanding > 0) {
+            ids.retain(|id| producers[*id].outstanding > 0);
+        }
+        if ids.is_empty() {
+            return;
+        }
+        let id = ids[self.random.usize(..ids.len())];
         self.note(|| format!("producer {id} is broken"));
         let producer = &mut self.producing.producers[id];
         producer.fatal = true;

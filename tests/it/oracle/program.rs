@@ -1,8 +1,6 @@
 //! `verify` on what the program itself wrote, with `generate` and with any data.
 
 use super::{World, run};
-use crate::support::admin;
-use crate::support::process::{Instance, processor};
 use crate::support::setup::setup;
 use crate::support::{eventually, seconds};
 
@@ -63,24 +61,6 @@ fn any_data_is_judged_where_results_name_their_source() {
     assert!(report["good"] == true, "{report:#}");
     assert_eq!(report["matched"]["stamp"], 0);
     assert_eq!(report["matched"]["source"], report["records"]["output"]);
-}
-
-/// Its records are in no transaction, and so do not have the time that a transaction has: they wait for as long as it is told.
-#[test]
-fn generate_waits_for_a_broker_exactly_once_too() {
-    let kafka = crate::support::kafka::Kafka::embedded();
-    let s = setup().on(&kafka);
-    let arguments = ["generate", "--servers", &kafka.servers, "--input", &s.input];
-    let limited = [("PROCESSOR_DELIVERY", "exactly-once"), ("KAFKA_TRANSACTION_TIMEOUT_MS", "1000")];
-    let limited = limited.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    let more = ["--records", "500", "--rate", "100", "--timeout", "60s"];
-    let mut generate = Instance::spawn(&processor(), &[&arguments[..], &more].concat(), &limited);
-    let written = || admin::ends(&kafka, &s.input, 4).is_some_and(|ends| ends.iter().sum::<i64>() > 0);
-    eventually(seconds(60), "some are written", written);
-    kafka.faults().fence(true);
-    std::thread::sleep(seconds(4));
-    kafka.faults().fence(false);
-    assert_eq!(generate.wait_exit(seconds(60)), Some(0), "{}", generate.log());
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl Pipeline {
         self.metrics.processed(if rejected { Processed::Invalid } else { Processed::Failed }, 1);
         match self.policy.on_failure {
             OnFailure::DeadLetter => {
-                let letter = Letter::new(self.letter(&job, fatal, batch.now_ms));
+                let letter = Box::new(Letter::new(self.letter(&job, fatal, batch.now_ms)));
                 let code = failure.code.clone();
                 let dead = sole(&mut job);
                 dead.date_letter(batch.now_ms);

@@ -23,8 +23,11 @@ pub(super) enum Results {
     /// Several, in this order.
     Many(Vec<Output>),
     /// It failed for good.
-    DeadLetter { letter: Letter, code: Cow<'static, str> },
+    DeadLetter { letter: Box<Letter>, code: Cow<'static, str> },
 }
+
+/// Each record is moved several times with its results: what few of them have must not make all of them larger.
+const _: () = assert!(size_of::<Results>() <= size_of::<Output>() + size_of::<usize>());
 
 /// A dead letter, and what is written of it while its topic finds it too large.
 #[derive(Debug)]
@@ -211,7 +214,7 @@ impl Job {
     /// What it is dead-lettered with, if it is.
     pub(super) fn letter_mut(&mut self) -> Option<(&mut Letter, &Record)> {
         match &mut self.results {
-            Results::DeadLetter { letter, .. } => Some((letter, &self.record)),
+            Results::DeadLetter { letter, .. } => Some((&mut **letter, &self.record)),
             Results::None | Results::One(_) | Results::Many(_) => None,
         }
     }

@@ -29,6 +29,7 @@ mod listener;
 mod replicas;
 mod rights;
 mod signals;
+mod standing;
 mod start;
 mod status;
 mod topics;

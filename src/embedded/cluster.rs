@@ -135,6 +135,7 @@ impl Cluster {
         if batch.is_transactional() {
             state.may_write(place, &batch, transactional_id)?;
         }
+        state.topics.led(topic, *partition)?;
         let log = state.topics.log_mut(topic, *partition)?;
         let offset = log.append(batch, time)?;
         let removed = log.trim(limit);

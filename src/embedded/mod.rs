@@ -126,12 +126,23 @@ impl Broker {
         }
     }
 
-    /// Changes bytes of a partition that are there already, the first that are `old`, to `new` of the same length, as a disk does that
-    /// rots: no checksum is made right. Whether there are such.
-    pub fn overwrite(&self, topic: &str, partition: i32, old: &[u8], new: &[u8]) -> bool {
-        assert_eq!(old.len(), new.len(), "bytes take the place of as many");
+    /// As if the only broker that has this partition were away, or back.
+    pub fn set_leader_away(&self, topic: &str, partition: i32, away: bool) {
+        if let Some(topic) = self.server.cluster.lock().topics.by_name.get_mut(topic) {
+            if away {
+                topic.leaderless.insert(partition)
+            } else {
+                topic.leaderless.remove(&partition)
+            };
+        }
+        self.server.cluster.changed();
+    }
+
+    /// Changes bytes of a batch of a partition where they are stored, as a disk does that rots: no checksum is made right. `change` is
+    /// shown one batch after the other until it says that it has changed one; whether it has.
+    pub fn rot(&self, topic: &str, partition: i32, mut change: impl FnMut(&mut [u8]) -> bool) -> bool {
         let mut state = self.server.cluster.lock();
-        state.topics.log_mut(topic, partition).is_ok_and(|log| log.overwrite(old, new))
+        state.topics.log_mut(topic, partition).is_ok_and(|log| log.rot(&mut change))
     }
 
     /// Bytes of records that all partitions hold now.

@@ -1,6 +1,6 @@
 //! Topics: their partitions and settings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use super::codes;
@@ -130,6 +130,8 @@ pub(super) struct Topic {
     pub removed: i64,
     /// As if two other brokers had replicas and were down.
     pub replicas_away: bool,
+    /// Partitions whose leader is away.
+    pub leaderless: BTreeSet<i32>,
 }
 
 impl Topic {
@@ -156,6 +158,16 @@ impl Topics {
             .ok_or(codes::UNKNOWN_TOPIC_OR_PARTITION)
     }
 
+    /// As [`Topics::log`], for what only its leader answers.
+    pub(super) fn led(&self, topic: &str, partition: i32) -> Result<&Log, i16> {
+        let led = |topic: &Topic| !topic.leaderless.contains(&partition);
+        if self.by_name.get(topic).is_none_or(led) {
+            self.log(topic, partition)
+        } else {
+            Err(codes::NOT_LEADER)
+        }
+    }
+
     /// As [`Topics::log`], to write.
     pub(super) fn log_mut(&mut self, topic: &str, partition: i32) -> Result<&mut Log, i16> {
         let logs = self.by_name.get_mut(topic).map(|topic| &mut topic.partitions);
@@ -179,7 +191,14 @@ impl Topics {
             return Err(codes::INVALID_PARTITIONS);
         }
         let id = fastrand::u128(1..).to_be_bytes();
-        let mut topic = Topic { id, partitions: Vec::new(), settings, removed: 0, replicas_away: false };
+        let mut topic = Topic {
+            id,
+            partitions: Vec::new(),
+            settings,
+            removed: 0,
+            replicas_away: false,
+            leaderless: BTreeSet::new(),
+        };
         topic.grow(partitions);
         self.by_name.insert(name.to_owned(), topic);
         Ok(())

@@ -1,5 +1,6 @@
 //! Questions to the cluster before anything runs: do the topics exist, may we use them, where does the group stand.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
@@ -81,6 +82,20 @@ fn read(answer: &ConfigResource) -> Settings {
         keeps_ms: retention.filter(|_| policy.contains(&"delete")),
         is_compacted: policy.contains(&"compact"),
     }
+}
+
+/// The partitions of a topic that no broker leads.
+///
+/// # Errors
+/// When the cluster does not answer.
+pub fn leaderless<C: ClientContext>(
+    client: &Client<C>,
+    topic: &str,
+    wait: Duration,
+) -> Result<HashSet<i32>, KafkaError> {
+    let metadata = client.fetch_metadata(Some(topic), wait)?;
+    let topics = metadata.topics().iter().filter(|one| one.name() == topic);
+    Ok(topics.flat_map(|one| one.partitions()).filter(|one| one.leader() < 0).map(|one| one.id()).collect())
 }
 
 /// The replicas of one partition.

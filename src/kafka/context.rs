@@ -66,7 +66,7 @@ impl Context {
 
     /// An error of a client as a whole.
     pub fn failed(&self, code: Code, text: &str) {
-        self.note("client", code, text);
+        self.note("client", &format!("{code:?}"), text);
         let reason = Reason::of(text);
         let known = reason.is_some();
         reason.into_iter().for_each(|reason| self.link.failed(reason));
@@ -111,7 +111,7 @@ impl Context {
     /// A partition cannot be read. What is `grave` is an error, anything else a warning, not more often than every ten seconds for the
     /// same partition.
     pub fn cannot_read(&self, (topic, number): &TopicPartition, code: Code, text: &str, grave: bool) {
-        self.note("consume", code, text);
+        self.note("consume", &format!("{code:?}"), text);
         if grave {
             tracing::error!("{text}");
         } else {
@@ -119,9 +119,15 @@ impl Context {
         }
     }
 
+    /// Nothing comes of a partition, and no client has an error to tell of. The caller says it once.
+    pub fn stands(&self, code: &str, text: &str) {
+        self.note("consume", code, text);
+        tracing::warn!("{text}");
+    }
+
     /// Counts an error, and remembers it as the last one.
-    fn note(&self, stage: &'static str, code: Code, text: &str) {
-        self.metrics.kafka_error(&format!("{code:?}"));
+    fn note(&self, stage: &'static str, code: &str, text: &str) {
+        self.metrics.kafka_error(code);
         *self.last_error.lock() = Some(LastError { stage, at: SystemTime::now(), text: text.to_owned() });
     }
 

@@ -168,6 +168,19 @@ pub struct Stand {
     until: Instant,
 }
 
+/// A partition that ends behind its watermark, though there is nothing to do for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Short {
+    /// Its place.
+    pub slot: Slot,
+    /// Topic and number.
+    pub partition: (Arc<str>, i32),
+    /// The watermark.
+    pub from: i64,
+    /// Where it ends, as a broker said last.
+    pub end: i64,
+}
+
 /// A partition as it is taken in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Beginning {
@@ -323,17 +336,23 @@ impl Ledger {
         }
     }
 
-    /// Partitions that have nothing in flight and nothing to commit, and yet end behind their watermark: that.
-    pub fn short_of_their_end(&self) -> Vec<(Slot, (Arc<str>, i32), i64)> {
-        let short = |assigned: &Assigned| {
+    /// Partitions that have nothing in flight and nothing to commit, and yet end behind their watermark.
+    pub fn short_of_their_end(&self) -> Vec<Short> {
+        let short = |(slot, assigned): (Slot, &Assigned)| {
             let quiet = assigned.in_flight.records == 0 && !assigned.leaving && !assigned.is_uncommitted();
-            quiet && assigned.end.is_some_and(|end| end.offset > assigned.tracker.next())
+            let from = assigned.tracker.next();
+            let end = assigned.end.filter(|end| quiet && end.offset > from)?.offset;
+            Some(Short { slot, partition: (assigned.topic.clone(), assigned.partition), from, end })
         };
+        self.iter().filter_map(short).collect()
+    }
+
+    /// Partitions of which no broker has said for so long where they end.
+    pub fn without_an_end(&self, now: Instant, silence: Duration) -> Vec<(Slot, (Arc<str>, i32))> {
+        let is_known = |assigned: &Assigned| assigned.lag(now).is_some_and(|(_, age)| age < silence);
         self.iter()
-            .filter(|(_, assigned)| short(assigned))
-            .map(|(slot, assigned)| {
-                (slot, (assigned.topic.clone(), assigned.partition), assigned.tracker.next())
-            })
+            .filter(|(_, assigned)| !assigned.retired && !is_known(assigned))
+            .map(|(slot, assigned)| (slot, (assigned.topic.clone(), assigned.partition)))
             .collect()
     }
 

@@ -74,7 +74,7 @@ impl Fetch {
         let mut bytes = 0;
         for (name, wanted) in &self.topics {
             for want in wanted {
-                match state.topics.log(name, want.partition) {
+                match state.topics.led(name, want.partition) {
                     Ok(log) if log.contains(want.offset) => {
                         bytes += log.available(want.offset, self.min_bytes, self.committed_only);
                     }
@@ -91,7 +91,7 @@ impl Fetch {
     fn find(&self, state: &State) -> Vec<(&str, Vec<Found>)> {
         let mut left = self.max_bytes;
         let mut first = true;
-        let mut one = |name: &str, want: &Wanted| match state.topics.log(name, want.partition) {
+        let mut one = |name: &str, want: &Wanted| match state.topics.led(name, want.partition) {
             Err(code) => Found::nothing(want.partition, code),
             Ok(log) if !log.contains(want.offset) => {
                 Found { code: codes::OFFSET_OUT_OF_RANGE, ..Found::of(want.partition, log) }

@@ -21,7 +21,7 @@ pub(super) fn list_offsets(call: &Call<'_>, body: &mut Reader<'_>) -> Handled {
     let mut answer = call.throttled_answer(2);
     answer.array(topics, |w, (name, partitions)| {
         w.string(&name).array(partitions, |w, (partition, timestamp)| {
-            let log = call.refuse.map_or_else(|| state.topics.log(&name, partition), Err);
+            let log = call.refuse.map_or_else(|| state.topics.led(&name, partition), Err);
             let (time, offset) = log.map_or((-1, -1), |log| find(log, timestamp));
             w.i32(partition).i16(log.err().unwrap_or(codes::NONE)).i64(time).i64(offset);
         });

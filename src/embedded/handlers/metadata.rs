@@ -74,7 +74,11 @@ pub(super) fn metadata(call: &Call<'_>, body: &mut Reader<'_>) -> Handled {
             w.raw(&topic.map_or([0; ID], |topic| topic.id));
         }
         let replicas = if topic.is_some_and(|topic| topic.replicas_away) { &REPLICAS[..] } else { &[NODE] };
-        w.bool(false).array(0..count, |w, partition| put_partition(call, w, partition as i32, replicas));
+        w.bool(false).array(0..count, |w, partition| {
+            let partition = partition as i32;
+            let leads = !topic.is_some_and(|topic| topic.leaderless.contains(&partition));
+            put_partition(call, w, partition, leads, replicas);
+        });
         if call.version >= 8 {
             w.i32(NOT_ASKED);
         }
@@ -87,9 +91,9 @@ pub(super) fn metadata(call: &Call<'_>, body: &mut Reader<'_>) -> Handled {
     Ok(Some(answer))
 }
 
-fn put_partition(call: &Call<'_>, w: &mut Writer, partition: i32, replicas: &[i32]) {
-    let (code, leader) =
-        if call.faults.is_fenced() { (codes::LEADER_NOT_AVAILABLE, -1) } else { (codes::NONE, NODE) };
+fn put_partition(call: &Call<'_>, w: &mut Writer, partition: i32, leads: bool, replicas: &[i32]) {
+    let leads = leads && !call.faults.is_fenced();
+    let (code, leader) = if leads { (codes::NONE, NODE) } else { (codes::LEADER_NOT_AVAILABLE, -1) };
     w.i16(code).i32(partition).i32(leader);
     if call.version >= 7 {
         w.i32(0); // the leader's epoch

@@ -171,17 +171,9 @@ impl Log {
         self.batches.range(first..).take_while(move |stored| stored.last < end)
     }
 
-    /// Changes the first bytes of a batch that are `old` to `new`, and nothing else: its checksum stays. Whether there are such.
-    pub(super) fn overwrite(&mut self, old: &[u8], new: &[u8]) -> bool {
-        self.batches.iter_mut().any(|stored| {
-            let Some(at) = stored.batch.bytes.windows(old.len()).position(|bytes| bytes == old) else {
-                return false;
-            };
-            let mut bytes = stored.batch.bytes.to_vec();
-            bytes[at..at + new.len()].copy_from_slice(new);
-            stored.batch.bytes = bytes.into();
-            true
-        })
+    /// Shows `change` one batch after the other until it has changed one, and nothing else: its checksum stays. Whether there was one.
+    pub(super) fn rot(&mut self, change: &mut dyn FnMut(&mut [u8]) -> bool) -> bool {
+        self.batches.iter_mut().any(|stored| change(Arc::make_mut(&mut stored.batch.bytes)))
     }
 
     /// Timestamp and offset of the first record that is not older, if there is one.

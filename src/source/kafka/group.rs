@@ -19,6 +19,8 @@ use crate::telemetry::metrics::Rebalance;
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// The same where only the user can answer: the process ends long before.
 const NEVER: Duration = Duration::from_secs(3600);
+/// How long there may be no answer before that is said.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl<I: Intake, C: Client> KafkaSource<I, C> {
     /// Goes on with what the group asked for, one thing after the other and in its order.
@@ -73,8 +75,19 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
                 self.accept(starts);
             }
             Err(StartError::Unanswered(error)) => {
-                tracing::debug!("consumer {}: {error}", self.settings.index);
-                self.retry_starts_at = self.clock.now() + ASK_AGAIN;
+                let (index, now) = (self.settings.index, self.clock.now());
+                tracing::debug!("consumer {index}: {error}");
+                if now >= self.assigned_at + PATIENCE && !self.context.link.is_down() {
+                    self.context.complain(
+                        &format!("the start of consumer {index}"),
+                        &format!(
+                            "consumer {index} does not read {}: no broker says where they begin ({error}), so one of them may have no \
+                             leader; trying again",
+                            describe(&self.assigned)
+                        ),
+                    );
+                }
+                self.retry_starts_at = now + ASK_AGAIN;
             }
             // The broker that was asked what the topics are may be behind.
             Err(StartError::OtherTopic(_)) if !self.watch.is_settled(self.assigned_at) => {

@@ -15,7 +15,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 pub use admin::{Described, MemberDescription, TopicRequest};
-pub use batch::{Batch, Stored};
+pub use batch::{Batch, CHECKED_FROM, Stored, crc32c};
 pub use bytes::{Answer, Body};
 pub use groups::{Commit, Joined, Me, subscription};
 pub use log::{FetchRequest, Fetched, Listed, Produced, READ_COMMITTED, READ_UNCOMMITTED};

@@ -30,6 +30,7 @@ mod refusals;
 mod retries;
 mod rot;
 mod slow;
+mod standing;
 mod static_members;
 mod stop;
 mod storm;

@@ -63,20 +63,29 @@ fn shows_it(s: &Scenario, pages: &Pages, offset: i64) {
 }
 
 fn stops_before_a_rotten_batch(setup: Setup) {
+    stops_before(setup, &[], |broker, s, is_to_be_bad| {
+        let (good, bad) = rotten(s, BATCH as i64 + 4);
+        let (old, new) = if is_to_be_bad { (&good, &bad) } else { (&bad, &good) };
+        broker.overwrite(&s.input, 0, old, new);
+    });
+}
+
+/// Batches are written by a producer with these settings; `damage` makes the second one bad, or good again.
+fn stops_before(setup: Setup, producer: &[(&str, &str)], damage: impl Fn(&OwnBroker, &Scenario, bool)) {
     let Some(broker) = OwnBroker::borrow() else { return };
     let mut s = setup.set(ANY_PORT.0, ANY_PORT.1).on(&broker.kafka);
+    s.send_with(producer);
     for _ in 0..3 {
         s.send(batch(&s));
     }
     let others: Vec<_> = (0..300).map(|n| Input::valid(&s.id()).to(1 + n % 3)).collect();
     s.send(others);
-    let (good, bad) = rotten(&s, BATCH as i64 + 4);
-    broker.overwrite(&s.input, 0, &good, &bad);
+    damage(&broker, &s, true);
     let mut instance = s.start();
     let pages = Pages::of(&instance);
     stands_at(&s, &mut instance, BATCH as i64);
     shows_it(&s, &pages, BATCH as i64);
-    broker.overwrite(&s.input, 0, &bad, &good);
+    damage(&broker, &s, false);
     s.finish(instance);
 }
 
@@ -88,6 +97,53 @@ fn a_rotten_batch_stops_its_partition_and_no_other_until_it_is_whole_again() {
 #[test]
 fn a_rotten_batch_stops_its_partition_in_transactions_too() {
     stops_before_a_rotten_batch(alone().exactly_once());
+}
+
+/// In this protocol all partitions are assigned anew, to begin one anew: none of the others may lose or repeat anything.
+#[test]
+fn a_rotten_batch_stops_its_partition_in_the_older_protocol_too() {
+    stops_before_a_rotten_batch(alone().eager());
+}
+
+/// The others are in full flow each time that the rotten one is begun anew.
+#[test]
+fn a_rotten_batch_is_begun_anew_while_others_flow_in_the_older_protocol() {
+    let Some(broker) = OwnBroker::borrow() else { return };
+    let mut s = alone().eager().set(ANY_PORT.0, ANY_PORT.1).on(&broker.kafka);
+    (0..3).for_each(|_| s.send(batch(&s)));
+    let (good, bad) = rotten(&s, BATCH as i64 + 4);
+    broker.overwrite(&s.input, 0, &good, &bad);
+    let mut instance = s.start();
+    let pages = Pages::of(&instance);
+    eventually(seconds(60), "it is begun anew several times", || {
+        s.send((0..500).map(|n| Input::valid(&s.id()).to(1 + n % 3)).collect::<Vec<_>>());
+        pages.metric("processor_kafka_errors_total").iter().sum::<f64>() >= 5.0
+    });
+    stands_at(&s, &mut instance, BATCH as i64);
+    broker.overwrite(&s.input, 0, &bad, &good);
+    s.finish(instance);
+}
+
+/// A codec that there is not, with a checksum that is right.
+#[test]
+fn a_batch_of_an_unknown_codec_stops_its_partition() {
+    stops_before(alone(), &[], |broker, s, _| {
+        broker.rewrite(&s.input, 0, BATCH as i64, |batch| batch[22] ^= 7)
+    });
+}
+
+/// What cannot be unpacked, with a checksum that is right.
+fn cannot_be_unpacked(codec: &str) {
+    stops_before(alone(), &[("compression.type", codec)], |broker, s, _| {
+        broker.rewrite(&s.input, 0, BATCH as i64, |batch| {
+            batch[61..].iter_mut().for_each(|byte| *byte ^= 0xff)
+        });
+    });
+}
+
+#[test]
+fn a_batch_that_cannot_be_unpacked_stops_its_partition() {
+    ["gzip", "snappy", "lz4", "zstd"].into_iter().for_each(cannot_be_unpacked);
 }
 
 /// Behind it is a marker only: whoever looks for records behind the watermark finds none, and yet it is not the end.

@@ -85,7 +85,7 @@ impl Sender {
             self.commit();
             return sent;
         }
-        self.0.abort_transaction(seconds(30)).expect("a transaction can be aborted");
+        self.abort();
         Vec::new()
     }
 
@@ -103,6 +103,11 @@ impl Sender {
         offsets.add_partition_offset(topic, 0, Offset::Offset(0)).expect("a valid offset");
         self.begin();
         self.0.send_offsets_to_transaction(&offsets, &member, seconds(30)).expect("offsets");
+    }
+
+    /// Aborts it.
+    pub fn abort(&self) {
+        self.0.abort_transaction(seconds(30)).expect("a transaction can be aborted");
     }
 
     /// Commits it.

@@ -72,6 +72,11 @@ impl Scenario {
         self.sent.extend(self.sender.send(&self.world.input, inputs));
     }
 
+    /// From now on records are sent by a producer with these settings.
+    pub fn send_with(&mut self, settings: &[(&str, &str)]) {
+        self.sender = Sender::with(&self.kafka, settings);
+    }
+
     /// Starts an instance of the program.
     pub fn start(&self) -> Instance {
         self.start_with(&[])

@@ -8,7 +8,7 @@ const TRANSACTIONAL: i16 = 0x10;
 /// The batch is a marker: a commit or an abort.
 const CONTROL: i16 = 0x20;
 /// Where the part begins that the checksum covers: the attributes.
-const CHECKED_FROM: usize = 21;
+pub const CHECKED_FROM: usize = 21;
 
 /// A batch to be written.
 #[derive(Clone, Debug)]
@@ -104,7 +104,7 @@ fn zigzag(into: &mut Vec<u8>, value: i64) {
 }
 
 /// CRC-32C, a bit at a time: test batches are small.
-fn crc32c(bytes: &[u8]) -> u32 {
+pub fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| crc >> 1 ^ if crc & 1 == 1 { 0x82f6_3b78 } else { 0 })
     })

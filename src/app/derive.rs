@@ -93,8 +93,13 @@ fn patience(config: &Config) -> Duration {
 /// What the transactions of this process are called, but for the number of the consumer. Where no name was given none is used
 /// again: what a process that died left open ends by itself then, after `transaction.timeout.ms`.
 pub(super) fn transactional_name(config: &Config) -> String {
-    let name = config.instance.clone().unwrap_or_else(|| format!("{}-{:08x}", instance(), fastrand::u32(..)));
+    let name = config.instance.clone().unwrap_or_else(new_instance);
     format!("{}-{name}", config.group_id)
+}
+
+/// A name for this instance that nobody had before.
+pub(super) fn new_instance() -> String {
+    format!("{}-{:08x}", instance(), fastrand::u32(..))
 }
 
 pub(super) fn transactor_settings(config: &Config, name: &str, index: usize) -> transactor::Settings {

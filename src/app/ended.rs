@@ -65,6 +65,7 @@ pub(super) fn reason(cause: &Event) -> String {
         | Event::Failed(text)
         | Event::Bug(text) => text.clone(),
         Event::Left(_) => "a consumer has left".to_owned(),
+        Event::Rotated(_) => "passwords or certificates have changed".to_owned(),
     }
 }
 

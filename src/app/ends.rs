@@ -1,6 +1,7 @@
 //! Both ends of the pipeline, made for librdkafka: members of the group, and the sink.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use rdkafka::error::KafkaResult;
@@ -75,6 +76,20 @@ impl Sink {
         }
     }
 
+    /// Makes its clients, whose threads have ended, give up what they have not delivered: nothing of it may be written later.
+    pub(super) fn give_up(&self) {
+        let clients: Vec<_> = match self {
+            Self::Shared(sink, letters) => {
+                std::iter::once(sink).chain(letters).map(|one| one.client()).collect()
+            }
+            Self::Transactions(_, all) => all.iter().map(|one| one.client()).collect(),
+        };
+        for client in clients {
+            client.purge(true);
+            while client.poll(GIVEN_UP, &mut |_| {}) {}
+        }
+    }
+
     /// What its threads do, each with its name.
     pub(super) fn lives(&self, producers: usize) -> Vec<(String, Box<dyn FnOnce() + Send>)> {
         let mut lives: Vec<(String, Box<dyn FnOnce() + Send>)> = Vec::new();
@@ -101,6 +116,9 @@ impl Sink {
         lives
     }
 }
+
+/// How long a client may take to report the next of what it has given up.
+const GIVEN_UP: Duration = Duration::from_millis(100);
 
 /// What both ends are made from.
 pub(super) struct Ends<'a> {

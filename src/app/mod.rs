@@ -26,6 +26,7 @@ mod derive;
 mod ended;
 mod ends;
 mod listener;
+mod login;
 mod replicas;
 mod rights;
 mod signals;
@@ -36,9 +37,10 @@ mod topics;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select, unbounded};
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Delivery};
@@ -51,9 +53,10 @@ use crate::telemetry::{Death, Metrics};
 use crate::transform::{AsyncTransform, Handler, Transform, builtin::Validate};
 use behind::Behind;
 pub use derive::librdkafka_version;
-use derive::{about, credentials, policy, promise};
+use derive::{about, credentials, new_instance, policy, promise};
 pub use ended::{Ended, Exit};
 use ends::{Ends, Sink, Source};
+use login::Login;
 use replicas::Watch;
 pub use signals::Signals;
 use start::Found;
@@ -61,13 +64,13 @@ pub use start::{Finding, Level, check};
 use status::{AppStatus, Stage};
 
 /// How often the main thread looks after the connection and the workers.
-/// How long brokers may refuse our login: a new password may come to its file later than to them.
-const LOGIN_PATIENCE: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_secs(1);
 /// How often partition counts of the output and the dead-letter topic are looked up.
 const LOOK_UP: Duration = Duration::from_secs(30);
 /// How long threads may take to end after they were told not to wait any more.
 const LAST_WORDS: Duration = Duration::from_secs(6);
+/// The same where another life is to begin, in which nothing of this one may be left: a thread may wait for answers, one after the other.
+const LAST_CALLS: Duration = Duration::from_secs(30);
 
 /// What can happen to the process.
 #[derive(Debug)]
@@ -82,6 +85,42 @@ pub(crate) enum Event {
     Left(Farewell),
     /// One of our own threads panicked.
     Bug(String),
+    /// Passwords or certificates have changed, and these are the settings with them.
+    Rotated(Box<Config>),
+}
+
+/// How a life ends: for good, or the next one begins with these settings.
+enum End {
+    Ended(Ended),
+    Rotated(Box<Config>),
+}
+
+impl From<Ended> for End {
+    fn from(ended: Ended) -> Self {
+        Self::Ended(ended)
+    }
+}
+
+/// Who tells the main thread what happens.
+struct Inbox {
+    /// Whoever wants the process to end.
+    wishes: Receiver<Event>,
+    /// The threads of this life, and not those of one before.
+    threads: Receiver<Event>,
+}
+
+impl Inbox {
+    fn recv_timeout(&self, wait: Duration) -> Result<Event, RecvTimeoutError> {
+        select! {
+            recv(self.wishes) -> event => event.map_err(|_| RecvTimeoutError::Disconnected),
+            recv(self.threads) -> event => event.map_err(|_| RecvTimeoutError::Disconnected),
+            default(wait) => Err(RecvTimeoutError::Timeout),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.wishes.is_empty() && self.threads.is_empty()
+    }
 }
 
 /// The program: a configuration and a transform.
@@ -139,29 +178,48 @@ impl App {
         Ok(self.bound.as_ref().and_then(|listener| listener.local_addr().ok()))
     }
 
-    /// Runs until a signal, or until it cannot go on. Blocks; call it once a process. Says in the log what it does.
-    pub fn run(self) -> Ended {
-        let (events, inbox) = (&self.events, &self.inbox);
+    /// Runs until a signal, or until it cannot go on. Blocks; call it once a process. Says in the log what it does. Where passwords or
+    /// certificates are refused and their files have changed, it begins anew within the process.
+    pub fn run(mut self) -> Ended {
         quiet_panics_of_transforms();
         let metrics = Arc::new(Metrics::new(about(&self.config)));
         let status = Arc::new(AppStatus::new());
-        let bound = match self.bound {
+        let bound = match self.bound.take() {
             None => listener::bind_port(&self.config),
             taken => Ok(taken),
         };
-        let started = bound.and_then(|bound| listener::start(bound, &metrics, &status, events, self.signals));
+        let wishes = &self.events;
+        let started = bound.and_then(|bound| listener::start(bound, &metrics, &status, wishes, self.signals));
         if let Err(ended) = started {
             return ended;
         }
-        let link = Arc::new(Link::default());
-        let context = Context::new(link, metrics).logging_in_with(credentials(&self.config));
-        let (found, _ending) = match start::wait_for_cluster(&self.config, &context, &status, inbox) {
+        // Transactions that one life leaves open are ended by the next one, which has their names.
+        self.config.instance.get_or_insert_with(new_instance);
+        let mut again = false;
+        loop {
+            match self.live(&metrics, &status, again) {
+                End::Ended(ended) => return ended,
+                End::Rotated(config) => self.config = *config,
+            }
+            again = true;
+            status.starting();
+        }
+    }
+
+    /// One life, with clients of its own: from the first question to the cluster to the end of the last client.
+    fn live(&self, metrics: &Arc<Metrics>, status: &Arc<AppStatus>, again: bool) -> End {
+        let (events, threads) = unbounded();
+        let inbox = Inbox { wishes: self.inbox.clone(), threads };
+        let login = Login::new(&self.config, again);
+        let context = Context::new(Arc::new(Link::default()), metrics.clone());
+        let context = context.logging_in_with(credentials(&self.config));
+        let (found, _ending) = match start::wait_for_cluster(&self.config, &context, status, &inbox, &login) {
             Ok(found) => found,
-            Err(ended) => return ended,
+            Err(end) => return end,
         };
-        match Running::start(&self.config, self.transform, context, found, &status, events) {
-            Ok(running) => running.until_the_end(inbox),
-            Err(error) => Ended::new(Exit::Failure, format!("cannot make a Kafka client: {error}")),
+        match Running::start(&self.config, self.transform.clone(), context, found, status, &events, login) {
+            Ok(running) => running.until_the_end(&inbox),
+            Err(error) => Ended::new(Exit::Failure, format!("cannot make a Kafka client: {error}")).into(),
         }
     }
 }
@@ -186,6 +244,9 @@ struct Running {
     sink: Sink,
     controls: Vec<Arc<Control>>,
     status: Arc<AppStatus>,
+    login: Login,
+    /// Those of the sink.
+    writing: Vec<JoinHandle<()>>,
 }
 
 impl Running {
@@ -196,6 +257,7 @@ impl Running {
         found: Found,
         status: &Arc<AppStatus>,
         events: &Sender<Event>,
+        login: Login,
     ) -> Result<Self, rdkafka::error::KafkaError> {
         let policy = policy(config, transform.name());
         let metrics = context.metrics.clone();
@@ -227,8 +289,16 @@ impl Running {
             tracing::warn!("failed records may be lost: {text}");
         }
         tracing::info!("{}", promise(config));
-        let running =
-            Self { config: config.clone(), context, pipeline, sink, controls, status: status.clone() };
+        let mut running = Self {
+            config: config.clone(),
+            context,
+            pipeline,
+            sink,
+            controls,
+            status: status.clone(),
+            login,
+            writing: Vec::new(),
+        };
         if waits {
             running.spawn_dispatcher(events);
         } else {
@@ -260,9 +330,9 @@ impl Running {
         });
     }
 
-    fn spawn(&self, sources: Vec<Source>, events: &Sender<Event>) {
+    fn spawn(&mut self, sources: Vec<Source>, events: &Sender<Event>) {
         for (name, life) in self.sink.lives(self.config.producers) {
-            thread(name, events, life);
+            self.writing.push(thread(name, events, life));
         }
         for (index, source) in sources.into_iter().enumerate() {
             let left = events.clone();
@@ -274,19 +344,24 @@ impl Running {
         }
     }
 
-    fn until_the_end(self, inbox: &Receiver<Event>) -> Ended {
+    fn until_the_end(self, inbox: &Inbox) -> End {
         let cause = self.wait_for_a_cause(inbox);
         if let Event::Bug(text) = &cause {
-            return Ended::bug(text);
+            return Ended::bug(text).into();
+        }
+        if let Event::Rotated(_) = &cause {
+            tracing::info!(
+                "a broker does not let us in, and the files of passwords or certificates have changed: beginning anew with them"
+            );
         }
         if let Event::Trouble(_) | Event::Failed(_) = &cause {
             tracing::error!("{}", ended::reason(&cause));
         }
         self.status.set_stage(Stage::Draining);
-        self.drain(inbox, &cause)
+        self.drain(inbox, cause)
     }
 
-    fn wait_for_a_cause(&self, inbox: &Receiver<Event>) -> Event {
+    fn wait_for_a_cause(&self, inbox: &Inbox) -> Event {
         let mut next_look_up = Instant::now() + LOOK_UP;
         let mut behind = Behind::new(&self.config, &self.context);
         let mut replicas = Watch::new(&self.config, &self.context);
@@ -344,15 +419,22 @@ impl Running {
         }
     }
 
-    /// While a broker does not let us in: reads the password again, and gives up after a while.
+    /// While a broker does not let us in: reads passwords and certificates again, and gives up after a while.
     fn login_refused(&self) -> Option<Event> {
         let link = &self.context.link;
-        let why = link.denial()?;
-        if self.context.credentials.read_again() {
-            link.forgive();
+        if let Some(config) = self.login.rotated(&self.config, link) {
+            return Some(Event::Rotated(config));
         }
-        (link.denied_for() >= LOGIN_PATIENCE).then(|| {
-            let time = LOGIN_PATIENCE.as_secs();
+        link.denial()?;
+        if self.context.credentials.read_again() {
+            link.count_anew();
+        }
+        if !link.is_down() {
+            login::ask_again(&self.config, &self.context);
+        }
+        let why = link.denial()?;
+        (link.denied_for() >= login::PATIENCE).then(|| {
+            let time = login::PATIENCE.as_secs();
             Event::Trouble(Trouble::Denied(format!("the brokers have not let us in for {time} s: {why}")))
         })
     }
@@ -386,7 +468,7 @@ impl Running {
         self.holds_partitions();
     }
 
-    fn drain(self, inbox: &Receiver<Event>, cause: &Event) -> Ended {
+    fn drain(self, inbox: &Inbox, mut cause: Event) -> End {
         let started = Instant::now();
         let resolved = self.pipeline.with_ledger(|ledger| ledger.resolved());
         let timeout = self.config.drain_timeout;
@@ -399,11 +481,18 @@ impl Running {
             let left = until.saturating_duration_since(Instant::now());
             match inbox.recv_timeout(left.min(TICK)) {
                 Ok(Event::Left(farewell)) => farewells.push(farewell),
-                Ok(Event::Bug(text)) => return Ended::bug(&text),
-                Err(RecvTimeoutError::Timeout) if left > TICK => self.look_out(),
+                Ok(Event::Bug(text)) => return Ended::bug(&text).into(),
+                Ok(Event::Signal) if matches!(cause, Event::Rotated(_)) => {
+                    cause = Event::Signal;
+                    until = if aborted { until.min(Instant::now() + LAST_WORDS) } else { until };
+                }
+                Err(RecvTimeoutError::Timeout) if left > TICK && (aborted || !self.is_in_vain(&cause)) => {
+                    self.look_out()
+                }
                 Ok(Event::Signal) | Err(RecvTimeoutError::Timeout) if !aborted => {
                     aborted = true;
-                    until = Instant::now() + LAST_WORDS;
+                    until = Instant::now()
+                        + if matches!(cause, Event::Rotated(_)) { LAST_CALLS } else { LAST_WORDS };
                     self.controls.iter().for_each(|control| control.abort());
                 }
                 Ok(Event::Signal) => {}
@@ -418,7 +507,37 @@ impl Running {
         self.say_deaths(&self.context.metrics.deaths().rest(Instant::now()));
         self.context.metrics.drained(time);
         let drained = self.pipeline.with_ledger(|ledger| ledger.resolved()) - resolved;
-        ended::after_drain(cause, &farewells, self.controls.len(), drained, time)
+        let ended = ended::after_drain(&cause, &farewells, self.controls.len(), drained, time);
+        match cause {
+            Event::Rotated(config)
+                if farewells.len() == self.controls.len() && self.gives_up_writing(inbox) =>
+            {
+                End::Rotated(config)
+            }
+            Event::Rotated(_) => {
+                Ended::new(Exit::LeftOver, "the clients with the old passwords or certificates do not end")
+                    .into()
+            }
+            _ => ended.into(),
+        }
+    }
+
+    /// Whether there is nobody to be told what is finished: no broker lets us in, and we do not wait for one with what we have.
+    fn is_in_vain(&self, cause: &Event) -> bool {
+        matches!(cause, Event::Rotated(_)) && self.context.link.is_down()
+    }
+
+    /// Whether nothing will be written any more of what was taken: the threads have ended, and the clients have nothing left.
+    fn gives_up_writing(&self, inbox: &Inbox) -> bool {
+        let until = Instant::now() + LAST_CALLS;
+        while !self.writing.iter().all(JoinHandle::is_finished) {
+            if Instant::now() >= until || !inbox.wishes.is_empty() {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.sink.give_up();
+        true
     }
 }
 
@@ -445,7 +564,7 @@ fn forward<T: Send + 'static>(events: &Sender<Event>, name: &str, wrap: fn(T) ->
 }
 
 /// A thread of ours. If it panics that is our bug: the process stops, and commits nothing more.
-fn thread(name: String, events: &Sender<Event>, life: impl FnOnce() + Send + 'static) {
+fn thread(name: String, events: &Sender<Event>, life: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     let events = events.clone();
     let builder = std::thread::Builder::new().name(name.clone());
     builder
@@ -455,7 +574,7 @@ fn thread(name: String, events: &Sender<Event>, life: impl FnOnce() + Send + 'st
                 let _ = events.send(Event::Bug(format!("thread {name} panicked; the reason is above")));
             }
         })
-        .expect("the machine has threads left at start");
+        .expect("the machine has threads left at start")
 }
 
 /// A transform may panic on a record's contents: the record fails, and its contents do not go to the log.

@@ -6,21 +6,21 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
 use rdkafka::admin::AdminClient;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 
-use super::Event;
 use super::derive::{
     about, client_config, producer_properties, servers, transaction_timeout, transactional_name,
 };
 use super::ended::{Ended, Exit};
+use super::login::Login;
 use super::replicas::shortage;
 use super::rights;
 use super::status::AppStatus;
 use super::topics;
+use super::{End, Event, Inbox};
 use crate::config::{Config, Delivery, OffsetReset};
 use crate::kafka::admin::{self, Settings, Topic};
 use crate::kafka::context::{Context, Member};
@@ -88,8 +88,9 @@ pub(super) fn wait_for_cluster(
     config: &Config,
     context: &Context,
     status: &AppStatus,
-    inbox: &Receiver<Event>,
-) -> Result<(Found, Ending), Ended> {
+    inbox: &Inbox,
+    login: &Login,
+) -> Result<(Found, Ending), End> {
     let probe = Probe::new(config, context)?;
     let (mut denials, mut misses) = (0, 0);
     loop {
@@ -103,7 +104,7 @@ pub(super) fn wait_for_cluster(
                 thread::park_timeout(PAUSE);
                 continue;
             }
-            Err(Refused::Ended(ended)) => return Err(ended),
+            Err(Refused::Ended(ended)) => return Err(ended.into()),
             Err(Refused::Silent(text)) => text,
         };
         probe.serve();
@@ -112,10 +113,15 @@ pub(super) fn wait_for_cluster(
             context.link.forgive();
             probe.renew();
         }
+        if let Some(rotated) = login.rotated(config, &context.link) {
+            return Err(End::Rotated(rotated));
+        }
         if let Some(reason) = context.link.denial() {
             denials += 1;
-            if denials >= DENIALS {
-                return Err(Ended::new(Exit::Denied, format!("the broker does not let us in: {reason}")));
+            if denials >= DENIALS && login.is_over(&context.link) {
+                return Err(
+                    Ended::new(Exit::Denied, format!("the broker does not let us in: {reason}")).into()
+                );
             }
         }
         context.link.lost(&silence);
@@ -125,9 +131,10 @@ pub(super) fn wait_for_cluster(
                 return Err(Ended::new(
                     Exit::Clean,
                     "stopped by a signal before the cluster answered; nothing was read",
-                ));
+                )
+                .into());
             }
-            Ok(event) => return Err(Ended::bug(&super::ended::reason(&event))),
+            Ok(event) => return Err(Ended::bug(&super::ended::reason(&event)).into()),
             Err(_) => {}
         }
     }
@@ -297,7 +304,7 @@ impl From<KafkaError> for Refused {
 }
 
 /// A client that asks and never joins.
-struct Probe {
+pub(super) struct Probe {
     consumer: BaseConsumer<Member>,
     admin: AdminClient<Context>,
     runtime: tokio::runtime::Runtime,
@@ -324,7 +331,7 @@ impl Drop for Ending {
 }
 
 impl Probe {
-    fn new(config: &Config, context: &Context) -> Result<Self, Ended> {
+    pub(super) fn new(config: &Config, context: &Context) -> Result<Self, Ended> {
         let wrong = |error: KafkaError| {
             Ended::new(Exit::Config, format!("librdkafka does not accept these properties: {error}"))
         };
@@ -333,9 +340,10 @@ impl Probe {
         // It asks only whether there are offsets. Those of a transaction that a killed instance left open would be waited for, up
         // to the end of its timeout, and it is the next instance of that name that ends it.
         properties.set("isolation.level", "read_uncommitted");
-        let consumer = properties.create_with_context(Member::new(context.clone())).map_err(wrong)?;
-        let producer = brisk(client_config(&config.producer_properties));
-        let admin = producer.create_with_context(context.clone()).map_err(wrong)?;
+        let (properties, own) = context.of_a_new_client(&properties);
+        let consumer = properties.create_with_context(Member::new(own)).map_err(wrong)?;
+        let (producer, own) = context.of_a_new_client(&brisk(client_config(&config.producer_properties)));
+        let admin = producer.create_with_context(own).map_err(wrong)?;
         let runtime = admin::runtime()
             .map_err(|error| Ended::new(Exit::Failure, format!("no async runtime: {error}")))?;
         Ok(Self { consumer, admin, runtime, link: context.link.clone() })
@@ -347,8 +355,14 @@ impl Probe {
         self.admin.inner().context().renew(self.admin.inner());
     }
 
+    /// Whether brokers answer both clients within this time each.
+    pub(super) fn is_let_in(&self, wait: Duration) -> bool {
+        let clients = (self.consumer.client(), self.admin.inner());
+        clients.0.fetch_metadata(None, wait).is_ok() && clients.1.fetch_metadata(None, wait).is_ok()
+    }
+
     /// Lets the client say what it has to say.
-    fn serve(&self) {
+    pub(super) fn serve(&self) {
         // One event a call, and no telling whether there was one.
         for _ in 0..64 {
             self.consumer.poll(Duration::ZERO);
@@ -522,7 +536,7 @@ fn explain_certificate(config: &Config, link: &Link) {
     };
     if let Some(why) = certificate::refusal(&client_config(&config.producer_properties), PATIENCE) {
         let reason = reason.because(why);
-        link.denied(&reason.to_string());
+        link.denied(&reason.to_string(), reason.address());
         link.failed(reason);
     }
 }

@@ -32,6 +32,12 @@ struct Inner {
     parts: Option<Parts>,
 }
 
+impl Inner {
+    fn new() -> Self {
+        Self { stage: Stage::Starting, waiting_for: "the cluster's answer".to_owned(), parts: None }
+    }
+}
+
 #[derive(Clone)]
 struct Parts {
     pipeline: Arc<Pipeline>,
@@ -42,13 +48,17 @@ struct Parts {
 
 impl AppStatus {
     pub(super) fn new() -> Self {
-        let waiting_for = "the cluster's answer".to_owned();
-        Self { inner: Mutex::new(Inner { stage: Stage::Starting, waiting_for, parts: None }) }
+        Self { inner: Mutex::new(Inner::new()) }
     }
 
     /// The start waits, and why.
     pub(super) fn waiting(&self, reason: &str) {
         self.inner.lock().waiting_for = reason.to_owned();
+    }
+
+    /// It starts anew.
+    pub(super) fn starting(&self) {
+        *self.inner.lock() = Inner::new();
     }
 
     pub(super) fn running(

@@ -4,33 +4,75 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::ops::Deref;
+use std::path::Path;
 
 use super::Delivery;
 use super::finding::{Finding, Report};
-use super::given::{Given, Value};
+use super::given::{self, Given, Origin, Value};
 use super::guard;
 use super::property::{self, Check, Property, Role};
 
 /// librdkafka properties of one client. Secrets are among them: `Debug` shows only values known to be none.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Properties(Vec<(String, String)>);
+pub struct Properties {
+    all: Vec<(String, String)>,
+    /// Which of them came from a file, and from which.
+    from_files: Vec<(&'static Property, String)>,
+}
 
 impl Properties {
     /// The value of this property, under the name it was set by.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.all.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// Takes a property away, by this name.
     pub(super) fn remove(&mut self, name: &str) {
-        self.0.retain(|(key, _)| key != name);
+        self.all.retain(|(key, _)| key != name);
     }
 
     /// Sets a property; another name of the same property goes, as librdkafka would otherwise take either.
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
         let canonical = canonical(name);
-        self.0.retain(|(key, _)| self::canonical(key) != canonical);
-        self.0.push((name.to_owned(), value.into()));
+        self.all.retain(|(key, _)| self::canonical(key) != canonical);
+        self.from_files.retain(|(property, _)| property.canonical != canonical);
+        self.all.push((name.to_owned(), value.into()));
+    }
+
+    fn give(&mut self, given: &Accepted<'_>) {
+        self.set(given.property.name, given.text.as_str());
+        if let Origin::File(path) = &given.value.origin {
+            self.from_files.push((given.property, path.clone()));
+        }
+    }
+
+    /// The file that a property came from, if it came from one.
+    pub(super) fn file_of(&self, name: &str) -> Option<&Path> {
+        self.from_files.iter().find(|(property, _)| property.name == name).map(|(_, path)| Path::new(path))
+    }
+
+    /// What came from files, by the files that it came from.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = (&Path, Option<&str>)> {
+        self.from_files.iter().map(|(property, path)| (Path::new(path), self.get(property.name)))
+    }
+
+    /// The same with what those files have now; `None` where one of them has nothing that it could be.
+    pub(super) fn read_again(&self) -> Option<Self> {
+        let mut new = self.clone();
+        for (property, path) in &self.from_files {
+            let text = property.check.accept(&given::secret(path).ok()?).ok()?;
+            new.all
+                .iter_mut()
+                .filter(|(name, _)| name == property.name)
+                .for_each(|(_, value)| value.clone_from(&text));
+        }
+        Some(new)
+    }
+
+    /// The files and folders that librdkafka reads when a client is made.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+        let is_path = |name: &str| property::named(name).is_some_and(|property| property.path);
+        self.all.iter().filter(move |(name, _)| is_path(name)).map(|(_, path)| Path::new(path))
     }
 }
 
@@ -42,7 +84,7 @@ impl Deref for Properties {
     type Target = [(String, String)];
 
     fn deref(&self) -> &Self::Target {
-        &self.0
+        &self.all
     }
 }
 
@@ -51,13 +93,13 @@ impl<'a> IntoIterator for &'a Properties {
     type IntoIter = std::slice::Iter<'a, (String, String)>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
+        self.all.iter()
     }
 }
 
 impl From<Vec<(String, String)>> for Properties {
     fn from(all: Vec<(String, String)>) -> Self {
-        Self(all)
+        Self { all, from_files: Vec::new() }
     }
 }
 
@@ -65,7 +107,7 @@ impl fmt::Debug for Properties {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let public = |name: &str| property::named(name).is_some_and(|property| property.public);
         f.debug_map()
-            .entries(self.0.iter().map(|(key, value)| (key, if public(key) { value } else { "***" })))
+            .entries(self.all.iter().map(|(key, value)| (key, if public(key) { value } else { "***" })))
             .finish()
     }
 }
@@ -199,7 +241,7 @@ fn readable(path: &str) -> std::io::Result<()> {
 pub(super) fn properties(role: Role, basics: &Basics<'_>, accepted: &[Accepted<'_>]) -> Properties {
     let own = if role == Role::Consumer { CONSUMER } else { PRODUCER };
     let base = COMMON.iter().chain(own).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let mut all = Properties(base.collect());
+    let mut all = Properties::from(base.collect::<Vec<_>>());
     all.set("bootstrap.servers", basics.servers);
     match role {
         Role::Consumer => all.set("group.id", basics.group),
@@ -209,7 +251,7 @@ pub(super) fn properties(role: Role, basics: &Basics<'_>, accepted: &[Accepted<'
     let own = if transactions { TRANSACTIONS } else { &[] };
     own.iter().for_each(|(name, value)| all.set(name, *value));
     for given in of_role(role, accepted) {
-        all.set(given.property.name, given.text.as_str());
+        all.give(given);
     }
     if transactions {
         own.iter().take(1).for_each(|(name, value)| all.set(name, *value));

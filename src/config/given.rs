@@ -88,14 +88,6 @@ impl Given {
         self.values.get(&key)
     }
 
-    /// The file that the value under this key came from, if it came from one.
-    pub(super) fn file_of(&self, key: Key) -> Option<&str> {
-        match &self.get(key)?.origin {
-            Origin::File(path) => Some(path),
-            Origin::Environment | Origin::Flag => None,
-        }
-    }
-
     /// The name under which this key was given with nothing in it.
     pub(super) fn empty(&self, key: Key) -> Option<&str> {
         self.empty.get(&key).map(String::as_str)
@@ -213,11 +205,8 @@ const LONGEST_SECRET: u64 = 1 << 20;
 /// Replaces the path by what the file has. The path is not repeated in a fault: it may be the secret itself, given to the
 /// wrong variable.
 fn read_file(value: Value, report: &mut Report) -> Option<Value> {
-    match contents(&value.text) {
-        Ok(text) => {
-            let text = without_newline(&text).to_owned();
-            Some(Value { origin: Origin::File(value.text), text, ..value })
-        }
+    match secret(&value.text) {
+        Ok(text) => Some(Value { origin: Origin::File(value.text), text, ..value }),
         Err(why) => {
             report.fault(Finding {
                 value: Some("***".into()),
@@ -230,7 +219,8 @@ fn read_file(value: Value, report: &mut Report) -> Option<Value> {
 
 const FILE_FIX: &str = "Name a file that this user may read and that has the secret in it.";
 
-fn contents(path: &str) -> Result<String, String> {
+/// What the file of a secret has.
+pub(super) fn secret(path: &str) -> Result<String, String> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(LONGEST_SECRET + 1).read_to_end(&mut bytes))
@@ -239,7 +229,11 @@ fn contents(path: &str) -> Result<String, String> {
         return Err("the file it names is larger than 1 MiB".into());
     }
     let text = String::from_utf8(bytes).map_err(|_| "the file it names is not UTF-8".to_owned())?;
-    if text.trim().is_empty() { Err("the file it names is empty".into()) } else { Ok(text) }
+    if text.trim().is_empty() {
+        Err("the file it names is empty".into())
+    } else {
+        Ok(without_newline(&text).to_owned())
+    }
 }
 
 fn without_newline(text: &str) -> &str {

@@ -13,6 +13,7 @@ mod parse;
 mod pass;
 mod property;
 mod raw;
+mod rotation;
 mod security;
 mod servers;
 mod settings;
@@ -89,7 +90,7 @@ pub struct Config {
     pub log_filter: String,
     /// `PROCESSOR_LOG_FORMAT`.
     pub log_format: LogFormat,
-    /// `KAFKA_SASL_PASSWORD_FILE`: where the password of all clients came from, to be read again when it is refused.
+    /// The file that the password of all clients came from, for a user of all of them: clients that live can be given another.
     pub password_file: Option<PathBuf>,
     /// Every librdkafka property of the consumers, ours and the user's, secrets included: `Debug` masks them.
     pub consumer_properties: Properties,

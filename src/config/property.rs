@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use super::parse;
 
 /// One property of librdkafka.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Property {
     /// Its name, such as `linger.ms`.
     pub name: &'static str,

@@ -74,6 +74,11 @@ impl ClientContext for Silent {
     fn error(&self, _: KafkaError, _: &str) {}
 }
 
+/// Whether librdkafka has nothing against them.
+pub(super) fn is_taken(role: Role, properties: &Properties) -> bool {
+    refusal(role, properties).is_none()
+}
+
 /// What librdkafka says against them, if anything.
 fn refusal(role: Role, properties: &Properties) -> Option<String> {
     // Without brokers nobody is asked, and without a group there is none to leave.

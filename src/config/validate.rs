@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::clients::{self, Basics};
@@ -15,7 +14,7 @@ use super::raw::Raw;
 use super::{
     AfterFailure, Config, Delivery, Http, LogFormat, OffsetReset, OnFailure, Order, Partitioning, Retry,
 };
-use super::{log_filter, parse, security, servers, topics, trial, trust};
+use super::{log_filter, parse, rotation, security, servers, topics, trial, trust};
 
 /// What came of the pass. The configuration is of use only if nothing was at fault.
 pub(super) struct Passed {
@@ -76,7 +75,7 @@ impl Pass<'_> {
             http: self.http(raw),
             log_filter: self.log_filter(raw, [&consumer_properties, &producer_properties]),
             log_format: self.log_format(raw),
-            password_file: self.given.file_of((Role::Both, "sasl.password")).map(PathBuf::from),
+            password_file: rotation::password_file([&consumer_properties, &producer_properties]),
             group_id,
             dead_letter_topic,
             consumer_properties,

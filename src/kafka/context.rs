@@ -13,7 +13,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::credentials::{Credentials, Seen};
-use super::link::Link;
+use super::link::{Link, NOBODY};
 use super::reason::Reason;
 use crate::config::LIBRDKAFKA;
 use crate::sync::Mutex;
@@ -53,6 +53,12 @@ impl Context {
         Self { credentials: Arc::new(credentials), ..self }
     }
 
+    /// The same for clients that tell nobody else whether the cluster answers.
+    #[must_use]
+    pub fn apart(&self, link: Arc<Link>) -> Self {
+        Self { link, ..self.clone() }
+    }
+
     /// For a client that is made now: its properties with the password of now, and a context of its own.
     pub fn of_a_new_client(&self, properties: &ClientConfig) -> (ClientConfig, Self) {
         let (properties, seen) = self.credentials.of_a_new_client(properties);
@@ -73,9 +79,9 @@ impl Context {
         match code {
             Code::AllBrokersDown => self.link.lost(&format!("no broker answers: {text}")),
             Code::GroupAuthorizationFailed => {
-                self.link.denied(&format!("{text} The user needs Read on the group"))
+                self.link.denied(&format!("{text} The user needs Read on the group"), NOBODY)
             }
-            Code::Authentication | Code::SaslAuthenticationFailed if !known => self.link.denied(text),
+            Code::Authentication | Code::SaslAuthenticationFailed if !known => self.link.denied(text, NOBODY),
             // One broker's connection: the client tries again by itself, and says so when none is left.
             Code::BrokerTransportFailure | Code::Resolve | Code::OperationTimedOut => {
                 tracing::debug!("{code:?}: {text}");

@@ -1,5 +1,6 @@
 //! Whether the cluster answers, as told by all clients of this process: said once when it is gone and why, once when it is back.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -9,11 +10,16 @@ use crate::sync::Mutex;
 /// What was said about a connection counts as the reason for so long. librdkafka repeats itself every 30 seconds.
 const MEMORY: Duration = Duration::from_secs(45);
 
+/// Who does not let us in, where that is not known: the group's coordinator, for example.
+pub const NOBODY: &str = "";
+
 /// Shared by all clients of the process.
 #[derive(Debug, Default)]
 pub struct Link {
     state: Mutex<State>,
     down: AtomicBool,
+    /// Says nothing.
+    quiet: bool,
 }
 
 #[derive(Debug, Default)]
@@ -31,11 +37,18 @@ struct State {
 #[derive(Debug)]
 struct Denied {
     why: String,
+    /// The addresses of those who said so.
+    by: BTreeSet<String>,
     first: Instant,
     last: Instant,
 }
 
 impl Link {
+    /// For a client that asks only once: whoever asks has said why.
+    pub fn quiet() -> Self {
+        Self { quiet: true, ..Self::default() }
+    }
+
     /// No broker answers: says so the first time, with the reason if one is known, else as `silence` has it.
     pub fn lost(&self, silence: &str) {
         let mut state = self.state.lock();
@@ -46,7 +59,13 @@ impl Link {
         state.down_since = Some(Instant::now());
         state.silence = silence.to_owned();
         state.said = state.reason().map(|reason| reason.cause);
-        tracing::warn!("{}. Trying again", state.why());
+        self.warn(&state);
+    }
+
+    fn warn(&self, state: &State) {
+        if !self.quiet {
+            tracing::warn!("{}. Trying again", state.why());
+        }
     }
 
     /// A connection failed, which is the reason if no broker answers.
@@ -55,7 +74,7 @@ impl Link {
         let down = state.down_since.is_some();
         // The certificate of one broker is that broker's trouble; that of all is ours.
         if reason.cause.is_denial() || (down && reason.cause == Cause::Certificate) {
-            state.deny(&reason.to_string());
+            self.deny(&mut state, &reason.to_string(), reason.address());
         }
         // That it was closed says less than what was known before.
         if reason.cause == Cause::Closed && state.reason().is_some() {
@@ -65,7 +84,7 @@ impl Link {
         state.said = Some(reason.cause).filter(|_| down);
         state.reason = Some((reason, Instant::now()));
         if news {
-            tracing::warn!("{}. Trying again", state.why());
+            self.warn(&state);
         }
     }
 
@@ -79,7 +98,12 @@ impl Link {
         if !self.down.swap(false, Ordering::Relaxed) {
             return;
         }
-        let State { down_since, .. } = std::mem::take(&mut *self.state.lock());
+        let mut state = self.state.lock();
+        // Another one may not let us in all the same.
+        let State { down_since, denied, .. } = std::mem::take(&mut *state);
+        state.denied = denied;
+        state.let_in(NOBODY);
+        drop(state);
         if let Some(since) = down_since {
             tracing::info!("the broker is back after {:.1} s", since.elapsed().as_secs_f64());
         }
@@ -97,11 +121,35 @@ impl Link {
     }
 
     /// A broker did not accept who we are, or does not let us into the group.
-    pub fn denied(&self, why: &str) {
-        self.state.lock().deny(why);
+    pub fn denied(&self, why: &str, by: &str) {
+        self.deny(&mut self.state.lock(), why, by);
     }
 
-    /// Why a broker did not let us in, if one did not lately and since the last answer.
+    fn deny(&self, state: &mut State, why: &str, by: &str) {
+        let is_news = state.deny(why, by);
+        if is_news && !self.quiet {
+            tracing::error!("the broker does not let us in: {why}");
+        }
+    }
+
+    /// This broker lets us in.
+    pub fn let_in(&self, by: &str) {
+        self.state.lock().let_in(by);
+    }
+
+    /// The address of a broker that did not let us in lately.
+    pub fn refuses(&self) -> Option<String> {
+        let state = self.state.lock();
+        state.denied().and_then(|denied| denied.by.iter().find(|by| *by != NOBODY).cloned())
+    }
+
+    /// Whether a broker and we have not agreed lately on who we are, or who it is.
+    pub fn is_refused(&self) -> bool {
+        let state = self.state.lock();
+        state.denied().is_some() || state.reason().is_some_and(|reason| reason.cause.is_of_credentials())
+    }
+
+    /// Why a broker did not let us in, if one did not lately and has not since.
     pub fn denial(&self) -> Option<String> {
         self.state.lock().denied().map(|denied| denied.why.clone())
     }
@@ -109,6 +157,13 @@ impl Link {
     /// Forgets that we were not let in: the next login is with something else.
     pub fn forgive(&self) {
         self.state.lock().denied = None;
+    }
+
+    /// Denials count from now on: the next login is with something else.
+    pub fn count_anew(&self) {
+        if let Some(denied) = &mut self.state.lock().denied {
+            (denied.first, denied.last) = (Instant::now(), Instant::now());
+        }
     }
 
     /// How long one denial has followed another.
@@ -130,12 +185,56 @@ impl State {
         self.reason().map_or_else(|| self.silence.clone(), |reason| format!("no broker answers: {reason}"))
     }
 
-    fn deny(&mut self, why: &str) {
+    /// Notes it; whether it is news.
+    fn deny(&mut self, why: &str, by: &str) -> bool {
         let now = Instant::now();
-        let first = self.denied().map(|denied| denied.first);
-        if first.is_none() {
-            tracing::error!("the broker does not let us in: {why}");
+        let before = self.denied.take().filter(|denied| denied.last.elapsed() < MEMORY);
+        let is_news = before.is_none();
+        let (first, mut all) = before.map_or((now, BTreeSet::new()), |denied| (denied.first, denied.by));
+        all.insert(by.to_owned());
+        self.denied = Some(Denied { why: why.to_owned(), by: all, first, last: now });
+        is_news
+    }
+
+    fn let_in(&mut self, by: &str) {
+        if let Some(denied) = &mut self.denied {
+            denied.by.remove(by);
         }
-        self.denied = Some(Denied { why: why.to_owned(), first: first.unwrap_or(now), last: now });
+        self.denied.take_if(|denied| denied.by.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_refuses_us_does_so_until_that_broker_lets_us_in() {
+        let link = Link::default();
+        link.denied("no", "one:1");
+        link.denied("no", "two:2");
+        link.lost("silence");
+        // The third of three answers: that is no word of the others.
+        link.answered();
+        assert!(link.denial().is_some() && !link.is_down());
+        link.let_in("one:1");
+        link.let_in("three:3");
+        assert_eq!((link.denial().as_deref(), link.refuses().as_deref()), (Some("no"), Some("two:2")));
+        link.let_in("two:2");
+        assert!(link.denial().is_none() && link.refuses().is_none() && !link.is_refused());
+    }
+
+    #[test]
+    fn a_denial_by_nobody_known_ends_with_an_outage_or_an_assignment() {
+        let link = Link::default();
+        link.denied("not in this group", NOBODY);
+        link.answered();
+        assert!(link.denial().is_some() && link.refuses().is_none());
+        link.lost("silence");
+        link.answered();
+        assert!(link.denial().is_none());
+        link.denied("not in this group", NOBODY);
+        link.let_in(NOBODY);
+        assert!(link.denial().is_none());
     }
 }

@@ -42,6 +42,11 @@ impl Cause {
         matches!(self, Self::OwnCertificate | Self::Login | Self::Mechanism | Self::SpeaksNoSasl)
     }
 
+    /// Whether it may be mended by other credentials or certificates of ours.
+    pub fn is_of_credentials(self) -> bool {
+        self.is_denial() || self == Self::Certificate
+    }
+
     fn words(self) -> &'static str {
         match self {
             Self::UnknownHost => "the host is unknown",
@@ -144,6 +149,11 @@ impl Reason {
     #[must_use]
     pub fn because(self, said: String) -> Self {
         Self { said, precise: true, ..self }
+    }
+
+    /// Of the broker, `host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// Whether [`Reason::because`] made it.

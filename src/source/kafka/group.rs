@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::reading::{Owned, Way};
 use super::{KafkaSource, Leaving, Trouble};
+use crate::kafka::link::NOBODY;
 use crate::offsets::Slot;
 use crate::planted::{Bug, planted};
 use crate::source::Intake;
@@ -44,6 +45,7 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
     fn begin_assign(&mut self, partitions: Vec<TopicPartition>) {
         self.control.joined.store(true, Ordering::Relaxed);
         self.context.link.answered();
+        self.context.link.let_in(NOBODY);
         tracing::info!(consumer = self.settings.index, "assigned {}", describe(&partitions));
         if partitions.is_empty() {
             self.answer_assign(&[]);

@@ -19,9 +19,9 @@ use crate::support::setup::setup;
 use crate::support::{eventually, holds_within, seconds};
 
 /// What a user may have set, beside the address.
-type Variables = Vec<(&'static str, String)>;
+pub(super) type Variables = Vec<(&'static str, String)>;
 
-fn set(variables: &[(&'static str, &str)]) -> Variables {
+pub(super) fn set(variables: &[(&'static str, &str)]) -> Variables {
     variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
 }
 
@@ -39,7 +39,7 @@ fn sasl(mechanism: &str, password: &str) -> Variables {
 }
 
 /// `processor check` with these; its exit code and all it printed.
-fn check(servers: &str, variables: &Variables) -> (Option<i32>, String) {
+pub(super) fn check(servers: &str, variables: &Variables) -> (Option<i32>, String) {
     let common = [
         ("KAFKA_GROUP_ID", "nobody"),
         ("KAFKA_CONSUMER_TOPICS", "in"),

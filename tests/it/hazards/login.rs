@@ -1,6 +1,7 @@
 //! A password that changes while the program runs.
 
 use std::fs;
+use std::time::Instant;
 
 use crate::support::listeners::Listener::{Login, Plain};
 use crate::support::listeners::{Listeners, text};
@@ -25,7 +26,13 @@ fn login(listeners: &Listeners, user: &'static str, setup: Setup) -> Scenario {
         .on(&listeners.at(Plain));
     let all = ["--operation", "All", "--topic", "*", "--group", "*", "--transactional-id", "*"];
     listeners.allow(user, &all);
+    wait_until_allowed(&s);
     s
+}
+
+/// What was granted is known to the broker a moment later.
+fn wait_until_allowed(s: &Scenario) {
+    eventually(seconds(60), "the broker knows the rights", || s.command_to_end("check").0 == Some(0));
 }
 
 /// Brokers ask for the password again every three seconds here. The program goes on with what the file has now, and as the same members.
@@ -53,6 +60,51 @@ fn a_password_that_is_rotated_is_read_again() {
 #[test]
 fn a_password_that_is_rotated_is_read_again_by_transactional_clients() {
     goes_on("rotating-exactly-once", setup().exactly_once());
+}
+
+/// Only the consumers' user has another password: the process begins anew with it.
+#[test]
+fn a_password_of_the_consumers_alone_that_is_rotated_takes_over() {
+    let Some(listeners) = Listeners::get() else { return };
+    let (user, other) = ("rotating-consumer", "staying-producer");
+    let file = listeners.file(&format!("{user}.own.password"));
+    fs::write(&file, "first-secret\n").expect("it can be written");
+    let own = setup()
+        .set("KAFKA_CONSUMER_SASL_USERNAME", user)
+        .set("KAFKA_CONSUMER_SASL_PASSWORD_FILE", text(&file));
+    listeners.set_password(user, "first-secret");
+    listeners.allow(user, &["--operation", "All", "--topic", "*", "--group", "*"]);
+    let mut s = login(listeners, other, own);
+    let instance = s.start();
+    s.send_load(200);
+    s.wait_until_committed();
+    listeners.set_password(user, "second-secret");
+    instance.wait_for_log("the broker does not let us in", seconds(60));
+    fs::write(&file, "second-secret\n").expect("it can be written");
+    instance.wait_for_log("beginning anew with them", seconds(60));
+    s.send_load(200);
+    let log = instance.log();
+    assert!(!log.contains("first-secret") && !log.contains("second-secret"), "{log}");
+    s.finish(instance);
+}
+
+/// What was refused for a while is let in again with what it has: it is ready soon, and not only when the refusal is forgotten.
+#[test]
+fn who_is_let_in_again_is_ready_again() {
+    let Some(listeners) = Listeners::get() else { return };
+    let user = "pardoned";
+    let mut s = login(listeners, user, setup());
+    let instance = s.start();
+    let is_ready = |wanted| super::connecting::page(&instance, "/readyz").0 == wanted;
+    eventually(seconds(60), "it is ready", || is_ready(200));
+    listeners.set_password(user, "second-secret");
+    eventually(seconds(60), "it is not ready", || is_ready(503));
+    listeners.set_password(user, "first-secret");
+    let begun = Instant::now();
+    eventually(seconds(60), "it is ready again", || is_ready(200));
+    assert!(begun.elapsed() < seconds(30), "it took {:?}", begun.elapsed());
+    s.send_load(200);
+    s.finish(instance);
 }
 
 /// The file never gets the new password: it is not ready, and ends after a minute of refusals.

@@ -3,6 +3,7 @@
 mod after_failure;
 mod bounds;
 mod broker;
+mod certificates;
 mod commits;
 mod connecting;
 mod crash;

@@ -2,10 +2,10 @@
 //! users and rights. There is one for all tests; whoever changes something of it takes a name of its own.
 
 use std::fmt::Write as _;
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::kafka::{self, Kafka};
 
@@ -22,6 +22,10 @@ pub enum Listener {
     Elsewhere,
     /// TLS that wants a certificate of the client.
     Mutual,
+    /// As `Mutual`, behind a [`Door`]; one test changes whom it trusts.
+    Trusting,
+    /// As `Tls`, behind a [`Door`]; one test changes its certificate.
+    Certified,
     /// User and password (SCRAM-SHA-256), asked again every three seconds.
     Login,
     /// In the clear, and its broker names an address where nobody listens.
@@ -30,16 +34,19 @@ pub enum Listener {
     Nameless,
 }
 
-use Listener::{Advertised, Elsewhere, Expired, Login, Mutual, Nameless, Plain, Tls};
+use Listener::{Advertised, Certified, Elsewhere, Expired, Login, Mutual, Nameless, Plain, Tls, Trusting};
 
 /// In the order of their ports; the second port is the controller's.
-const ALL: [Listener; 8] = [Plain, Tls, Expired, Elsewhere, Mutual, Login, Advertised, Nameless];
+const ALL: [Listener; 10] =
+    [Plain, Tls, Expired, Elsewhere, Mutual, Trusting, Certified, Login, Advertised, Nameless];
+/// Those behind a door, in the order of its port: the first after all others.
+const BEHIND: [Listener; 2] = [Trusting, Certified];
 
 impl Listener {
     fn protocol(self) -> &'static str {
         match self {
             Plain | Advertised | Nameless => "PLAINTEXT",
-            Tls | Expired | Elsewhere | Mutual => "SSL",
+            Tls | Expired | Elsewhere | Mutual | Trusting | Certified => "SSL",
             Login => "SASL_PLAINTEXT",
         }
     }
@@ -75,7 +82,7 @@ impl Listeners {
         let name = format!("kafka-listeners-{}", std::process::id());
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(&folder).expect("the folder of temporary files can be written");
-        let one = Self { folder, port: free_ports(ALL.len() as u16 + 1) };
+        let one = Self { folder, port: free_ports((ALL.len() + 1 + BEHIND.len()) as u16) };
         one.make_certificates()?;
         std::fs::write(one.file("extra.properties"), one.properties()).expect("it can be written");
         one.script(&["start"]).then_some(one)
@@ -86,7 +93,25 @@ impl Listeners {
         Kafka::at(format!("127.0.0.1:{}", self.port_of(listener)))
     }
 
-    /// A certificate (`authority.pem`, `other.pem`) or a keystore (`client.p12`, with [`PASSWORD`]).
+    /// Opens the door of a listener that is behind one.
+    pub fn door(&self, listener: Listener) -> Door {
+        let port = self.door_of(listener).expect("it is behind one");
+        Door::open(port, self.port_of(listener))
+    }
+
+    fn door_of(&self, listener: Listener) -> Option<u16> {
+        let index = BEHIND.iter().position(|one| *one == listener)?;
+        Some(self.port + (ALL.len() + 1 + index) as u16)
+    }
+
+    /// Gives a listener another value of a property, for the connections to come.
+    pub fn alter(&self, listener: Listener, property: &str, value: &str) {
+        let what = format!("listener.name.{}.{property}={value}", listener.name().to_lowercase());
+        let what = ["--alter", "--add-config", &what, "--entity-type", "brokers", "--entity-name", "1"];
+        assert!(self.tool("kafka.admin.ConfigCommand", &what), "{property} of {listener:?}");
+    }
+
+    /// A certificate (`authority.pem`, `other.pem`) or a keystore (`client.p12`, `client-of-other.p12`, with [`PASSWORD`]).
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
@@ -138,7 +163,7 @@ impl Listeners {
         let advertised = list(&|one| match one {
             Advertised => format!("{}://127.0.0.1:1", one.name()),
             Nameless => format!("{}://kafka.invalid:9092", one.name()),
-            _ => format!("{}://127.0.0.1:{}", one.name(), self.port_of(one)),
+            _ => format!("{}://127.0.0.1:{}", one.name(), self.door_of(one).unwrap_or(self.port_of(one))),
         });
         let protocols = list(&|one| format!("{}:{}", one.name(), one.protocol()));
         let mut text = format!(
@@ -146,9 +171,14 @@ impl Listeners {
              listener.security.protocol.map={protocols},CONTROLLER:PLAINTEXT\ninter.broker.listener.name=PLAINTEXT\n",
             self.port + 1
         );
-        for (listener, store) in
-            [(Tls, "good"), (Expired, "expired"), (Elsewhere, "elsewhere"), (Mutual, "good")]
-        {
+        for (listener, store) in [
+            (Tls, "good"),
+            (Expired, "expired"),
+            (Elsewhere, "elsewhere"),
+            (Mutual, "good"),
+            (Trusting, "good"),
+            (Certified, "good"),
+        ] {
             let prefix = format!("listener.name.{}.ssl", listener.name().to_lowercase());
             let path = self.file(&format!("{store}.p12"));
             let _ = writeln!(
@@ -160,6 +190,12 @@ impl Listeners {
         }
         let trust = self.file("trust.p12");
         let _ = writeln!(text, "listener.name.mutual.ssl.client.auth=required\nssl.truststore.type=PKCS12");
+        let _ = writeln!(
+            text,
+            "listener.name.trusting.ssl.client.auth=required\nlistener.name.trusting.ssl.truststore.type=PKCS12\n\
+             listener.name.trusting.ssl.truststore.location={}\nlistener.name.trusting.ssl.truststore.password={PASSWORD}",
+            trust.display()
+        );
         let _ =
             writeln!(text, "ssl.truststore.location={}\nssl.truststore.password={PASSWORD}", trust.display());
         text + "listener.name.login.sasl.enabled.mechanisms=SCRAM-SHA-256\n\
@@ -181,25 +217,31 @@ impl Listeners {
             let pem = self.file(pem);
             self.keytool(&store, &["-exportcert", "-rfc", "-alias", authority, "-file", pem.to_str()?])?;
         }
-        let authority = self.file("authority.pem");
-        self.keytool(
-            "trust.p12",
-            &["-importcert", "-noprompt", "-alias", "authority", "-file", authority.to_str()?],
-        )?;
-        self.sign("good", &["-ext", "san=ip:127.0.0.1"])?;
-        self.sign("elsewhere", &["-ext", "san=dns:kafka.example"])?;
-        self.sign("expired", &["-ext", "san=ip:127.0.0.1", "-startdate", "-10d", "-validity", "5"])?;
-        self.sign("client", &[])
+        for (authority, store) in [("authority", "trust.p12"), ("other", "trust-of-other.p12")] {
+            let pem = self.file(&format!("{authority}.pem"));
+            self.keytool(store, &["-importcert", "-noprompt", "-alias", authority, "-file", pem.to_str()?])?;
+        }
+        self.sign("authority", "good", &["-ext", "san=ip:127.0.0.1"])?;
+        self.sign("other", "good", &["-ext", "san=ip:127.0.0.1"])?;
+        self.sign("authority", "elsewhere", &["-ext", "san=dns:kafka.example"])?;
+        let expired = ["-ext", "san=ip:127.0.0.1", "-startdate", "-10d", "-validity", "5"];
+        self.sign("authority", "expired", &expired)?;
+        self.sign("authority", "client", &[])?;
+        self.sign("other", "client", &[])
     }
 
-    /// A keystore with a key and its certificate, signed by the authority.
-    fn sign(&self, name: &str, options: &[&str]) -> Option<()> {
-        let store = format!("{name}.p12");
-        std::fs::copy(self.file("authority.p12"), self.file(&store)).ok()?;
+    /// A keystore with a key and its certificate, signed by an authority. That of the other one is called after it.
+    fn sign(&self, authority: &str, name: &str, options: &[&str]) -> Option<()> {
+        let store = if authority == "authority" {
+            format!("{name}.p12")
+        } else {
+            format!("{name}-of-{authority}.p12")
+        };
+        std::fs::copy(self.file(&format!("{authority}.p12")), self.file(&store)).ok()?;
         let subject = format!("CN={name}");
-        let make = ["-genkeypair", "-alias", name, "-dname", &subject, "-signer", "authority"];
+        let make = ["-genkeypair", "-alias", name, "-dname", &subject, "-signer", authority];
         self.keytool(&store, &[&make, options].concat())?;
-        self.keytool(&store, &["-delete", "-alias", "authority"])
+        self.keytool(&store, &["-delete", "-alias", authority])
     }
 
     fn keytool(&self, store: &str, arguments: &[&str]) -> Option<()> {
@@ -210,6 +252,48 @@ impl Listeners {
         }
         command.args(["-storetype", "PKCS12", "-storepass", PASSWORD, "-keystore"]).arg(self.file(store));
         command.output().is_ok_and(|done| done.status.success()).then_some(())
+    }
+}
+
+/// The only way to a listener, so that a test can end all connections to it. New ones pass.
+pub struct Door {
+    /// How clients come through it.
+    pub servers: String,
+    streams: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl Door {
+    fn open(port: u16, to: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).expect("the port was free");
+        let streams = Arc::new(Mutex::new(Vec::new()));
+        let passing = streams.clone();
+        std::thread::spawn(move || {
+            for outer in listener.incoming().flatten() {
+                let Ok(inner) = TcpStream::connect(("127.0.0.1", to)) else { continue };
+                for (from, into) in [(&outer, &inner), (&inner, &outer)] {
+                    let (Ok(mut from), Ok(mut into), Ok(kept)) =
+                        (from.try_clone(), into.try_clone(), from.try_clone())
+                    else {
+                        continue;
+                    };
+                    passing.lock().expect("nobody panics").push(kept);
+                    std::thread::spawn(move || {
+                        // Either end of it ends both ways.
+                        let _ = std::io::copy(&mut from, &mut into);
+                        let _ = into.shutdown(Shutdown::Write);
+                    });
+                }
+            }
+        });
+        Self { servers: format!("127.0.0.1:{port}"), streams }
+    }
+
+    /// Ends all connections.
+    pub fn cut(&self) {
+        for stream in self.streams.lock().expect("nobody panics").drain(..) {
+            // One that has ended by itself is no less cut.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
     }
 }
 

@@ -2,14 +2,11 @@
 //! of records wait at a time, on `WORKER_POOL` threads; each key's records come one after another all the same.
 //!
 //! `ASK=localhost:7000 KAFKA_SERVERS=localhost KAFKA_GROUP_ID=ask KAFKA_CONSUMER_TOPICS=in KAFKA_OUTPUT_TOPIC=out \
-//! KAFKA_OFFSET_RESET=earliest cargo run --release --example async_transform`
+//! KAFKA_OFFSET_RESET=earliest cargo run --release --example async_transform run`
 
 use std::time::Duration;
 
-use processor::app::App;
-use processor::record::Record;
-use processor::telemetry::logging::{self, Stream};
-use processor::transform::{AsyncTransform, Context, Outcome};
+use processor::{AsyncTransform, Context, Outcome, Record};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -53,15 +50,7 @@ impl Ask {
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let loaded = processor::config::load(std::env::vars_os(), Vec::new()).unwrap_or_else(|faults| {
-        eprint!("{faults}");
-        std::process::exit(78);
-    });
-    logging::init(&loaded.config.log_filter, loaded.config.log_format, Stream::Stdout)?;
+fn main() -> std::process::ExitCode {
     let server = std::env::var("ASK").unwrap_or_else(|_| "localhost:7000".to_owned());
-    let ask = Ask { server, turns: Semaphore::new(200) };
-    let ended = App::new(loaded.config).with_async_transform(ask).run();
-    eprintln!("{}", ended.message);
-    std::process::exit(ended.exit as i32);
+    processor::main(Ask { server, turns: Semaphore::new(200) })
 }

@@ -1,12 +1,10 @@
-//! A transform of one's own: values in capitals; what is not text goes to the dead-letter topic.
+//! A transform of one's own: values in capitals; what is not text goes to the dead-letter topic. The program has all the commands:
+//! `run`, `check`, `health`, `verify` and so on.
 //!
 //! `KAFKA_SERVERS=localhost KAFKA_GROUP_ID=capitals KAFKA_CONSUMER_TOPICS=in KAFKA_OUTPUT_TOPIC=out \
-//! KAFKA_OFFSET_RESET=earliest cargo run --release --example custom_transform`
+//! KAFKA_OFFSET_RESET=earliest cargo run --release --example custom_transform run`
 
-use processor::app::App;
-use processor::record::Record;
-use processor::telemetry::logging::{self, Stream};
-use processor::transform::{Context, Outcome, Transform};
+use processor::{Context, Outcome, Record, Transform};
 
 struct Capitals;
 
@@ -20,13 +18,6 @@ impl Transform for Capitals {
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let loaded = processor::config::load(std::env::vars_os(), Vec::new()).unwrap_or_else(|faults| {
-        eprint!("{faults}");
-        std::process::exit(78);
-    });
-    logging::init(&loaded.config.log_filter, loaded.config.log_format, Stream::Stdout)?;
-    let ended = App::new(loaded.config).with_transform(Capitals).run();
-    eprintln!("{}", ended.message);
-    std::process::exit(ended.exit as i32);
+fn main() -> std::process::ExitCode {
+    processor::main(Capitals)
 }

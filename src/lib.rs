@@ -14,6 +14,12 @@
 //!
 //! The modules in the order in which a record meets them; `docs/ARCHITECTURE.md` tells the journey.
 
+pub use record::{Headers, Record};
+pub use transform::{AsyncTransform, Context, Failure, Field, IntoHandler, Outcome, Output, Transform};
+
+#[cfg(feature = "cli")]
+pub use cli::main;
+
 pub mod record;
 
 pub mod source;
@@ -37,6 +43,10 @@ pub mod pipeline;
 
 pub mod app;
 
+#[cfg(feature = "cli")]
+pub mod cli;
+
+#[cfg(feature = "cli")]
 pub mod oracle;
 
 pub mod config;

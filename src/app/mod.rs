@@ -156,6 +156,13 @@ impl App {
         self
     }
 
+    /// With a transform of either kind.
+    #[must_use]
+    pub fn with_handler(mut self, transform: Handler) -> Self {
+        self.transform = transform;
+        self
+    }
+
     /// Leaves SIGTERM, SIGINT and SIGHUP to the caller, who stops it with a [`Stopper`].
     #[must_use]
     pub fn without_signals(mut self) -> Self {

@@ -4,7 +4,10 @@
 //! flight, which threads live) is asked for through [`Status`] when somebody looks, and costs nothing until then.
 
 mod deaths;
-pub mod health;
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(not(feature = "http"))]
+#[path = "no_http.rs"]
 pub mod http;
 pub mod logging;
 pub mod metrics;

@@ -100,6 +100,25 @@ impl Handler {
     }
 }
 
+/// What can run on records: a [`Transform`] or an [`AsyncTransform`]. `Kind` is inferred, and says which of the two it is.
+#[diagnostic::on_unimplemented(message = "`{Self}` is neither a `Transform` nor an `AsyncTransform`")]
+pub trait IntoHandler<Kind: ?Sized> {
+    /// The transform in the form that the program runs.
+    fn into_handler(self) -> Handler;
+}
+
+impl<T: Transform + 'static> IntoHandler<dyn Transform> for T {
+    fn into_handler(self) -> Handler {
+        Handler::Blocking(Arc::new(self))
+    }
+}
+
+impl<T: AsyncTransform + 'static> IntoHandler<dyn Waiting> for T {
+    fn into_handler(self) -> Handler {
+        Handler::Waiting(Arc::new(self))
+    }
+}
+
 impl<T: Transform + 'static> From<Arc<T>> for Handler {
     fn from(transform: Arc<T>) -> Self {
         Self::Blocking(transform)

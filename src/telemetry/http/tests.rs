@@ -9,7 +9,6 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::telemetry::Broker;
-use crate::telemetry::health;
 use crate::telemetry::metrics::About;
 use crate::telemetry::{Death, Heartbeat, PartitionStatus, Phase, Snapshot};
 
@@ -229,8 +228,11 @@ fn the_page_says_it_in_words() {
     assert_eq!(server.get("/version").json()["version"], "1.2.3");
 }
 
+#[cfg(feature = "cli")]
 #[test]
 fn the_health_command_understands_the_listener() {
+    use crate::cli::health::ask as health;
+
     let mut server = Running::start(running());
     let url = format!("http://{}", server.address);
     let about = |question| health::ask(&url, question, Duration::from_secs(20));

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "embedded-broker")]
 mod broker;
+mod custom;
 #[cfg(feature = "embedded-broker")]
 mod demo;
 mod health;

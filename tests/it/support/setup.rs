@@ -88,10 +88,15 @@ impl Setup {
         self.set("KAFKA_CONSUMER_PARTITION_ASSIGNMENT_STRATEGY", "range")
     }
 
-    /// With the transform that does what the records ask for, instead of the built-in one: see [`super::probe`].
-    pub fn probe(mut self) -> Self {
-        self.program = process::example("probe");
+    /// With this example in place of the program.
+    pub fn example(mut self, name: &str) -> Self {
+        self.program = process::example(name);
         self
+    }
+
+    /// With the transform that does what the records ask for, instead of the built-in one: see [`super::probe`].
+    pub fn probe(self) -> Self {
+        self.example("probe")
     }
 
     /// With the probe as an asynchronous transform.

@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use crate::app::{Ended, Exit};
+use crate::kafka::admin::Topic;
 use parking_lot::Mutex;
-use processor::app::{Ended, Exit};
-use processor::kafka::admin::Topic;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};

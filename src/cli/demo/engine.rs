@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use processor::app::{App, Ended, Stopper};
-use processor::config::{self, Config, Http};
-use processor::telemetry::logging;
+use crate::app::{App, Ended, Stopper};
+use crate::config::{self, Config, Http};
+use crate::telemetry::logging;
 
 use super::children::Children;
 use super::options::Options;
 use super::screen::Screen;
 use super::topics::{GROUP, INPUT, OUTPUT, RECONNECT_MS};
-use crate::exit::Exit;
-use crate::{output, settings};
+use crate::app::Exit;
+use crate::cli::{output, settings};
 
 /// The broker's retention is loud, but here it bites by plan, and takes what the judge has read.
 const LOG_FILTER: &str = "warn,processor::embedded=error";

@@ -7,7 +7,7 @@ use super::chaos::Counts;
 use super::judge::Tally;
 use super::progress::grouped;
 use super::topics::{GROUP, INPUT};
-use crate::exit::Exit;
+use crate::app::Exit;
 
 /// Everything that is known at the end.
 #[derive(Clone, Debug, Default)]

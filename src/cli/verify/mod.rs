@@ -11,17 +11,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::app::Ended;
+use crate::oracle::{Judge, Report, Verdict};
+use crate::sink::Target;
+use crate::source::client::{Committed, TopicPartition};
+use crate::source::start::usable_note;
 use clap::ArgMatches;
-use processor::app::Ended;
-use processor::oracle::{Judge, Report, Verdict};
-use processor::sink::Target;
-use processor::source::client::{Committed, TopicPartition};
-use processor::source::start::usable_note;
 use serde_json::json;
 
-use crate::exit::Exit;
-use crate::topics::{Reader, Span};
-use crate::{memory, output};
+use crate::app::Exit;
+use crate::cli::topics::{Reader, Span};
+use crate::cli::{memory, output};
 use options::Options;
 pub use options::arguments;
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::oracle::stamp::BREAKS;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use processor::oracle::stamp::BREAKS;
 
-use crate::arguments::{duration, percent};
+use crate::cli::flags::{duration, percent};
 
 const ABOUT: &str = "Shows the whole job on this machine alone, and proves that nothing is lost";
 const HELP: &str = "\

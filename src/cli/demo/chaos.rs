@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::embedded::{Broker, Mix};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use fastrand::Rng;
-use processor::embedded::{Broker, Mix};
 
 use super::children::Children;
 

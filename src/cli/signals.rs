@@ -2,8 +2,8 @@
 
 use std::io;
 
+use crate::app::Signals;
 use crossbeam_channel::{Receiver, unbounded};
-use processor::app::Signals;
 
 /// From now on each signal is a message, and ends nothing by itself.
 ///

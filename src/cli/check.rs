@@ -2,13 +2,23 @@
 
 use std::ffi::OsString;
 
-use clap::ArgMatches;
-use processor::app::Level;
-use processor::config::{self, Faults, Loaded};
+use crate::app::Level;
+use crate::config::{self, Faults, Loaded};
+use clap::{ArgMatches, Command};
 use serde_json::json;
 
-use crate::exit::Exit;
-use crate::{arguments, output, settings};
+use crate::app::Exit;
+use crate::cli::{flags, output, settings};
+
+/// The arguments.
+pub fn arguments() -> Command {
+    let command =
+        Command::new("check").about("Says all that is wrong with the settings, and then with the cluster");
+    flags::with_settings(command)
+        .arg(flags::switch("offline", "looks at the settings alone"))
+        .arg(flags::switch("strict", "warnings are faults too"))
+        .arg(flags::switch("json", "writes JSON"))
+}
 
 /// Checks the settings, and unless `--offline` the cluster.
 pub fn command(arguments: &ArgMatches) -> Exit {
@@ -31,7 +41,7 @@ pub fn command(arguments: &ArgMatches) -> Exit {
 
 /// `--strict` is the setting of that name.
 fn load(arguments: &ArgMatches) -> Result<Loaded, Faults> {
-    let mut flags = arguments::flags(arguments);
+    let mut flags = flags::flags(arguments);
     if arguments.get_flag("strict") {
         flags.retain(|(name, _)| name != "PROCESSOR_STRICT_CONFIG");
         flags.push(("PROCESSOR_STRICT_CONFIG".to_owned(), OsString::from("true")));
@@ -53,7 +63,7 @@ fn say_good(loaded: &Loaded, json: bool) {
 
 /// Asks the cluster too: never joins the group, never writes.
 fn online(loaded: &Loaded, json: bool, strict: bool) -> Exit {
-    let (findings, exit) = processor::app::check(&loaded.config);
+    let (findings, exit) = crate::app::check(&loaded.config);
     let warned = findings.iter().any(|finding| finding.level == Level::Warning);
     let exit = if strict && warned && exit == Exit::Clean { Exit::Config } else { exit };
     if json {

@@ -4,19 +4,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use processor::app::{Ended, Exit};
-use processor::config::Config;
-use processor::kafka::admin::{self, Topic};
-use processor::kafka::ffi::{Message, RecordQueue};
-use processor::kafka::offsets;
-use processor::record::Parts;
-use processor::source::client::{Committed, TopicPartition};
+use crate::app::{Ended, Exit};
+use crate::config::Config;
+use crate::kafka::admin::{self, Topic};
+use crate::kafka::ffi::{Message, RecordQueue};
+use crate::kafka::offsets;
+use crate::record::Parts;
+use crate::source::client::{Committed, TopicPartition};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use crate::kafka::{self, Denial};
+use crate::cli::kafka::{self, Denial};
 
 /// One question may take so long before it is asked again.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -5,18 +5,18 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::app::Ended;
+use crate::config::Config;
+use crate::offsets::note::Unusable;
+use crate::offsets::{Note, OffsetMap};
+use crate::source::client::Committed;
+use crate::source::start::usable_note;
 use clap::{Arg, ArgMatches, Command};
-use processor::app::Ended;
-use processor::config::Config;
-use processor::offsets::note::Unusable;
-use processor::offsets::{Note, OffsetMap};
-use processor::source::client::Committed;
-use processor::source::start::usable_note;
 use serde_json::{Value, json};
 
-use crate::exit::Exit;
-use crate::topics::{Reader, Span};
-use crate::{arguments, output, settings};
+use crate::app::Exit;
+use crate::cli::topics::{Reader, Span};
+use crate::cli::{flags, output, settings};
 
 const ABOUT: &str = "Shows where the group stands in each partition, and what is finished beyond";
 const HELP: &str = "\
@@ -38,13 +38,13 @@ const SHOWN: usize = 6;
 
 /// The arguments.
 pub fn arguments() -> Command {
-    let timeout = Arg::new("timeout").long("timeout").value_name("TIME").value_parser(arguments::duration);
+    let timeout = Arg::new("timeout").long("timeout").value_name("TIME").value_parser(flags::duration);
     let command = Command::new("offsets")
         .about(ABOUT)
         .after_help(HELP)
         .arg(timeout.default_value("60s").help("how long the cluster may be silent"))
-        .arg(arguments::switch("json", "writes JSON"));
-    arguments::with_short(command, &["servers", "input", "group"])
+        .arg(flags::switch("json", "writes JSON"));
+    flags::with_short(command, &["servers", "input", "group"])
 }
 
 /// One partition.

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::clock::{Clock, SystemClock};
+use crate::kafka::ffi::{Message, RecordQueue};
+use crate::oracle::stamp;
 use parking_lot::Mutex;
-use processor::clock::{Clock, SystemClock};
-use processor::kafka::ffi::{Message, RecordQueue};
-use processor::oracle::stamp;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};

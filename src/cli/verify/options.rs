@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use crate::config::{Config, Order, Partitioning};
+use crate::oracle::{Limit, Rules, Same};
 use clap::{Arg, ArgMatches, Command, value_parser};
-use processor::config::{Config, Order, Partitioning};
-use processor::oracle::{Limit, Rules, Same};
 
-use crate::exit::Exit;
-use crate::{arguments, settings};
+use crate::app::Exit;
+use crate::cli::{flags, settings};
 
 const ABOUT: &str = "Reads input, output and dead letters, and says what is lost, repeated, out of order, …";
 const HELP: &str = "\
@@ -79,12 +79,12 @@ pub fn arguments() -> Command {
         )
         .arg(
             value("timeout", "TIME")
-                .value_parser(arguments::duration)
+                .value_parser(flags::duration)
                 .default_value("60s")
                 .help("how long the cluster may be silent"),
         )
-        .arg(arguments::switch("json", "writes JSON"));
-    arguments::with_short(command, &["servers", "input", "output", "dlq", "group"])
+        .arg(flags::switch("json", "writes JSON"));
+    flags::with_short(command, &["servers", "input", "output", "dlq", "group"])
 }
 
 /// Stands for a group that was not named, where one has to be. Never joined, never asked for.

@@ -2,13 +2,13 @@
 
 use std::io;
 
+use crate::config::{LogFormat, topic_name};
+use crate::embedded::{Broker, Options};
+use crate::telemetry::logging::{self, Stream};
 use clap::{Arg, ArgMatches, Command, value_parser};
-use processor::config::{LogFormat, topic_name};
-use processor::embedded::{Broker, Options};
-use processor::telemetry::logging::{self, Stream};
 
-use crate::exit::Exit;
-use crate::{output, signals};
+use crate::app::Exit;
+use crate::cli::{output, signals};
 
 const ABOUT: &str = "Runs the embedded broker alone, to try things out without a Kafka";
 const HELP: &str = "\

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::clock::{Clock, SystemClock};
+use crate::oracle::stamp::{BREAKS, HEADER_NAME, Stamper};
 use fastrand::Rng;
-use processor::clock::{Clock, SystemClock};
-use processor::oracle::stamp::{BREAKS, HEADER_NAME, Stamper};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};

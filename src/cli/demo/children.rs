@@ -4,6 +4,8 @@ use std::process::{Child, Command, Stdio};
 
 use parking_lot::Mutex;
 
+use crate::cli::run;
+
 /// How many.
 const COUNT: usize = 2;
 
@@ -33,7 +35,7 @@ impl Children {
         let program = std::env::current_exe().map_err(failed)?;
         let variables = self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         Command::new(program)
-            .arg("run")
+            .args(["run".to_owned(), format!("--{}", run::BUILT_IN)])
             .env_clear()
             .envs(variables)
             .env("KAFKA_GROUP_INSTANCE_ID", format!("demo-{number}"))

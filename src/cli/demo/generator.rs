@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use processor::oracle::stamp::SIZE;
+use crate::oracle::stamp::SIZE;
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{Producer, ProducerContext};
 use rdkafka::{ClientConfig, ClientContext};
 
 use super::topics::{INPUT, RECONNECT_MS};
-use crate::pace::Pace;
-use crate::pen::{PAUSE, Pen, Style};
+use crate::cli::pace::Pace;
+use crate::cli::pen::{PAUSE, Pen, Style};
 
 /// Records that may be written and not yet read back with their result. It bounds what the broker has to keep for the
 /// judge: see [`super::RETENTION`].

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use processor::oracle::stamp::SIZE;
+use crate::oracle::stamp::SIZE;
 
 use super::RETENTION;
 use super::options::Options;

@@ -1,12 +1,20 @@
 //! `processor config`: the settings in effect and where each comes from, secrets masked. It shows them even if some are
 //! wrong, because that is when one wants to see them.
 
-use clap::ArgMatches;
-use processor::config::{Faults, Settings};
+use crate::config::{Faults, Settings};
+use clap::{ArgMatches, Command};
 use serde_json::json;
 
-use crate::exit::Exit;
-use crate::{output, settings};
+use crate::app::Exit;
+use crate::cli::{flags, output, settings};
+
+/// The arguments.
+pub fn arguments() -> Command {
+    let command = Command::new("config").about("Shows the settings in effect and where each comes from");
+    flags::with_settings(command)
+        .arg(flags::switch("changed", "shows only what is not a default"))
+        .arg(flags::switch("json", "writes JSON"))
+}
 
 /// Shows the settings.
 pub fn command(arguments: &ArgMatches) -> Exit {

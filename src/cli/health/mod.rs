@@ -1,22 +1,37 @@
 //! `processor health`: asks a running instance whether it is ready, or alive. For container health checks.
 
+pub(crate) mod ask;
+mod instance;
+
 use std::time::Duration;
 
-use clap::ArgMatches;
-use processor::telemetry::health::{self, Question};
-
-use crate::exit::Exit;
-use crate::instance::{self, Place};
-use crate::{output, settings};
+use crate::app::Exit;
+use crate::cli::{flags, output, settings};
+use ask::{Question, ask};
+use clap::{Arg, ArgMatches, Command};
+use instance::Place;
 
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The arguments.
+pub fn arguments() -> Command {
+    let command = Command::new("health")
+        .about("Asks a running instance whether it is ready, or alive: exit code 0 or 1");
+    let url = Arg::new("url")
+        .long("url")
+        .value_name("URL")
+        .help("where it listens [default: as the instance on this machine was started]");
+    flags::with_settings(command)
+        .arg(url)
+        .arg(flags::switch("live", "asks whether it is alive, for a container's health check"))
+}
 
 /// Asks the instance at `--url`, or the one on this machine.
 pub fn command(arguments: &ArgMatches) -> Exit {
     let question = if arguments.get_flag("live") { Question::Live } else { Question::Ready };
     let place = arguments.get_one::<String>("url").cloned().map(Place::At);
     match place.map_or_else(|| instance::find(arguments), Ok) {
-        Ok(Place::At(address)) => ask(&address, question),
+        Ok(Place::At(address)) => report(&address, question),
         Ok(Place::Nowhere) if question == Question::Live => {
             output::data("an instance runs; more is not known, as PROCESSOR_HTTP_ADDR is off");
             Exit::Clean
@@ -33,8 +48,8 @@ pub fn command(arguments: &ArgMatches) -> Exit {
     }
 }
 
-fn ask(address: &str, question: Question) -> Exit {
-    match health::ask(address, question, PATIENCE) {
+fn report(address: &str, question: Question) -> Exit {
+    match ask(address, question, PATIENCE) {
         Ok(answer) => {
             output::data(answer.body.trim_end());
             if answer.yes { Exit::Clean } else { Exit::Failure }

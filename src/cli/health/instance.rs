@@ -8,11 +8,11 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use clap::ArgMatches;
-use processor::config::{self, Faults, Http};
-use processor::telemetry::health::address_of;
+use crate::config::{self, Faults, Http};
+use clap::{ArgMatches, Command};
 
-use crate::arguments;
+use super::ask::address_of;
+use crate::cli::{flags, run};
 
 const ADDRESS: &str = "PROCESSOR_HTTP_ADDR";
 
@@ -34,7 +34,7 @@ pub enum Place {
 /// # Errors
 /// When the address that was given is none.
 pub fn find(own: &ArgMatches) -> Result<Place, Faults> {
-    let flags = arguments::flags(own);
+    let flags = flags::flags(own);
     let flag = flags.iter().any(|(name, _)| name == ADDRESS);
     let asked = config::http(std::env::vars_os(), flags)?;
     let running = if flag { BTreeSet::new() } else { running() };
@@ -67,14 +67,17 @@ fn file(process: &Path) -> Option<(u64, u64)> {
 
 /// The listener of a process that is an instance.
 fn listener(process: &Path) -> Option<Http> {
-    let started = arguments::command().try_get_matches_from(words(&process.join("cmdline"))?).ok()?;
+    let started = Command::new("processor")
+        .subcommand(run::arguments())
+        .try_get_matches_from(words(&process.join("cmdline"))?)
+        .ok()?;
     let run = started.subcommand_matches("run")?;
     let environment: Vec<_> = words(&process.join("environ"))?.into_iter().filter_map(variable).collect();
     let address = environment.iter().find(|(name, _)| name == ADDRESS).map(|(_, value)| value.clone());
     if address != std::env::var_os(ADDRESS) {
         return None;
     }
-    config::http(environment, arguments::flags(run)).ok()
+    config::http(environment, flags::flags(run)).ok()
 }
 
 /// What stands in a file of `/proc`, each word behind the other with a NUL at its end.

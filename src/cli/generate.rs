@@ -4,21 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::app::{Ended, Exit};
+use crate::config::Config;
+use crate::kafka::admin;
+use crate::oracle::stamp::{LEAST_SIZE, MOST_CUSTOMERS};
 use clap::{Arg, ArgMatches, Command, value_parser};
-use processor::app::{Ended, Exit};
-use processor::config::Config;
-use processor::kafka::admin;
-use processor::oracle::stamp::{LEAST_SIZE, MOST_CUSTOMERS};
 use rdkafka::ClientContext;
 use rdkafka::error::KafkaError;
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 use serde_json::json;
 
-use crate::kafka::{self, Denial};
-use crate::pace::Pace;
-use crate::pen::{Pen, Style};
-use crate::{arguments, output, pen, settings};
+use crate::cli::kafka::{self, Denial};
+use crate::cli::pace::Pace;
+use crate::cli::pen::{Pen, Style};
+use crate::cli::{flags, output, pen, settings};
 
 const ABOUT: &str =
     "Writes stamped records into the input topic, for trials: processor verify knows them again";
@@ -50,7 +50,7 @@ pub fn arguments() -> Command {
         .arg(number("rate", "0").help("records a second; 0 is as fast as it goes"))
         .arg(
             value("bad", "PERCENT", "0")
-                .value_parser(arguments::percent)
+                .value_parser(flags::percent)
                 .help("how many of them are broken, so that they become dead letters"),
         )
         .arg(
@@ -67,11 +67,11 @@ pub fn arguments() -> Command {
         )
         .arg(
             value("timeout", "TIME", "60s")
-                .value_parser(arguments::duration)
+                .value_parser(flags::duration)
                 .help("how long the cluster may take no record"),
         )
-        .arg(arguments::switch("json", "writes JSON"));
-    arguments::with_short(command, &["servers", "input"])
+        .arg(flags::switch("json", "writes JSON"));
+    flags::with_short(command, &["servers", "input"])
 }
 
 /// Counts the broker's answers.

@@ -6,7 +6,7 @@
 //!     └── room ── judge ◀── a plain consumer ◀───┘        all topics in the embedded broker
 //! ```
 //!
-//! * [`generator`] writes [`processor::oracle::stamp`]ed orders, some of them broken, at a [`crate::pace`].
+//! * [`generator`] writes [`crate::oracle::stamp`]ed orders, some of them broken, at a [`crate::cli::pace`].
 //! * [`engine`] is the processor as `run` runs it.
 //! * [`reader`] reads the three topics while they grow and shows them to the [`judge`], who counts by number: what is lost,
 //!   repeated, out of order. None of the processor's own counters is looked at.
@@ -34,11 +34,11 @@ mod words;
 
 use std::sync::Arc;
 
+use crate::embedded;
 use clap::ArgMatches;
-use processor::embedded;
 
-use crate::exit::Exit;
-use crate::{broker, output, signals};
+use crate::app::Exit;
+use crate::cli::{broker, output, signals};
 use generator::{Counts, Generator};
 use options::Options;
 pub use options::arguments;
@@ -47,7 +47,7 @@ use screen::Screen;
 use show::Show;
 use topics::TOPICS;
 
-/// Bytes that a partition keeps. [`generator::AHEAD`] records may be under way. In the output they are of [`processor::oracle::stamp::SIZE`], 10 MiB
+/// Bytes that a partition keeps. [`generator::AHEAD`] records may be under way. In the output they are of [`crate::oracle::stamp::SIZE`], 10 MiB
 /// together, which fit even if all have one partition; as dead letters of 1.4 KiB, and their three partitions share them.
 const RETENTION: u64 = 16 << 20;
 

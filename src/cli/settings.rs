@@ -2,15 +2,15 @@
 
 use std::ffi::OsString;
 
+use crate::config::{self, Faults, Loaded, SETTINGS, Warnings};
 use clap::ArgMatches;
-use processor::config::{self, Faults, Loaded, SETTINGS, Warnings};
 
-use crate::exit::Exit;
-use crate::{arguments, output};
+use crate::app::Exit;
+use crate::cli::{flags, output};
 
 /// The settings from the environment and the flags of this call.
 pub fn load(arguments: &ArgMatches) -> Result<Loaded, Faults> {
-    config::load(std::env::vars_os(), arguments::flags(arguments))
+    config::load(std::env::vars_os(), flags::flags(arguments))
 }
 
 /// The settings for a command that needs them to be right; what is wrong with them is said.
@@ -24,7 +24,7 @@ pub fn load_with(
     arguments: &ArgMatches,
     stand_ins: &[(&'static str, &str)],
 ) -> Result<(Loaded, Vec<&'static str>), Exit> {
-    let mut flags = arguments::flags(arguments);
+    let mut flags = flags::flags(arguments);
     let missing = stand_ins.iter().filter(|(name, _)| !is_given(name, &flags)).copied().collect::<Vec<_>>();
     flags.extend(missing.iter().map(|(name, value)| ((*name).to_owned(), OsString::from(value))));
     match config::load(std::env::vars_os(), flags) {

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::embedded::Broker;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use processor::embedded::Broker;
 
 use super::chaos::Chaos;
 use super::engine::Engine;
@@ -17,8 +17,8 @@ use super::teller::Teller;
 use super::topics::Asker;
 use super::verdict::Verdict;
 use super::words;
-use crate::exit::Exit;
-use crate::{memory, output};
+use crate::app::Exit;
+use crate::cli::{memory, output};
 
 /// How often it is looked whether something has come to its end.
 const TICK: Duration = Duration::from_millis(20);

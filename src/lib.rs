@@ -46,9 +46,6 @@ pub mod app;
 #[cfg(feature = "cli")]
 pub mod cli;
 
-#[cfg(feature = "cli")]
-pub mod oracle;
-
 pub mod config;
 
 pub mod kafka;

@@ -1,24 +1,19 @@
 //! `processor generate`: writes stamped records into the input topic, which `processor verify` knows again. For trials.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::app::{Ended, Exit};
-use crate::config::Config;
-use crate::kafka::admin;
-use crate::oracle::stamp::{LEAST_SIZE, MOST_CUSTOMERS};
 use clap::{Arg, ArgMatches, Command, value_parser};
-use rdkafka::ClientContext;
-use rdkafka::error::KafkaError;
-use rdkafka::message::DeliveryResult;
-use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
+use rdkafka::producer::Producer;
 use serde_json::json;
 
-use crate::cli::kafka::{self, Denial};
-use crate::cli::pace::Pace;
-use crate::cli::pen::{Pen, Style};
-use crate::cli::{flags, output, pen, settings};
+use crate::app::{Ended, Exit};
+use crate::cli::generator::{self, Answers, Generator, Load};
+use crate::cli::kafka;
+use crate::cli::stamp::{LEAST_SIZE, MOST_CUSTOMERS};
+use crate::cli::{flags, output, settings};
+use crate::config::Config;
+use crate::kafka::admin;
 
 const ABOUT: &str =
     "Writes stamped records into the input topic, for trials: processor verify knows them again";
@@ -28,8 +23,6 @@ numbered from --first on: give a second call for the same topic other numbers th
 
 Exit codes: 0 all are written; 1 they are not; 2 usage; 69 broker or topic missing, or no answer within --timeout;
 77 authentication or permission; 78 configuration";
-/// Records between two looks at the clock and at the broker's answers.
-const CHUNK: u64 = 100;
 
 /// The arguments.
 pub fn arguments() -> Command {
@@ -74,42 +67,6 @@ pub fn arguments() -> Command {
     flags::with_short(command, &["servers", "input"])
 }
 
-/// Counts the broker's answers.
-#[derive(Default)]
-struct Answers {
-    taken: AtomicU64,
-    refused: AtomicU64,
-    denial: Denial,
-}
-
-impl Answers {
-    fn all(&self) -> u64 {
-        self.taken.load(Ordering::Relaxed) + self.refused.load(Ordering::Relaxed)
-    }
-}
-
-/// The same, shared with the client.
-struct Shared(Arc<Answers>);
-
-impl ClientContext for Shared {
-    fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, text: &str) {
-        self.0.denial.log(level, facility, text);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.0.denial.error(error, reason);
-    }
-}
-
-impl ProducerContext for Shared {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        let counter = if result.is_ok() { &self.0.taken } else { &self.0.refused };
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 /// Writes them, and says how many.
 pub fn command(arguments: &ArgMatches) -> Exit {
     // A producer needs none of these.
@@ -132,12 +89,10 @@ pub fn command(arguments: &ArgMatches) -> Exit {
 }
 
 struct Work {
-    pen: Pen<Shared>,
+    generator: Generator,
     answers: Arc<Answers>,
-    topic: String,
-    numbers: std::ops::Range<u64>,
-    rate: u64,
-    seed: u64,
+    load: Load,
+    records: u64,
     timeout: Duration,
     json: bool,
 }
@@ -145,30 +100,25 @@ struct Work {
 impl Work {
     fn new(arguments: &ArgMatches, config: &Config) -> Result<Self, Ended> {
         let number = |name: &str| arguments.get_one::<u64>(name).copied();
-        let (first, records) = (number("first").unwrap_or_default(), number("records").unwrap_or_default());
-        let answers = Arc::new(Answers::default());
         let mut client = kafka::client(&config.producer_properties);
         client.set("client.id", "processor-generate");
         // Transactions bound how long a record may wait, and it has none: `--timeout` says how long.
         client.set("message.timeout.ms", "0");
-        let producer: BaseProducer<Shared> =
-            client.create_with_context(Shared(answers.clone())).map_err(kafka::unusable)?;
-        let topic = config.input_topics.first().cloned().unwrap_or_default();
-        let seed = number("seed").unwrap_or_else(|| fastrand::u64(..1_000_000));
-        let style = Style {
-            topic: topic.clone(),
+        let load = Load {
+            topic: config.input_topics.first().cloned().unwrap_or_default(),
+            first: number("first").unwrap_or_default(),
+            rate: number("rate").unwrap_or_default(),
             bad: arguments.get_one("bad").copied().unwrap_or_default(),
             customers: arguments.get_one("keys").copied().unwrap_or(1),
             size: arguments.get_one::<u32>("size").map_or(0, |size| *size as usize),
-            seed,
+            seed: number("seed").unwrap_or_else(|| fastrand::u64(..1_000_000)),
         };
+        let answers = Arc::new(Answers::default());
         Ok(Self {
-            pen: Pen::new(producer, style),
+            generator: Generator::new(&client, load.clone(), answers.clone())?,
             answers,
-            topic,
-            numbers: first..first.saturating_add(records),
-            rate: number("rate").unwrap_or_default(),
-            seed,
+            records: number("records").unwrap_or_default().min(u64::MAX - load.first),
+            load,
             timeout: arguments.get_one("timeout").copied().unwrap_or_default(),
             json: arguments.get_flag("json"),
         })
@@ -177,64 +127,50 @@ impl Work {
     fn run(mut self) -> Result<(), Ended> {
         self.find_topic()?;
         let began = Instant::now();
-        let mut pace = Pace::new(self.rate);
-        let (mut next, mut broken) = (self.numbers.start, 0);
         let mut patience = Patience::new(self.timeout);
-        while next < self.numbers.end {
-            let due = pace.due(Instant::now()).min(self.numbers.end - next).min(CHUNK);
-            self.pen.look_at_the_clock();
-            for number in next..next + due {
-                broken += u64::from(self.pen.write(number).map_err(failed)?);
+        while self.answers.all() < self.records {
+            let left = self.records - self.answers.given();
+            if left > 0 {
+                self.generator.step(left).map_err(failed)?;
+            } else {
+                self.generator.rest();
             }
-            next += due;
-            pace.went(due);
-            self.take_answers(due == 0, next - self.numbers.start, &mut patience)?;
+            let (answered, given) = (self.answers.all(), self.answers.given());
+            if patience.is_over(answered, answered == given) {
+                let text = format!(
+                    "the brokers took no record for {:.0?}; {answered} of {given} are answered",
+                    self.timeout
+                );
+                return Err(Ended::new(Exit::Missing, text));
+            }
         }
-        let given = self.numbers.end - self.numbers.start;
-        while self.answers.all() < given {
-            self.take_answers(true, given, &mut patience)?;
-        }
-        self.say(given, broken, began)
+        self.say(began)
     }
 
     /// The topic is not made by writing into it.
     fn find_topic(&self) -> Result<(), Ended> {
-        let producer = &self.pen.producer;
-        let wait = self.timeout.min(Duration::from_secs(5));
-        let serve = || pen::rest(producer);
-        let topic = kafka::ask(self.timeout, &self.answers.denial, serve, || {
-            admin::topic(producer.client(), &self.topic, wait)
-        })?;
-        kafka::existing(&self.topic, &topic).map(drop)
+        let producer = self.generator.producer();
+        let (topic, wait) = (&self.load.topic, self.timeout.min(Duration::from_secs(5)));
+        let found = kafka::ask(
+            self.timeout,
+            &self.answers.denial,
+            || generator::rest(producer),
+            || admin::topic(producer.client(), topic, wait),
+        )?;
+        kafka::existing(topic, &found).map(drop)
     }
 
-    fn take_answers(&self, wait: bool, given: u64, patience: &mut Patience) -> Result<(), Ended> {
-        if wait {
-            pen::rest(&self.pen.producer);
-        } else {
-            self.pen.producer.poll(Duration::ZERO);
-        }
-        let answered = self.answers.all();
-        if patience.is_over(answered, answered == given) {
-            let text = format!(
-                "the brokers took no record for {:.0?}; {answered} of {given} are answered",
-                self.timeout
-            );
-            return Err(Ended::new(Exit::Missing, text));
-        }
-        Ok(())
-    }
-
-    fn say(&self, given: u64, broken: u64, began: Instant) -> Result<(), Ended> {
-        let refused = self.answers.refused.load(Ordering::Relaxed);
+    fn say(&self, began: Instant) -> Result<(), Ended> {
+        let (given, broken, refused) = (self.records, self.generator.broken(), self.answers.refused());
+        let Load { topic, seed, first, .. } = &self.load;
         if refused > 0 {
-            return Err(failed(format!("{refused} of {given} records were not taken by {}", self.topic)));
+            return Err(failed(format!("{refused} of {given} records were not taken by {topic}")));
         }
-        let (topic, seed, seconds) = (&self.topic, self.seed, began.elapsed().as_secs_f64());
+        let seconds = began.elapsed().as_secs_f64();
         if self.json {
             output::data(json!({
                 "topic": topic, "records": given, "broken": broken, "seed": seed,
-                "first": self.numbers.start, "seconds": (seconds * 1000.0).round() / 1000.0,
+                "first": first, "seconds": (seconds * 1000.0).round() / 1000.0,
             }));
         } else {
             let rate = given as f64 / seconds.max(0.001);

@@ -8,17 +8,17 @@ mod config;
 mod demo;
 mod flags;
 mod generate;
+mod generator;
 pub(crate) mod health;
 mod kafka;
 mod memory;
 mod offsets;
 mod output;
-mod pace;
-mod pen;
 mod run;
 mod settings;
 #[cfg(feature = "embedded-broker")]
 mod signals;
+pub mod stamp;
 mod topics;
 mod verify;
 

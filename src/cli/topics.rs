@@ -1,7 +1,9 @@
-//! What `verify` and `offsets` ask the cluster: which partitions there are, where they begin and end, what is committed, and the records.
+//! What `verify`, `offsets` and the demo ask the cluster: which partitions there are, where they begin and end, what is committed, and
+//! the records, up to an end or while they grow.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::app::{Ended, Exit};
@@ -11,6 +13,7 @@ use crate::kafka::ffi::{Message, RecordQueue};
 use crate::kafka::offsets;
 use crate::record::Parts;
 use crate::source::client::{Committed, TopicPartition};
+use parking_lot::Mutex;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -131,7 +134,31 @@ impl Reader {
 
     /// Shows every record of these partitions, each one's in order.
     pub fn read(&self, spans: &[Span], see: impl FnMut(&Span, i64, &Parts<'_>)) -> Result<(), Ended> {
-        let open: Vec<&Span> = spans.iter().filter(|span| span.first < span.end).collect();
+        let spans = spans.iter().filter(|span| span.first < span.end).cloned().collect();
+        let (mut reading, mut client) = self.reading(spans, see)?;
+        reading.run(&mut client, self.timeout, || None)
+    }
+
+    /// Shows every record of these partitions while they grow, on a thread of its own. Their ends are told later.
+    pub fn follow(
+        &self,
+        spans: Vec<Span>,
+        see: impl FnMut(&Span, i64, &Parts<'_>) + Send + 'static,
+    ) -> Result<Follower, Ended> {
+        let (mut reading, mut client) = self.reading(spans, see)?;
+        let (ends, outcome) = (Arc::<Mutex<Option<Vec<Span>>>>::default(), Arc::default());
+        let (told, result): (_, Arc<Mutex<_>>) = (ends.clone(), Arc::clone(&outcome));
+        let life = move || {
+            let ended = reading.run(&mut client, Duration::MAX, || told.lock().take());
+            *result.lock() = Some(ended);
+        };
+        let thread = std::thread::Builder::new().name("reader".to_owned()).spawn(life);
+        let thread =
+            thread.map_err(|error| Ended::new(Exit::Failure, format!("no thread for a reader: {error}")))?;
+        Ok(Follower { ends, outcome, thread })
+    }
+
+    fn reading<F>(&self, open: Vec<Span>, see: F) -> Result<(Reading<F>, Client), Ended> {
         let failed = |error| Ended::new(Exit::Failure, format!("the partitions cannot be read: {error}"));
         let consumer = Arc::new(connect(&self.config)?);
         let mut queue = RecordQueue::new(&consumer, BATCH);
@@ -142,9 +169,9 @@ impl Reader {
                 .map_err(failed)?;
         }
         consumer.assign(&list).map_err(failed)?;
-        let mut reading =
-            Reading { known: Vec::new(), left: open.len(), done: vec![false; open.len()], open, see };
-        reading.run(&consumer, &mut queue, self.timeout)
+        let positions = open.iter().map(|span| span.first).collect();
+        let reading = Reading { known: Vec::new(), left: open.len(), positions, open, see };
+        Ok((reading, Client { consumer, queue }))
     }
 }
 
@@ -152,44 +179,84 @@ fn connect(config: &ClientConfig) -> Result<BaseConsumer<Denial>, Ended> {
     config.create_with_context(Denial::default()).map_err(kafka::unusable)
 }
 
+/// A thread that reads partitions while they grow.
+pub struct Follower {
+    ends: Arc<Mutex<Option<Vec<Span>>>>,
+    outcome: Arc<Mutex<Option<Result<(), Ended>>>>,
+    thread: JoinHandle<()>,
+}
+
+impl Follower {
+    /// The partitions end here: it ends when all before is read. Those that are not named have ended.
+    pub fn read_to(&self, ends: Vec<Span>) {
+        *self.ends.lock() = Some(ends);
+    }
+
+    /// How it ended, if it has.
+    pub fn outcome(&self) -> Option<Result<(), Ended>> {
+        let ended = self.thread.is_finished();
+        let panicked = || ended.then(|| Err(Ended::new(Exit::Bug, "the reader's thread panicked")));
+        self.outcome.lock().clone().or_else(panicked)
+    }
+}
+
+/// What the records come from.
+struct Client {
+    consumer: Arc<BaseConsumer<Denial>>,
+    queue: RecordQueue,
+}
+
 /// How far reading has come.
-struct Reading<'a, F> {
-    open: Vec<&'a Span>,
-    /// Which of them are read to their end.
-    done: Vec<bool>,
+struct Reading<F> {
+    open: Vec<Span>,
+    /// The offset behind the last record read, of each of them.
+    positions: Vec<i64>,
+    /// How many are not read to their end.
     left: usize,
     /// By the client's cheap name of a topic: the places of its partitions in `open`.
     known: Vec<(usize, Vec<Option<usize>>)>,
     see: F,
 }
 
-impl<F: FnMut(&Span, i64, &Parts<'_>)> Reading<'_, F> {
+impl<F: FnMut(&Span, i64, &Parts<'_>)> Reading<F> {
     fn run(
         &mut self,
-        consumer: &Arc<BaseConsumer<Denial>>,
-        queue: &mut RecordQueue,
+        client: &mut Client,
         timeout: Duration,
+        new_ends: impl Fn() -> Option<Vec<Span>>,
     ) -> Result<(), Ended> {
         let mut heard = Instant::now();
         while self.left > 0 {
+            if let Some(ends) = new_ends() {
+                self.set_ends(&ends);
+                continue;
+            }
             let (mut moved, mut trouble) = (false, Ok(()));
-            queue.take(WAIT, |message| match self.take(&message) {
+            client.queue.take(WAIT, |message| match self.take(&message) {
                 Ok(one_more) => moved |= one_more,
                 Err(ended) => trouble = Err(ended),
             });
             trouble?;
-            consumer.poll(Duration::ZERO);
+            client.consumer.poll(Duration::ZERO);
             if moved {
                 heard = Instant::now();
                 continue;
             }
             let late = KafkaError::MessageConsumption(Code::OperationTimedOut);
-            kafka::refused(consumer.context(), &late)?;
+            kafka::refused(client.consumer.context(), &late)?;
             if heard.elapsed() >= timeout {
                 return Err(self.stuck(timeout));
             }
         }
         Ok(())
+    }
+
+    fn set_ends(&mut self, ends: &[Span]) {
+        for span in &mut self.open {
+            let same = |end: &&Span| end.topic == span.topic && end.partition == span.partition;
+            span.end = ends.iter().find(same).map_or(span.first, |end| end.end);
+        }
+        self.left = self.open.iter().zip(&self.positions).filter(|(span, at)| **at < span.end).count();
     }
 
     /// Whether the message brings reading on.
@@ -200,15 +267,15 @@ impl<F: FnMut(&Span, i64, &Parts<'_>)> Reading<'_, F> {
             return trouble(message, code, &text).map(|()| false);
         }
         let Some(place) = self.place(message) else { return Ok(false) };
-        let (span, offset) = (self.open[place], message.offset());
-        if self.done[place] {
+        let (span, offset) = (&self.open[place], message.offset());
+        if self.positions[place] >= span.end {
             return Ok(false);
         }
         if !at_end && offset < span.end {
             (self.see)(span, offset, &message.parts());
         }
-        if offset + i64::from(!at_end) >= span.end {
-            self.done[place] = true;
+        self.positions[place] = offset + i64::from(!at_end);
+        if self.positions[place] >= span.end {
             self.left -= 1;
         }
         Ok(true)
@@ -232,7 +299,7 @@ impl<F: FnMut(&Span, i64, &Parts<'_>)> Reading<'_, F> {
     }
 
     fn stuck(&self, timeout: Duration) -> Ended {
-        let open = self.open.iter().zip(&self.done).find(|(_, done)| !**done);
+        let open = self.open.iter().zip(&self.positions).find(|(span, at)| **at < span.end);
         let name = open.map_or(String::new(), |(span, _)| format!("{}/{}", span.topic, span.partition));
         Ended::new(
             Exit::Missing,

@@ -4,6 +4,7 @@ mod cli;
 mod conformance;
 mod guarantees;
 mod hazards;
-mod oracle;
+
 mod pipeline;
 mod support;
+mod verify;

@@ -9,7 +9,7 @@ use crate::embedded::{Broker, Mix};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use fastrand::Rng;
 
-use super::children::Children;
+use super::engine::Processes;
 
 /// Of a thousand requests.
 const MIX: Mix = Mix { refuse: 4, lose_answer: 4, delay: 4, cut: 4, throttle: 4 };
@@ -38,7 +38,7 @@ impl Chaos {
     ///
     /// # Errors
     /// When there is no thread left.
-    pub fn start(broker: Arc<Broker>, children: Option<Arc<Children>>, seed: u64) -> std::io::Result<Self> {
+    pub fn start(broker: Arc<Broker>, processes: Option<Arc<Processes>>, seed: u64) -> std::io::Result<Self> {
         broker.faults().by_chance(seed, MIX);
         let (end, ended) = bounded::<()>(0);
         let victim = broker.clone();
@@ -51,8 +51,8 @@ impl Chaos {
         let thread = std::thread::Builder::new().name("chaos".to_owned()).spawn(move || {
             let mut counts = Counts::default();
             while wait(BETWEEN) {
-                if let Some(children) = children.as_ref().filter(|_| dice.bool()) {
-                    children.kill(dice.usize(..));
+                if let Some(processes) = processes.as_ref().filter(|_| dice.bool()) {
+                    processes.kill(dice.usize(..));
                     counts.kills += 1;
                     continue;
                 }

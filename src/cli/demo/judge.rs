@@ -1,244 +1,234 @@
-//! The judge: counts what he is shown from the topics, and believes nothing else. He knows neither Kafka nor the processor.
-//!
-//! A record is known by the number that the generator gave it. Each number of the input has to appear once, in
-//! the output or in the dead-letter topic; and in the output the numbers of a key have to ascend.
+//! The judge of `processor verify` at work while the topics grow: a plain consumer without a group reads all three from their beginning
+//! and shows him their records. He forgets what is finished, as the demo has no end; `verify` reads topics that have one, first all of
+//! the input. Beside him stands what only the demo wants to know: how long records took, to the millisecond.
 
-use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use super::latency::Latency;
-use super::window::{Side, Window};
+use parking_lot::Mutex;
 
-/// Where a record was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Topic {
-    /// The input.
-    Input,
-    /// The output.
-    Output,
-    /// The dead letters.
-    DeadLetters,
-}
+use super::topics::{DEAD_LETTERS, GROUP, INPUT, OUTPUT, TOPICS};
+use crate::app::Ended;
+use crate::cli::topics::{Follower, Reader, Span};
+use crate::cli::verify::{Counts, Judge, Limit, Report, Rules, Same};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, Order};
+use crate::record::Parts;
+use crate::sink::Target;
 
-/// What is told of a record.
-#[derive(Clone, Copy, Debug)]
-pub struct Seen<'a> {
-    /// The generator's number; `None` for a record that somebody else wrote.
-    pub number: Option<u64>,
-    /// Its key.
-    pub key: &'a [u8],
-    /// How long ago it was generated.
-    pub age_ms: i64,
-}
+/// How long the cluster may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What was counted so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Records of the input, each counted once.
-    pub input: u64,
-    /// Records of which the first result is in the output.
-    pub output: u64,
-    /// Records of which the first result is a dead letter.
-    pub dead_lettered: u64,
-    /// Records of the input that have a result.
-    pub settled: u64,
-    /// Results beyond the first.
-    pub repeated: u64,
-    /// First results in the output whose key had a later one before.
-    pub out_of_order: u64,
-    /// Records of the input that stand there again: no fault of the processor's.
-    pub twice_in_input: u64,
-    /// Records without a number, or with one that the generator has not given.
-    pub strangers: u64,
-}
-
-impl Tally {
-    /// Records of the input without a result.
-    pub fn without_result(&self) -> u64 {
-        self.input - self.settled
-    }
-
-    /// Results of which nobody has seen the record in the input.
-    pub fn without_input(&self) -> u64 {
-        self.output + self.dead_lettered - self.settled
-    }
-}
-
-/// Counts.
-pub struct Judge {
-    tally: Tally,
-    window: Window,
-    /// The highest number of each key in the output. There are as many as there are customers.
-    highest: HashMap<Box<[u8]>, u64>,
+/// The judge, and how long records took. Written by the reader's thread.
+struct Bench {
+    judge: Judge,
     /// Of all records, and of those since somebody asked last.
     whole: Latency,
     recent: Latency,
-    /// Numbers below this were given.
-    given: u64,
 }
 
-impl Judge {
-    /// Has seen nothing.
-    pub fn new() -> Self {
-        Self {
-            tally: Tally::default(),
-            window: Window::new(),
-            highest: HashMap::new(),
-            whole: Latency::new(),
-            recent: Latency::new(),
-            given: 0,
-        }
+/// Judges what a thread of its own reads.
+pub struct Judging {
+    bench: Arc<Mutex<Bench>>,
+    finished: Arc<AtomicU64>,
+    reader: Reader,
+    follower: Follower,
+}
+
+impl Judging {
+    /// Starts reading.
+    ///
+    /// # Errors
+    /// When there can be no consumer.
+    pub fn start(config: &Config) -> Result<Self, Ended> {
+        let reader = Reader::new(config, "demo-judge", PATIENCE)?;
+        let mut judge = Judge::forgetting(rules());
+        (0..TOPICS[0].partitions).for_each(|number| judge.growing_partition(INPUT, number));
+        let bench = Bench { judge, whole: Latency::new(), recent: Latency::new() };
+        let (bench, finished) = (Arc::new(Mutex::new(bench)), Arc::<AtomicU64>::default());
+        let (shown, counted) = (bench.clone(), finished.clone());
+        let follower = reader.follow(spans(), move |span, offset, parts| {
+            let mut bench = shown.lock();
+            bench.see(span, offset, parts);
+            counted.store(bench.judge.counts().finished(), Ordering::Relaxed);
+        })?;
+        Ok(Self { bench, finished, reader, follower })
     }
 
-    /// The generator has given the numbers below this.
-    pub fn given(&mut self, numbers: u64) {
-        self.given = numbers;
-    }
-
-    /// A record was read.
-    pub fn see(&mut self, topic: Topic, seen: Seen<'_>) {
-        let Some(number) = seen.number.filter(|number| *number < self.given) else {
-            self.tally.strangers += 1;
-            return;
-        };
-        match topic {
-            Topic::Input if self.window.mark(number, Side::Input) => self.tally.input += 1,
-            Topic::Input => self.tally.twice_in_input += 1,
-            Topic::Output | Topic::DeadLetters if !self.window.mark(number, Side::Result) => {
-                self.tally.repeated += 1
-            }
-            Topic::Output => self.first_in_output(number, seen),
-            Topic::DeadLetters => self.tally.dead_lettered += 1,
-        }
-        self.tally.settled = self.window.settled();
-    }
-
-    fn first_in_output(&mut self, number: u64, seen: Seen<'_>) {
-        self.tally.output += 1;
-        match self.highest.get_mut(seen.key) {
-            Some(highest) if *highest > number => self.tally.out_of_order += 1,
-            Some(highest) => *highest = number,
-            None => _ = self.highest.insert(seen.key.into(), number),
-        }
-        // The first record waits until the group has formed, which says nothing of those that follow.
-        if number > 0 {
-            self.whole.add(seen.age_ms);
-            self.recent.add(seen.age_ms);
-        }
+    /// How many records were read back with their result.
+    pub fn finished(&self) -> &Arc<AtomicU64> {
+        &self.finished
     }
 
     /// What was counted so far.
-    pub fn tally(&self) -> Tally {
-        self.tally
+    pub fn counts(&self) -> Counts {
+        self.bench.lock().judge.counts()
     }
 
-    /// What 99 of 100 records of the output did not exceed.
+    /// What 99 of 100 records of the output did not exceed, in milliseconds; of those since this was asked last.
+    pub fn recent_p99(&self) -> Option<u64> {
+        self.bench.lock().recent.take().p99()
+    }
+
+    /// The same of all.
     pub fn p99(&self) -> Option<u64> {
-        self.whole.p99()
+        self.bench.lock().whole.p99()
     }
 
-    /// The same of those since this was asked last.
-    pub fn recent_p99(&mut self) -> Option<u64> {
-        self.recent.take().p99()
+    /// Why there can be no verdict, if so.
+    pub fn trouble(&self) -> Option<String> {
+        self.follower.outcome()?.err().map(|ended| ended.message)
+    }
+
+    /// Nobody writes any more: reads to where the topics end now. Tells the judge these ends, and what the group has committed.
+    ///
+    /// # Errors
+    /// When the broker does not say.
+    pub fn read_to_the_end(&self) -> Result<(), Ended> {
+        let mut ends = Vec::new();
+        for topic in TOPICS {
+            ends.extend(self.reader.spans(topic.name)?);
+        }
+        let inputs: Vec<_> = ends.iter().filter(|span| *span.topic == *INPUT).collect();
+        let partitions: Vec<_> = inputs.iter().map(|span| (span.topic.clone(), span.partition)).collect();
+        let committed = self.reader.committed(&partitions)?;
+        let judge = &mut self.bench.lock().judge;
+        inputs.iter().for_each(|span| judge.ends(&span.topic, span.partition, span.end));
+        for ((topic, partition), committed) in &committed {
+            judge.committed(topic, *partition, committed.offset);
+        }
+        self.follower.read_to(ends);
+        Ok(())
+    }
+
+    /// Whether that is done.
+    pub fn has_read(&self) -> bool {
+        self.follower.outcome().is_some()
+    }
+
+    /// What he found.
+    pub fn report(&self) -> Report {
+        let judge = &mut self.bench.lock().judge;
+        std::mem::replace(judge, Judge::forgetting(rules())).report()
+    }
+}
+
+/// All partitions, without an end.
+fn spans() -> Vec<Span> {
+    let of = |topic: &str, partitions| {
+        let topic: Arc<str> = topic.into();
+        (0..partitions).map(move |partition| Span {
+            topic: topic.clone(),
+            partition,
+            first: 0,
+            end: i64::MAX,
+        })
+    };
+    TOPICS.iter().flat_map(|topic| of(topic.name, topic.partitions)).collect()
+}
+
+fn rules() -> Rules {
+    Rules {
+        output: OUTPUT.to_owned(),
+        dead_letters: Some(DEAD_LETTERS.to_owned()),
+        group: Some(GROUP.to_owned()),
+        order: Order::Key,
+        keys_stay: true,
+        same: Same::default(),
+        repeated: Limit::default(),
+        filtered: Limit::default(),
+        unfinished: Limit::default(),
+        split: Limit::default(),
+        examples: 1,
+    }
+}
+
+impl Bench {
+    fn see(&mut self, span: &Span, offset: i64, parts: &Parts<'_>) {
+        let target = TOPICS.iter().find(|topic| *topic.name == *span.topic).and_then(|topic| topic.target);
+        let Some(target) = target else {
+            return self.judge.input(&span.topic, span.partition, offset, parts);
+        };
+        // The first record waits until the group has formed, which says nothing of those that follow.
+        let is_first = self.judge.counts().finished() == 0;
+        let counts = self.judge.result(target, span.partition, offset, parts);
+        if let Some(timestamp) = parts.timestamp.filter(|_| counts && !is_first && target == Target::Output) {
+            let age_ms = SystemClock.unix_ms() - timestamp;
+            self.whole.add(age_ms);
+            self.recent.add(age_ms);
+        }
+    }
+}
+
+/// To the millisecond below this, and above it to 64 ms.
+const FINE: usize = 1024;
+const STEP: usize = 64;
+const COARSE: usize = 1024;
+
+/// How long records took, in a fixed number of counters.
+#[derive(Clone, Debug)]
+struct Latency {
+    /// The last one counts all that took longer than a minute.
+    counts: Box<[u64]>,
+    total: u64,
+}
+
+impl Latency {
+    /// Empty.
+    fn new() -> Self {
+        Self { counts: vec![0; FINE + COARSE].into_boxed_slice(), total: 0 }
+    }
+
+    /// A record took so long. (A clock that was set back gives a negative time; it counts as none.)
+    fn add(&mut self, ms: i64) {
+        let ms = usize::try_from(ms).unwrap_or(0);
+        let index = if ms < FINE { ms } else { FINE + (ms - FINE) / STEP };
+        self.counts[index.min(FINE + COARSE - 1)] += 1;
+        self.total += 1;
+    }
+
+    /// What 99 of 100 records did not exceed, in milliseconds.
+    fn p99(&self) -> Option<u64> {
+        let rank = self.total - self.total / 100;
+        let mut sum = 0;
+        let index = self.counts.iter().position(|count| {
+            sum += count;
+            sum >= rank && sum > 0
+        })?;
+        let ms = if index < FINE { index } else { FINE + (index - FINE + 1) * STEP };
+        Some(ms as u64)
+    }
+
+    /// Empties it, and gives what was in it.
+    fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::new())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Topic::{DeadLetters, Input, Output};
     use super::*;
 
-    /// Shows the judge numbers; the key of a number is its remainder by ten.
-    fn judged(seen: &[(Topic, u64)]) -> Tally {
-        let mut judge = Judge::new();
-        judge.given(100);
-        for (topic, number) in seen {
-            let key = (number % 10).to_string();
-            judge.see(*topic, Seen { number: Some(*number), key: key.as_bytes(), age_ms: 5 });
-        }
-        judge.tally()
-    }
-
-    /// Each number in the input, and its result in the same order.
-    fn faultless() -> Vec<(Topic, u64)> {
-        let result = |number| if number % 7 == 0 { DeadLetters } else { Output };
-        (0..100)
-            .map(|number| (Input, number))
-            .chain((0..100).map(|number| (result(number), number)))
-            .collect()
+    fn of(times: impl IntoIterator<Item = i64>) -> Option<u64> {
+        let mut latency = Latency::new();
+        times.into_iter().for_each(|ms| latency.add(ms));
+        latency.p99()
     }
 
     #[test]
-    fn nothing_is_found_where_nothing_is_wrong() {
-        let expected = Tally { input: 100, output: 85, dead_lettered: 15, settled: 100, ..Tally::default() };
-        assert_eq!(judged(&faultless()), expected);
-        assert_eq!((expected.without_result(), expected.without_input()), (0, 0));
-        let mut results_first = faultless();
-        results_first.rotate_left(100);
-        assert_eq!(judged(&results_first), expected, "the judge may read the output before the input");
+    fn the_ninety_ninth_of_a_hundred() {
+        assert_eq!(of([]), None);
+        assert_eq!(of([7]), Some(7));
+        assert_eq!(of(1..=100), Some(99));
+        assert_eq!(of(1..=1000), Some(990));
+        assert_eq!(of([-5, -5]), Some(0));
     }
 
     #[test]
-    fn a_lost_record_is_found() {
-        for number in [0, 1, 7, 63, 64, 99] {
-            let mut seen = faultless();
-            seen.remove(100 + number);
-            let tally = judged(&seen);
-            assert_eq!((tally.without_result(), tally.repeated, tally.out_of_order), (1, 0, 0), "{number}");
-        }
-    }
-
-    #[test]
-    fn a_repeated_record_is_found_wherever_its_copies_are() {
-        let again = [(Output, 1), (Output, 7), (DeadLetters, 1), (DeadLetters, 7), (Output, 99)];
-        for (topic, number) in again {
-            let tally = judged(&[&faultless()[..], &[(topic, number)]].concat());
-            let found = (tally.without_result(), tally.repeated, tally.out_of_order);
-            assert_eq!(found, (0, 1, 0), "{number} again in {topic:?}");
-        }
-    }
-
-    #[test]
-    fn a_record_out_of_order_is_found_and_one_of_another_key_is_none() {
-        let mut seen = faultless();
-        seen.swap(100 + 15, 100 + 25);
-        assert_eq!(judged(&seen).out_of_order, 1, "15 behind 25, of one key");
-        let mut seen = faultless();
-        seen.swap(100 + 15, 100 + 16);
-        assert_eq!(judged(&seen).out_of_order, 0, "of different keys");
-        let mut seen = faultless();
-        seen.push((Output, 15));
-        assert_eq!(judged(&seen).out_of_order, 0, "a copy is a repetition, and no disorder");
-        let mut seen = faultless();
-        seen.swap(100 + 15, 100 + 55);
-        assert_eq!(judged(&seen).out_of_order, 3, "25, 45 and 15 stand behind 55; 35 is a dead letter");
-    }
-
-    #[test]
-    fn what_is_not_the_processors_fault_is_counted_apart() {
-        let tally = judged(&[&faultless()[..], &[(Input, 3)]].concat());
-        assert_eq!((tally.twice_in_input, tally.repeated, tally.without_result()), (1, 0, 0));
-        let mut seen = faultless();
-        seen.remove(5);
-        assert_eq!(judged(&seen).without_input(), 1, "a result of nothing");
-    }
-
-    #[test]
-    fn records_of_others_are_told_apart() {
-        let mut judge = Judge::new();
-        judge.given(1);
-        for number in [None, Some(1), Some(u64::MAX)] {
-            judge.see(Input, Seen { number, key: b"k", age_ms: 0 });
-        }
-        assert_eq!(judge.tally(), Tally { strangers: 3, ..Tally::default() });
-    }
-
-    #[test]
-    fn the_first_record_is_not_timed() {
-        let mut judge = Judge::new();
-        judge.given(2);
-        judge.see(Output, Seen { number: Some(0), key: b"k", age_ms: 3000 });
-        assert_eq!(judge.p99(), None);
-        judge.see(Output, Seen { number: Some(1), key: b"k", age_ms: 12 });
-        assert_eq!((judge.p99(), judge.recent_p99(), judge.recent_p99()), (Some(12), Some(12), None));
+    fn what_is_long_is_rounded_up_and_what_is_very_long_is_bounded() {
+        assert_eq!(of([1024]), Some(1088));
+        assert_eq!(of([5000]), Some(5056));
+        assert_eq!(of([i64::MAX]), Some(66_560));
     }
 }

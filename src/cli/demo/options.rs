@@ -1,11 +1,16 @@
-//! The arguments of `processor demo`.
+//! The arguments of `processor demo`, and what is said of them before anything flows: what this is, and how to join it.
 
+use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::oracle::stamp::BREAKS;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::cli::flags::{duration, percent};
+
+use super::screen::{grouped, program};
+use super::topics::{GROUP, INPUT, OUTPUT, RETENTION, SOURCE_HEADER, TOPICS};
+use crate::cli::stamp::{BREAKS, SIZE};
 
 const ABOUT: &str = "Shows the whole job on this machine alone, and proves that nothing is lost";
 const HELP: &str = "\
@@ -123,6 +128,56 @@ impl Options {
             workers: arguments.get_one("workers").copied().unwrap_or(1),
             port: arguments.get_one("port").copied().unwrap_or_default(),
         }
+    }
+}
+
+impl Options {
+    /// What is said before anything flows.
+    pub fn banner(&self, servers: &str, metrics: Option<SocketAddr>) -> String {
+        let [input, output, dead_letters] = &TOPICS;
+        let rate = match self.rate {
+            0 => "as fast as it goes".to_owned(),
+            rate => format!("{} records/s", grouped(rate)),
+        };
+        let until = self.duration.map_or("until Ctrl-C".to_owned(), |time| format!("for {:.0?}", time));
+        let metrics =
+            metrics.map_or("off: no port could be had".to_owned(), |at| format!("http://{at}/metrics"));
+        let mut text = format!(
+            "processor demo: an embedded broker, a generator, the processor and a judge, and nothing else\n\
+             the broker is in memory, {} MiB a partition, and gone at the end: for demo and tests only, never for production\n\
+             \n  {} ({} partitions) -> processor -> {} ({}); what fails -> {} ({})\n  \
+             {rate} of {SIZE} bytes, {} % of them broken, {until}; seed {}\n",
+            RETENTION >> 20,
+            input.name,
+            input.partitions,
+            output.name,
+            output.partitions,
+            dead_letters.name,
+            dead_letters.partitions,
+            f64::from(self.bad) / 10_000.0,
+            self.seed,
+        );
+        if self.chaos {
+            text += "  chaos: the broker refuses, delays, cuts, loses answers and stands still, by chance\n";
+        }
+        if self.exactly_once {
+            text +=
+                "  exactly once: results, dead letters and offsets in one transaction, ten times a second\n";
+        }
+        if self.exactly_once && self.chaos {
+            text += "  the processor is two processes, and now and then one of them is killed with SIGKILL\n";
+        }
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "\n  broker   {servers}\n  metrics  {metrics}\n  watch    kcat -b {servers} -t {OUTPUT} -C -o end\n  \
+             join     KAFKA_SERVERS={servers} KAFKA_GROUP_ID={GROUP} KAFKA_CONSUMER_TOPICS={INPUT} \
+             KAFKA_OUTPUT_TOPIC={OUTPUT} KAFKA_OFFSET_RESET=earliest {}={} {} run\n",
+            SOURCE_HEADER.0,
+            SOURCE_HEADER.1,
+            program()
+        );
+        text
     }
 }
 

@@ -1,12 +1,13 @@
-//! The lines of a second, in words. None is longer than a narrow terminal, so that none is wrapped.
+//! What is shown once a second. No line is longer than a narrow terminal, so that none is wrapped.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::judge::Tally;
+use super::screen::{Screen, grouped};
+use crate::cli::verify::Counts;
 
 /// What is known at one moment.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Moment {
+struct Moment {
     /// Since the flow began.
     pub elapsed: Duration,
     /// How long it is to go on, if that is known and it does.
@@ -14,7 +15,7 @@ pub struct Moment {
     /// Records in the input topic by the broker's word; the judge may not have read them yet.
     pub acknowledged: u64,
     /// What the judge has counted.
-    pub tally: Tally,
+    pub counts: Counts,
     /// Of the last second, milliseconds.
     pub p99: Option<u64>,
     /// Records of the last second that were read back.
@@ -29,8 +30,8 @@ pub struct Moment {
 
 impl Moment {
     /// What flows, how fast, what went wrong, and what is waited for.
-    pub fn lines(&self) -> Vec<String> {
-        let Tally { input, output, dead_lettered, repeated, out_of_order, .. } = self.tally;
+    fn lines(&self) -> Vec<String> {
+        let Counts { input, output, dead_lettered, repeated, out_of_order } = self.counts;
         let input = input.max(self.acknowledged);
         let lag = input.saturating_sub(output + dead_lettered);
         let flow = format!(
@@ -55,13 +56,118 @@ impl Moment {
     }
 
     /// The same for a terminal: indented, and with a bar where the end is known.
-    pub fn lines_on_a_terminal(&self) -> Vec<String> {
+    fn lines_on_a_terminal(&self) -> Vec<String> {
         let mut lines = self.lines();
         lines.extend(self.duration.map(|duration| bar(self.elapsed, duration)));
         for line in lines.iter_mut().skip(1) {
             line.insert_str(0, "         ");
         }
         lines
+    }
+}
+
+/// What has been counted at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Figures {
+    /// How long the flow is to go on, if that is known.
+    pub duration: Option<Duration>,
+    /// Records in the input topic by the broker's word.
+    pub acknowledged: u64,
+    /// What the judge has counted.
+    pub counts: Counts,
+    /// Of what was read since these figures were asked for last, milliseconds.
+    pub p99: Option<u64>,
+    /// How long the generator was held back.
+    pub waited: Duration,
+    /// Faults, if there are to be any.
+    pub faults: Option<u64>,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Shows a moment once a second, and remembers what it needs of the one before.
+pub struct Progress {
+    next: Instant,
+    /// When the flow began; unset as long as the group forms.
+    began: Option<Instant>,
+    /// Whether it is over, and what is waited for then.
+    over: bool,
+    waits_for: Option<&'static str>,
+    last: Last,
+}
+
+#[derive(Clone, Copy)]
+struct Last {
+    shown: Instant,
+    finished: u64,
+    waited: Duration,
+}
+
+impl Progress {
+    /// Has shown nothing.
+    pub fn new() -> Self {
+        let shown = Instant::now();
+        let last = Last { shown, finished: 0, waited: Duration::ZERO };
+        Self { next: shown, began: None, over: false, waits_for: None, last }
+    }
+
+    /// The flow begins; so long the generator was held back before.
+    pub fn begin(&mut self, now: Instant, waited: Duration) {
+        self.began = Some(now);
+        self.next = now + SECOND;
+        self.last = Last { shown: now, waited, ..self.last };
+    }
+
+    /// The flow is over, and this is waited for.
+    pub fn waits_for(&mut self, what: &'static str) {
+        self.over = true;
+        self.waits_for = Some(what);
+    }
+
+    /// Shows how it goes, if it is time.
+    pub fn maybe_show(&mut self, screen: &Screen, figures: impl FnOnce() -> Figures) {
+        let now = Instant::now();
+        if now < self.next {
+            return;
+        }
+        self.next = (self.next + SECOND).max(now);
+        let lines = match self.began {
+            None => {
+                vec!["starting: the processor joins its group, and the first record goes through".to_owned()]
+            }
+            Some(began) => {
+                let moment = self.moment(&figures(), began, now);
+                if screen.is_live() { moment.lines_on_a_terminal() } else { moment.lines() }
+            }
+        };
+        screen.show(lines);
+    }
+
+    /// On a terminal the last figures stay where they are. Elsewhere the verdict follows, and says them too.
+    pub fn show_the_last(&mut self, screen: &Screen, figures: impl FnOnce() -> Figures) {
+        if screen.is_live() {
+            self.next = Instant::now();
+            self.waits_for = None;
+            self.maybe_show(screen, figures);
+            screen.let_stand();
+        }
+    }
+
+    fn moment(&mut self, figures: &Figures, began: Instant, now: Instant) -> Moment {
+        let this = Last { shown: now, finished: figures.counts.finished(), waited: figures.waited };
+        let last = std::mem::replace(&mut self.last, this);
+        let time = (this.shown - last.shown).as_secs_f64().max(0.001);
+        Moment {
+            elapsed: now - began,
+            duration: figures.duration.filter(|_| !self.over),
+            acknowledged: figures.acknowledged,
+            counts: figures.counts,
+            p99: figures.p99,
+            rate: ((this.finished - last.finished) as f64 / time) as u64,
+            held_back: ((this.waited - last.waited).as_secs_f64() / time * 100.0) as u64,
+            faults: figures.faults,
+            waits_for: self.waits_for,
+        }
     }
 }
 
@@ -73,63 +179,43 @@ fn bar(elapsed: Duration, duration: Duration) -> String {
     format!("[{}{}] {:.0} %", "#".repeat(full), "-".repeat(BAR - full), part * 100.0)
 }
 
-/// A number with its thousands apart: `1,234,567`.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn thousands_stand_apart() {
-        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (12_345_678, "12,345,678")] {
-            assert_eq!(grouped(number), text);
-        }
-    }
-
-    #[test]
     fn a_second_in_words() {
-        let tally = Tally { input: 59_000, output: 58_000, dead_lettered: 1_100, ..Tally::default() };
+        let counts = Counts { input: 59_000, output: 58_000, dead_lettered: 1_100, ..Counts::default() };
         let moment = Moment {
             elapsed: Duration::from_millis(12_300),
             acknowledged: 60_000,
-            tally,
+            counts,
             p99: Some(14),
             rate: 5_000,
             ..Moment::default()
         };
         let expected = ["   12 s  in 60,000  out 58,000  dead-lettered 1,100  lag 900", "5,000/s  p99 14 ms"];
         assert_eq!(moment.lines(), expected);
-        let bad = Tally { repeated: 3, out_of_order: 1, ..tally };
-        let bad = Moment { tally: bad, held_back: 40, faults: Some(7), ..moment }.lines().join(" ");
+        let bad = Counts { repeated: 3, out_of_order: 1, ..counts };
+        let bad = Moment { counts: bad, held_back: 40, faults: Some(7), ..moment }.lines().join(" ");
         assert!(bad.ends_with("faults 7  held back 40 % REPEATED 3  OUT OF ORDER 1"), "{bad}");
     }
 
     #[test]
     fn no_line_is_wrapped_by_a_narrow_terminal() {
         let many = 123_456_789;
-        let tally = Tally {
+        let counts = Counts {
             input: many,
             output: many,
             dead_lettered: many,
             repeated: 12_345,
             out_of_order: 12_345,
-            ..Tally::default()
+            ..Counts::default()
         };
         let moment = Moment {
             elapsed: Duration::from_secs(86_400),
             duration: Some(Duration::from_secs(90_000)),
-            tally,
+            counts,
             p99: Some(66_560),
             rate: 1_234_567,
             held_back: 99,

@@ -83,6 +83,24 @@ fn redrawn(before: usize, lines: &[String]) -> String {
     text
 }
 
+/// A number with its thousands apart: `1,234,567`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// How this program was called.
+pub fn program() -> String {
+    std::env::args_os().next().map_or("processor".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,5 +111,12 @@ mod tests {
         assert_eq!(redrawn(0, &lines), "\r\x1b[2Ka\nb\n");
         assert_eq!(redrawn(2, &lines), "\r\x1b[2K\x1b[1A\x1b[2K\x1b[1A\x1b[2Ka\nb\n");
         assert_eq!(redrawn(1, &[]), "\r\x1b[2K\x1b[1A\x1b[2K");
+    }
+
+    #[test]
+    fn thousands_stand_apart() {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (12_345_678, "12,345,678")] {
+            assert_eq!(grouped(number), text);
+        }
     }
 }

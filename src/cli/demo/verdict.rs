@@ -1,19 +1,23 @@
-//! The last words: what the judge found, in figures, and what to try next.
+//! What is said at the end: what the judge found, in figures, and what to try next.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::chaos::Counts;
-use super::judge::Tally;
-use super::progress::grouped;
+use super::screen::{grouped, program};
 use super::topics::{GROUP, INPUT};
 use crate::app::Exit;
+use crate::cli::verify::{Counts as Judged, Progress, Report};
 
 /// Everything that is known at the end.
 #[derive(Clone, Debug, Default)]
 pub struct Verdict {
     /// What the judge counted.
-    pub tally: Tally,
+    pub judged: Judged,
+    /// What else he found to be wrong.
+    pub findings: Vec<String>,
+    /// Records that stand in the input again: no fault of the processor's.
+    pub twice_in_input: u64,
     /// Records that the broker acknowledged in the input topic.
     pub acknowledged: u64,
     /// Records that it did not take.
@@ -28,22 +32,40 @@ pub struct Verdict {
     pub chaos: Option<(u64, Counts, u64)>,
     /// The largest this process ever was, in bytes, where the system says so.
     pub peak_memory: Option<u64>,
-    /// Records of the input behind the group's committed offsets; or why that is not known.
-    pub uncommitted: Option<Result<i64, String>>,
+    /// Records of the input behind the group's committed offsets, where that is known.
+    pub uncommitted: Option<i64>,
     /// What went wrong around the records: each is a reason why the figures may not be the whole truth.
     pub troubles: Vec<String>,
 }
 
 impl Verdict {
+    /// Takes over what the judge found; `to_the_end` if he has read all, and knows what is committed.
+    pub fn take(&mut self, report: &Report, to_the_end: bool) {
+        self.twice_in_input = report.aside.twice_in_input;
+        if to_the_end {
+            let left = |one: &Progress| one.end - one.committed.unwrap_or(one.first);
+            self.uncommitted = Some(report.partitions.iter().map(left).sum());
+        }
+        // These four are counted anyway; and before the end of the topics nothing can be said of what has no result.
+        let counted = ["lost", "unfinished", "repeated", "out of order"];
+        for (name, finding) in report.findings() {
+            if !finding.ok && !counted.contains(&name) && to_the_end {
+                let example =
+                    finding.examples.first().map_or(String::new(), |one| format!(", such as {one}"));
+                self.findings.push(format!("{} {name}{example}", grouped(finding.count)));
+            }
+        }
+    }
+
     fn lost(&self) -> u64 {
         // What was acknowledged and is not in the topic is lost too, by whoever lost it.
-        self.tally.without_result() + self.acknowledged.saturating_sub(self.tally.input)
+        self.judged.unfinished() + self.acknowledged.saturating_sub(self.judged.input)
     }
 
     fn is_good(&self) -> bool {
-        let Tally { repeated, out_of_order, twice_in_input, .. } = self.tally;
-        let faults = self.lost() + repeated + out_of_order + twice_in_input + self.tally.without_input();
-        faults == 0 && self.troubles.is_empty() && !self.cut_short
+        let Judged { repeated, out_of_order, .. } = self.judged;
+        let faults = self.lost() + repeated + out_of_order + self.twice_in_input;
+        faults == 0 && self.findings.is_empty() && self.troubles.is_empty() && !self.cut_short
     }
 
     /// 0 if all is as it should be.
@@ -54,28 +76,26 @@ impl Verdict {
     fn committed(&self) -> String {
         match &self.uncommitted {
             None => "not looked at".to_owned(),
-            Some(Ok(0)) => format!("group {GROUP} is at the end of {INPUT}"),
-            Some(Ok(left)) => {
+            Some(0) => format!("group {GROUP} is at the end of {INPUT}"),
+            Some(left) => {
                 format!("group {GROUP} is {left} records before the end of {INPUT}: they would be read again")
             }
-            Some(Err(why)) => format!("cannot be asked for: {why}"),
         }
     }
 
     fn write_oddities(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tally { repeated, twice_in_input, strangers, .. } = self.tally;
+        let Judged { repeated, input, .. } = self.judged;
         let oddities = [
             (self.refused, "records were generated that the broker did not take"),
+            (self.acknowledged.saturating_sub(input), "acknowledged records are not in the input topic"),
             (
-                self.acknowledged.saturating_sub(self.tally.input),
-                "acknowledged records are not in the input topic",
-            ),
-            (
-                twice_in_input,
+                self.twice_in_input,
                 "records stand twice in the input topic: by the generator or the broker, not by the processor",
             ),
-            (self.tally.without_input(), "results are there of records that are not in the input topic"),
-            (strangers, "records in the topics were written by others; they are not judged"),
+            (
+                input.saturating_sub(self.acknowledged + self.refused + self.twice_in_input),
+                "records of the input topic were written by others; they are judged too",
+            ),
             (
                 repeated,
                 "results are there more than once: an instance that is killed may repeat what it had under way",
@@ -83,6 +103,9 @@ impl Verdict {
         ];
         for (count, text) in oddities.into_iter().filter(|(count, _)| *count > 0) {
             writeln!(f, "  note           {} {text}", grouped(count))?;
+        }
+        for finding in &self.findings {
+            writeln!(f, "  wrong          {finding}")?;
         }
         for trouble in &self.troubles {
             writeln!(f, "  trouble        {trouble}")?;
@@ -93,9 +116,9 @@ impl Verdict {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tally { input, output, dead_lettered, repeated, out_of_order, .. } = self.tally;
+        let Judged { input, output, dead_lettered, repeated, out_of_order } = self.judged;
         let sign = if input == output + dead_lettered { "=" } else { "is not" };
-        let rate = self.tally.settled as f64 / self.elapsed.as_secs_f64().max(0.001);
+        let rate = self.judged.finished() as f64 / self.elapsed.as_secs_f64().max(0.001);
         let p99 =
             self.p99.map_or("-".to_owned(), |ms| format!("{} ms from generated to read back", grouped(ms)));
         writeln!(f, "the verdict, read back from the topics:")?;
@@ -137,15 +160,28 @@ impl fmt::Display for Verdict {
     }
 }
 
+/// What is said at the very end.
+pub fn next() -> String {
+    let program = program();
+    format!(
+        "try next:\n  \
+         {program} demo --chaos                       with a broker that misbehaves\n  \
+         {program} demo --exactly-once --chaos        and instances that are killed, and nothing repeated\n  \
+         {program} demo --rate 0 --duration 30s       as fast as this machine goes\n  \
+         {program} broker                             the broker alone; then the README's \"Run it against a Kafka\"\n  \
+         {program} run --help                         all settings"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn good() -> Verdict {
-        let tally = Tally { input: 1000, output: 980, dead_lettered: 20, settled: 1000, ..Tally::default() };
-        let uncommitted = Some(Ok(0));
+        let judged = Judged { input: 1000, output: 980, dead_lettered: 20, ..Judged::default() };
+        let uncommitted = Some(0);
         Verdict {
-            tally,
+            judged,
             acknowledged: 1000,
             elapsed: Duration::from_secs(2),
             uncommitted,
@@ -166,13 +202,14 @@ mod tests {
     #[test]
     fn each_fault_is_exit_code_1_and_is_said() {
         type Fault = fn(&mut Verdict);
-        let faults: [(Fault, &str); 7] = [
-            (|v| v.tally.settled = 997, "lost 3"),
+        let faults: [(Fault, &str); 8] = [
+            (|v| v.judged.output = 977, "lost 3"),
             (|v| v.acknowledged = 1002, "2 acknowledged records are not in the input"),
-            (|v| v.tally.repeated = 4, "repeated 4"),
-            (|v| v.tally.out_of_order = 5, "out of order 5"),
-            (|v| v.tally.twice_in_input = 6, "6 records stand twice in the input"),
-            (|v| v.tally.output = 987, "in is not out + dead-lettered"),
+            (|v| v.judged.repeated = 4, "repeated 4"),
+            (|v| v.judged.out_of_order = 5, "out of order 5"),
+            (|v| v.twice_in_input = 6, "6 records stand twice in the input"),
+            (|v| v.judged.output = 970, "in is not out + dead-lettered"),
+            (|v| v.findings.push("1 phantom".to_owned()), "wrong          1 phantom"),
             (|v| v.troubles.push("it burns".to_owned()), "it burns"),
         ];
         for (fault, said) in faults {
@@ -187,13 +224,13 @@ mod tests {
     fn what_nobody_waited_for_is_not_called_lost_and_is_no_success_either() {
         let mut verdict = Verdict { cut_short: true, ..good() };
         assert_eq!(verdict.exit(), Exit::Failure);
-        verdict.tally.settled = 990;
+        verdict.judged.output = 970;
         assert!(verdict.to_string().contains("not read back 10, repeated 0"), "{verdict}");
     }
 
     #[test]
     fn what_is_not_committed_is_said() {
-        let verdict = Verdict { uncommitted: Some(Ok(17)), ..good() };
+        let verdict = Verdict { uncommitted: Some(17), ..good() };
         assert!(verdict.to_string().contains("17 records before the end"), "{verdict}");
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::rules::{Limit, Rules, Same};
 use crate::config::{Config, Order, Partitioning};
-use crate::oracle::{Limit, Rules, Same};
 use clap::{Arg, ArgMatches, Command, value_parser};
 
 use crate::app::Exit;
@@ -118,7 +118,6 @@ fn rules(arguments: &ArgMatches, config: &Config, group: Option<String>) -> Rule
         _ => Order::Unordered,
     };
     Rules {
-        inputs: config.input_topics.clone(),
         output: config.output_topic.clone(),
         dead_letters: config.dead_letter_topic.clone(),
         group,

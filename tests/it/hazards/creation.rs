@@ -1,12 +1,12 @@
 //! Brokers that make a topic for whoever asks for it, as Kafka's do by default: with one partition, which is worse than an error.
 //! None of our clients may ask so. A topic that was made behind our back cannot be made by the test any more.
 
-use crate::oracle;
 use crate::support::own_broker::OwnBroker;
 use crate::support::record::Input;
 use crate::support::scenario::Scenario;
 use crate::support::setup::{Setup, setup};
 use crate::support::{admin, eventually, holds_within, seconds};
+use crate::verify;
 
 /// Looks at its topics often, and says at once that one is gone.
 fn attentive() -> Setup {
@@ -84,7 +84,7 @@ fn no_command_makes_a_topic() {
         (["generate", "--records"], vec!["10"]),
     ] {
         let topics = if arguments[0] == "generate" { &topics[..4] } else { &topics };
-        let done = oracle::run(&[&arguments[..], &more, topics].concat());
+        let done = verify::run(&[&arguments[..], &more, topics].concat());
         let said = String::from_utf8_lossy(&done.stderr);
         assert_eq!(done.status.code(), Some(69), "{arguments:?}: {said}");
     }

@@ -1,9 +1,9 @@
-//! What the oracle remembers of a record's contents: short hashes. Two different contents look the same once in four
+//! What the judge remembers of a record's contents: short hashes. Two different contents look the same once in four
 //! billion times.
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use super::stamp;
+use crate::cli::stamp;
 use crate::record::{Headers, Parts};
 use crate::sink::dead_letter::is_ours;
 

@@ -1,4 +1,4 @@
-//! What the oracle is to look for, and what it is to put up with.
+//! What the judge is to look for, and what it is to put up with.
 
 use std::fmt;
 
@@ -82,8 +82,6 @@ impl Default for Same {
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// The input topics.
-    pub inputs: Vec<String>,
     /// The output topic.
     pub output: String,
     /// The dead-letter topic, if there is one.

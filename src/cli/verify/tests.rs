@@ -1,6 +1,8 @@
 //! Each kind of fault is found, named, and nothing else with it; what is no fault is none.
 
+use super::report::Verdict;
 use super::*;
+use crate::cli::stamp;
 use crate::config::Order;
 use crate::record::{Headers, Parts};
 use crate::sink::Target::{self, DeadLetter, Output};
@@ -28,7 +30,6 @@ fn value(partition: usize, offset: i64) -> String {
 
 fn rules() -> Rules {
     Rules {
-        inputs: vec!["in".to_owned()],
         output: "out".to_owned(),
         dead_letters: Some("dead".to_owned()),
         group: None,
@@ -491,4 +492,122 @@ fn the_json_is_stable() {
     assert_eq!(json["aside"], serde_json::json!({"removed": 0, "foreign": 0, "twice_in_input": 0}));
     assert_eq!(json["partitions"][0]["first_unfinished"], 0);
     assert_eq!((&json["version"], &json["good"]), (&1.into(), &false.into()));
+}
+
+/// A judge of topics that grow, shown in this order: `None` is a record of the input. Keys by the remainder by ten, as offsets are
+/// numbers of one partition.
+fn growing(shown: &[(Option<Target>, i64)]) -> Judge {
+    let mut judge = Judge::forgetting(Rules { keys_stay: false, ..rules() });
+    judge.growing_partition("in", 0);
+    for (at, (target, number)) in (0..).zip(shown) {
+        let (key, value) = ((number % 10).to_string(), number.to_string());
+        let (key, value) = (Some(key.as_bytes()), Some(value.as_bytes()));
+        let said = match target {
+            None => vec![],
+            Some(Output) => vec![("processor.source", format!("in/0/{number}"))],
+            Some(DeadLetter) => vec![
+                ("__dlq.errors.topic", "in".to_owned()),
+                ("__dlq.errors.partition", "0".to_owned()),
+                ("__dlq.errors.offset", number.to_string()),
+            ],
+        };
+        let parts = Parts { key, value, headers: headers(&said), timestamp: None };
+        match target {
+            None => judge.input("in", 0, *number, &parts),
+            Some(target) => _ = judge.result(*target, 0, at, &parts),
+        }
+    }
+    judge
+}
+
+/// Each number in the input, and its result in the same order.
+fn all_hundred() -> Vec<(Option<Target>, i64)> {
+    let result = |number| if number % 7 == 0 { DeadLetter } else { Output };
+    let results = (0..100).map(|number| (Some(result(number)), number));
+    (0..100).map(|number| (None, number)).chain(results).collect()
+}
+
+/// Results missing, repeated, out of order.
+fn wrong(judge: &Judge) -> (u64, u64, u64) {
+    let counts = judge.counts();
+    (counts.unfinished(), counts.repeated, counts.out_of_order)
+}
+
+#[test]
+fn topics_that_grow_may_be_shown_in_any_order_and_what_is_finished_is_forgotten() {
+    let expected = Counts { input: 100, output: 85, dead_lettered: 15, ..Counts::default() };
+    let mut results_first = all_hundred();
+    results_first.rotate_left(100);
+    let by_turns = (0..100).flat_map(|index| [results_first[index], results_first[index + 100]]).collect();
+    for shown in [all_hundred(), results_first, by_turns] {
+        let mut judge = growing(&shown);
+        assert_eq!(judge.counts(), expected);
+        assert_eq!(judge.remembered(), 0, "what is finished takes no room");
+        judge.ends("in", 0, 100);
+        let report = judge.report();
+        assert!(report.good, "{report}");
+        assert_eq!(report.partitions[0].records, 100);
+    }
+}
+
+#[test]
+fn in_topics_that_grow_a_lost_record_is_found() {
+    for number in [0, 1, 7, 63, 64, 99] {
+        let mut shown = all_hundred();
+        shown.remove(100 + number);
+        let judge = growing(&shown);
+        assert_eq!(wrong(&judge), (1, 0, 0), "{number}");
+        let report = judge.report();
+        assert_eq!((report.lost.count, report.good), (1, false), "{number}");
+    }
+}
+
+#[test]
+fn in_topics_that_grow_a_repeated_record_is_found_also_when_the_first_is_forgotten() {
+    let again = [(Output, 1), (Output, 7), (DeadLetter, 1), (DeadLetter, 7), (Output, 99)];
+    for (target, number) in again {
+        let judge = growing(&[&all_hundred()[..], &[(Some(target), number)]].concat());
+        assert_eq!(wrong(&judge), (0, 1, 0), "{number} again in {target:?}");
+        assert_eq!(judge.report().repeated.examples[0].of, Some(format!("in/0/{number}")));
+    }
+}
+
+#[test]
+fn in_topics_that_grow_a_record_out_of_order_is_found_and_one_of_another_key_is_none() {
+    for (change, expected) in [((15, 25), 1), ((15, 16), 0), ((15, 55), 3)] {
+        let mut shown = all_hundred();
+        shown.swap(100 + change.0, 100 + change.1);
+        assert_eq!(growing(&shown).counts().out_of_order, expected, "{change:?}");
+    }
+    let copy = [&all_hundred()[..], &[(Some(Output), 15)]].concat();
+    assert_eq!(growing(&copy).counts().out_of_order, 0, "a copy is a repetition, and no disorder");
+}
+
+#[test]
+fn in_topics_that_grow_a_result_of_nothing_is_found_at_the_end() {
+    let mut shown = all_hundred();
+    shown.remove(99);
+    let judge = growing(&shown);
+    assert_eq!((judge.counts().finished(), judge.counts().unfinished()), (99, 0));
+    assert_eq!(judge.report().phantom.count, 1);
+}
+
+/// Records that wait for one that is missing are forgotten with it, before they are too many.
+#[test]
+fn a_missing_record_holds_up_no_more_than_so_many() {
+    let most = inputs::MOST_HELD_UP as i64;
+    let mut judge = Judge::forgetting(rules());
+    judge.growing_partition("in", 0);
+    for number in 0..=most + 10 {
+        let said = format!("in/0/{number}");
+        let record = Parts { key: Some(b"k"), value: Some(b"v"), ..Parts::default() };
+        judge.input("in", 0, number, &record);
+        if number != 3 {
+            let headers = headers(&[("processor.source", said)]);
+            judge.result(Output, 0, number, &Parts { headers, ..record });
+        }
+        assert!(judge.remembered() <= inputs::MOST_HELD_UP);
+    }
+    assert_eq!((judge.remembered(), wrong(&judge)), (0, (1, 0, 0)));
+    assert_eq!(judge.report().lost.count, 1);
 }

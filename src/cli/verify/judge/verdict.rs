@@ -1,16 +1,11 @@
 //! What became of each record of the input, once everything was shown; and what is to be said of it.
 
-use super::super::inputs::{Entry, Ref};
+use super::super::inputs::Ref;
 use super::super::report::{Aside, Example, Finding, Progress, Report, VERSION};
 use super::super::rules::Limit;
-use super::{Judge, Several};
+use super::Judge;
 
 impl Judge {
-    fn is_finished(&self, one: Ref, entry: &Entry) -> bool {
-        entry.results > 0
-            || (!self.several.is_empty() && self.several.get(&one).is_some_and(Several::is_complete))
-    }
-
     /// A record whose stamp another one has may have got its result under that one's name.
     fn share_with_twins(&mut self) {
         let twins = std::mem::take(&mut self.inputs.twins);
@@ -24,8 +19,18 @@ impl Judge {
         }
     }
 
+    /// Results whose record did not come belong to none.
+    fn give_up_early(&mut self) {
+        let (rules, phantom) = (&self.rules, &mut self.faults.phantom);
+        let why = "there is no such record in the input";
+        for (place, ..) in std::mem::take(&mut self.early).into_values().flatten() {
+            phantom.add(rules.examples, || rules.example(place, None, Some(why.to_owned())));
+        }
+    }
+
     /// What was found.
     pub fn report(mut self) -> Report {
+        self.give_up_early();
         self.share_with_twins();
         let mut report = Report {
             version: VERSION,
@@ -50,6 +55,7 @@ impl Judge {
         for place in 0..self.inputs.partitions.len() {
             self.look_at(place, &mut report);
         }
+        report.lost.count += self.inputs.lost;
         if report.unjudged.count > 0 {
             Self::put_absence_aside(&mut report);
         }
@@ -78,15 +84,16 @@ impl Judge {
             partition: partition.number,
             first: partition.first,
             end: partition.end,
-            records: partition.entries.len() as u64,
+            records: partition.forgotten + partition.entries.len() as u64,
             committed,
             first_unfinished: None,
-            last_finished: None,
-            uncommitted: 0,
+            last_finished: (partition.forgotten > 0).then_some(partition.forgotten_to - 1),
+            uncommitted: u64::try_from(partition.forgotten_to - committed.unwrap_or(0).max(partition.first))
+                .unwrap_or(0),
             claimed: 0,
         };
         let mut false_claim = None;
-        for (index, entry) in (0..).zip(&partition.entries) {
+        for (index, entry) in partition.numbered() {
             let one = Ref { partition: place as u32, index };
             progress.claimed += u64::from(entry.claimed);
             if self.is_finished(one, entry) {

@@ -1,4 +1,4 @@
-//! Stamped records: what `processor demo` and `processor generate` write, and how the oracle knows them again.
+//! Stamped records: what `processor demo` and `processor generate` write, and how the judge knows them again.
 //!
 //! A record is an order in JSON whose `id` is its number, ascending from the first; of its text only a few digits change, so
 //! that a record costs no allocation. And all the ways in which one can be broken: then its number is in a header.

@@ -1,4 +1,4 @@
-//! What the oracle found, as JSON and as text. The names of the JSON's fields are a promise to scripts: [`VERSION`] says which
+//! What the judge found, as JSON and as text. The names of the JSON's fields are a promise to scripts: [`VERSION`] says which
 //! one; fields may be added to it, and none of them changes its meaning.
 
 use std::fmt;

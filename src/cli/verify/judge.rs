@@ -1,17 +1,18 @@
-//! Counts. First the input is shown, then the results; then it is asked for its report.
+//! Counts. First the input is shown, then the results; then it is asked for its report. Or, where both grow without end, they are shown
+//! as they come, and what is finished is forgotten: see [`Judge::forgetting`].
 
 mod verdict;
 
 use std::collections::HashMap;
 
 use super::digest::{self, Digest};
-use super::inputs::{Entry, Found, Inputs, Ref};
+use super::inputs::{Entry, Found, GROWING, Inputs, Ref};
 use super::order::Lanes;
 use super::report::{Aside, Example, Finding, Matched, Records};
 use super::rules::Rules;
-use super::stamp;
+use crate::cli::stamp;
 use crate::config::Order;
-use crate::record::{Headers, Parts};
+use crate::record::{Headers, Parts, Record};
 use crate::sink::Target;
 use crate::sink::origin::{self, Origin};
 
@@ -27,6 +28,42 @@ pub struct Judge {
     matched: Matched,
     aside: Aside,
     faults: Faults,
+    /// Records finished by their output, and by a dead letter.
+    finished: [u64; 2],
+    /// Whether what is finished at the front of a partition is forgotten.
+    forgets: bool,
+    /// Results of records that may still come, by the place of the partition and the offset.
+    early: HashMap<(u32, i64), Vec<Early>>,
+}
+
+/// A result that was shown before its record.
+type Early = (Place, Option<(u32, u32)>, Record);
+
+/// What was counted so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Records of the input.
+    pub input: u64,
+    /// Those of them that are finished by what is in the output.
+    pub output: u64,
+    /// Those of them that are finished by a dead letter.
+    pub dead_lettered: u64,
+    /// Results beyond the first.
+    pub repeated: u64,
+    /// First results that stand behind a later one of their lane.
+    pub out_of_order: u64,
+}
+
+impl Counts {
+    /// Records of the input that are finished.
+    pub fn finished(&self) -> u64 {
+        self.output + self.dead_lettered
+    }
+
+    /// Records of the input without a result.
+    pub fn unfinished(&self) -> u64 {
+        self.input - self.finished()
+    }
 }
 
 #[derive(Debug)]
@@ -54,6 +91,10 @@ struct Faults {
 /// Whose result it is.
 enum Whose {
     Record(Ref, Option<(u32, u32)>),
+    /// A record's that was finished, and is forgotten; its name.
+    Again(String),
+    /// A record's that was not shown yet.
+    NotYet(u32, i64, Option<(u32, u32)>),
     NotJudged,
     /// It does not say.
     Unmarked,
@@ -61,7 +102,7 @@ enum Whose {
 }
 
 /// Where a result was read.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Place {
     target: Target,
     partition: i32,
@@ -80,7 +121,46 @@ impl Judge {
             matched: Matched::default(),
             aside: Aside::default(),
             faults: Faults::default(),
+            finished: [0; 2],
+            forgets: false,
+            early: HashMap::new(),
         }
+    }
+
+    /// A judge of topics that grow while they are read: input and results may be shown in any order, and it forgets what is finished
+    /// before all that is not. A result of a record that is forgotten counts as repeated. What has no position of its record, but a
+    /// stamp, is only known while the record is not forgotten.
+    pub fn forgetting(rules: Rules) -> Self {
+        Self { forgets: true, ..Self::new(rules) }
+    }
+
+    /// The same without an end: it grows while it is read.
+    pub fn growing_partition(&mut self, topic: &str, number: i32) {
+        self.inputs.declare(topic, number, 0, GROWING);
+    }
+
+    /// A partition grows no more, and ends here.
+    pub fn ends(&mut self, topic: &str, number: i32, end: i64) {
+        if let Some(partition) = self.inputs.partition(topic, number) {
+            partition.end = end;
+        }
+    }
+
+    /// What was counted so far.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            input: self.records.input,
+            output: self.finished[0],
+            dead_lettered: self.finished[1],
+            repeated: self.faults.repeated.count,
+            out_of_order: self.faults.out_of_order.count,
+        }
+    }
+
+    /// How many records it remembers.
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.inputs.remembered()
     }
 
     /// There is this partition of an input topic, with the records from `first` to before `end`.
@@ -108,17 +188,37 @@ impl Judge {
         self.records.input += 1;
         let stamp = stamp::read(parts.headers.last(stamp::HEADER_NAME), parts.value);
         self.inputs.add(place, Entry::new(offset, &Digest::of(parts)), stamp);
+        if !self.early.is_empty()
+            && let Some(results) = self.early.remove(&(place, offset))
+        {
+            for (at, part, result) in results {
+                if let Found::Record(one) = self.inputs.at(topic, number, offset) {
+                    self.belongs(at, one, part, &borrowed(&result));
+                }
+            }
+        }
     }
 
-    /// A record of the output or the dead-letter topic, a partition's in offset order. After all of the input.
-    pub fn result(&mut self, target: Target, partition: i32, offset: i64, parts: &Parts<'_>) {
+    /// A record of the output or the dead-letter topic, a partition's in offset order. After all of the input, unless the judge is
+    /// [`Judge::forgetting`]. Whether it may be the first result of a record: not where it is known to be another one's.
+    pub fn result(&mut self, target: Target, partition: i32, offset: i64, parts: &Parts<'_>) -> bool {
         match target {
             Target::Output => self.records.output += 1,
             Target::DeadLetter => self.records.dead_letters += 1,
         }
         let place = Place { target, partition, offset };
         match self.whose(target, parts) {
-            Whose::Record(one, part) => self.belongs(place, one, part, parts),
+            Whose::Record(one, part) => return self.belongs(place, one, part, parts),
+            Whose::NotYet(input, at, part) => {
+                let topic = self.inputs.partitions[input as usize].topic.clone();
+                let copy = Record::new(topic, partition, offset, parts.clone());
+                self.early.entry((input, at)).or_default().push((place, part, copy));
+                return true;
+            }
+            Whose::Again(of) => {
+                let (rules, repeated) = (&self.rules, &mut self.faults.repeated);
+                repeated.add(rules.examples, || rules.example(place, Some(of), None));
+            }
             Whose::NotJudged => {}
             Whose::Unmarked => {
                 let (rules, unjudged) = (&self.rules, &mut self.faults.unjudged);
@@ -129,6 +229,7 @@ impl Judge {
                 phantom.add(rules.examples, || rules.example(place, None, Some(why.to_owned())));
             }
         }
+        false
     }
 
     /// By what the program says of it, and else by its stamp.
@@ -144,13 +245,20 @@ impl Judge {
         if let Some(source) = source {
             return match self.inputs.at(source.topic, source.partition, source.offset) {
                 Found::Elsewhere => self.foreign(),
-                Found::Record(_) | Found::Removed if other_group() => self.foreign(),
+                Found::Record(_) | Found::Removed | Found::Forgotten | Found::NotYet(_) if other_group() => {
+                    self.foreign()
+                }
                 Found::Record(one) => {
-                    match target {
-                        Target::Output => self.matched.source += 1,
-                        Target::DeadLetter => self.matched.dead_letter += 1,
-                    }
+                    self.match_by_position(target);
                     Whose::Record(one, source.part)
+                }
+                Found::NotYet(place) => {
+                    self.match_by_position(target);
+                    Whose::NotYet(place, source.offset, source.part)
+                }
+                Found::Forgotten => {
+                    self.match_by_position(target);
+                    Whose::Again(format!("{}/{}/{}", source.topic, source.partition, source.offset))
                 }
                 Found::Removed => {
                     self.aside.removed += 1;
@@ -171,14 +279,23 @@ impl Judge {
         }
     }
 
+    fn match_by_position(&mut self, target: Target) {
+        match target {
+            Target::Output => self.matched.source += 1,
+            Target::DeadLetter => self.matched.dead_letter += 1,
+        }
+    }
+
     fn foreign(&mut self) -> Whose {
         self.aside.foreign += 1;
         Whose::NotJudged
     }
 
-    fn belongs(&mut self, place: Place, one: Ref, part: Option<(u32, u32)>, parts: &Parts<'_>) {
+    /// Whether it is the first one.
+    fn belongs(&mut self, place: Place, one: Ref, part: Option<(u32, u32)>, parts: &Parts<'_>) -> bool {
         let found = Digest::of(parts);
         let entry = *self.inputs.entry(one);
+        let was_finished = self.is_finished(one, &entry);
         let mut wrong = self.rules.differs(place.target, &entry, &found, &parts.headers);
         let first_time = match part {
             None => self.whole(one),
@@ -210,6 +327,29 @@ impl Judge {
                 faults.split.add(rules.examples, || rules.example(place, of(), Some(why)));
             }
         }
+        if !was_finished && self.is_finished(one, self.inputs.entry(one)) {
+            self.finished[usize::from(place.target == Target::DeadLetter)] += 1;
+            self.forget(one.partition);
+        }
+        first_time
+    }
+
+    pub(super) fn is_finished(&self, one: Ref, entry: &Entry) -> bool {
+        is_finished(&self.several, one, entry)
+    }
+
+    fn forget(&mut self, place: u32) {
+        if !self.forgets {
+            return;
+        }
+        let several = &mut self.several;
+        self.inputs.forget_while(place, |one, entry| {
+            let is_over = is_finished(several, one, entry);
+            if is_over && !several.is_empty() {
+                several.remove(&one);
+            }
+            is_over
+        });
     }
 
     /// A record's only result, or its dead letter. Whether it is the first.
@@ -231,6 +371,20 @@ impl Judge {
         }
         let seen = several.seen.get_mut(index as usize - 1)?;
         Some(!std::mem::replace(seen, true))
+    }
+}
+
+/// Whether a record has all its results.
+fn is_finished(several: &HashMap<Ref, Several>, one: Ref, entry: &Entry) -> bool {
+    entry.results > 0 || (!several.is_empty() && several.get(&one).is_some_and(Several::is_complete))
+}
+
+fn borrowed(record: &Record) -> Parts<'_> {
+    Parts {
+        key: record.key(),
+        value: record.value(),
+        timestamp: record.timestamp(),
+        headers: record.headers().clone(),
     }
 }
 

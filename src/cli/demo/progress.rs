@@ -204,14 +204,8 @@ mod tests {
     #[test]
     fn no_line_is_wrapped_by_a_narrow_terminal() {
         let many = 123_456_789;
-        let counts = Counts {
-            input: many,
-            output: many,
-            dead_lettered: many,
-            repeated: 12_345,
-            out_of_order: 12_345,
-            ..Counts::default()
-        };
+        let counts =
+            Counts { input: many, output: many, dead_lettered: many, repeated: 12_345, out_of_order: 12_345 };
         let moment = Moment {
             elapsed: Duration::from_secs(86_400),
             duration: Some(Duration::from_secs(90_000)),

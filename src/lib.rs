@@ -12,6 +12,9 @@
 //!   retries included.
 //! * **Bounded.** What is in flight has a limit in records and in bytes.
 //!
+//! A program is a transform and one call, `processor::main(transform)`: it has every command. Who embeds the engine in a program of
+//! another shape uses [`app`].
+//!
 //! The modules in the order in which a record meets them; `docs/ARCHITECTURE.md` tells the journey.
 
 pub use record::{Headers, Record};

@@ -64,8 +64,9 @@ pub mod planted;
 #[cfg(test)]
 mod reference;
 
+/// A Kafka broker in memory, a crate of its own: for the demo and the tests, and for those of whoever uses this library.
 #[cfg(feature = "embedded-broker")]
-pub mod embedded;
+pub use embedded_kafka as embedded;
 
 #[cfg(not(feature = "shuttle"))]
 mod sync;

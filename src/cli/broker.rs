@@ -131,7 +131,43 @@ pub fn start(options: Options) -> Result<Broker, Exit> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
+
+    /// Names are checked as settings here and as Kafka checks them there: what one takes the other takes.
+    #[test]
+    fn the_configuration_and_the_broker_take_the_same_names() {
+        let broker = Broker::start(Options::default()).unwrap();
+        let (longest, longer) = ("a".repeat(249), "a".repeat(250));
+        let odd = ["", ".", "..", "...", "a b", "ä", "^a", &longest, &longer].map(str::to_owned);
+        for name in (0..=127u8).map(|c| format!("a{}", char::from(c))).chain(odd) {
+            assert_eq!(topic_name(&name).is_ok(), broker.create_topic(&name, 1), "{name:?}");
+        }
+    }
+
+    fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
+        for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+            if entry.is_dir() {
+                sources(&entry, found);
+            } else if entry.extension().is_some_and(|kind| kind == "rs") {
+                found.push((entry.display().to_string(), fs::read_to_string(&entry).expect("source")));
+            }
+        }
+    }
+
+    /// The broker is for the demo and the tests. An engine that knows of it would be tested with what it ships without.
+    #[test]
+    fn nothing_of_the_engine_knows_of_the_broker() {
+        let mut found = Vec::new();
+        sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut found);
+        assert!(found.len() > 50, "the engine's sources are there: {}", found.len());
+        for (path, text) in found {
+            let uses = ["embedded::", "embedded_kafka::"].iter().any(|name| text.contains(name));
+            assert!(!uses, "{path} uses the embedded broker");
+        }
+    }
 
     #[test]
     fn a_topic_may_say_its_partitions() {

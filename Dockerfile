@@ -6,7 +6,7 @@ WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --bin processor && cp target/release/processor /processor
+    cargo build --profile dist --locked --bin processor && cp target/dist/processor /processor
 
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /processor /usr/local/bin/processor

@@ -10,6 +10,7 @@ use crate::codes;
 /// The kinds of request, as Kafka's protocol names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "Kafka's protocol says what each of them is")]
+#[non_exhaustive]
 pub enum Request {
     Produce,
     Fetch,
@@ -42,6 +43,7 @@ pub enum Request {
 
 /// What goes wrong with one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fault {
     /// Nothing is done, and this error code is the answer, for every topic, partition or group that it names.
     Refuse(i16),

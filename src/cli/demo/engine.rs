@@ -21,7 +21,7 @@ use crate::cli::run;
 use crate::cli::{output, settings};
 
 /// The broker's retention is loud, but here it bites by plan, and takes what the judge has read.
-const LOG_FILTER: &str = "warn,processor::embedded=error";
+const LOG_FILTER: &str = "warn,embedded_kafka=error";
 /// What of the environment is read.
 const LOG_SETTINGS: [&str; 2] = ["RUST_LOG", "PROCESSOR_LOG_FORMAT"];
 

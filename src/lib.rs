@@ -25,6 +25,8 @@ pub use cli::main;
 
 pub mod record;
 
+pub mod policy;
+
 pub mod source;
 
 pub mod scheduler;

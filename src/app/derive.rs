@@ -6,10 +6,11 @@ use std::time::Duration;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 
 use super::start::Found;
-use crate::config::{AfterFailure, Config, Delivery, Http, LogFormat, Order, Properties};
+use crate::config::{Config, Http, LogFormat, Properties};
 use crate::kafka::credentials::Credentials;
 use crate::offsets::Budget;
 use crate::pipeline::Policy;
+use crate::policy::{AfterFailure, Delivery, Order};
 use crate::sink::batches::Batches;
 use crate::sink::route::Route;
 use crate::sink::{self, Target, dead_letter, transactor};

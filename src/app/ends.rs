@@ -12,10 +12,11 @@ use super::derive::{
 };
 use super::start::Found;
 use crate::clock::Clock;
-use crate::config::{Config, Delivery};
+use crate::config::Config;
 use crate::kafka::context::Context;
 use crate::kafka::ffi::Writer;
 use crate::pipeline::{Job, Pipeline};
+use crate::policy::Delivery;
 use crate::sink::Target;
 use crate::sink::kafka::{self as sink, KafkaSink};
 use crate::sink::librdkafka::{Connection, TransactionalConnection};

@@ -43,10 +43,11 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select, unbounded};
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Delivery};
+use crate::config::Config;
 use crate::kafka::context::Context;
 use crate::kafka::link::Link;
 use crate::pipeline::Pipeline;
+use crate::policy::Delivery;
 use crate::sink::{Target, transactor};
 use crate::source::kafka::{Control, Farewell, Trouble};
 use crate::telemetry::{Death, Metrics};

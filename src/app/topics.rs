@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::derive::servers;
-use crate::config::{Config, Partitioning};
+use crate::config::Config;
 use crate::kafka::context::{Context, TopicPartition};
 use crate::kafka::offsets::Committed;
 use crate::pipeline::Pipeline;
+use crate::policy::Partitioning;
 use crate::source::Intake;
 use crate::source::start::{Group, Known, of_other_topics};
 use crate::source::topics::History;

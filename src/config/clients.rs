@@ -6,11 +6,11 @@ use std::fs::{self, File};
 use std::ops::Deref;
 use std::path::Path;
 
-use super::Delivery;
 use super::finding::{Finding, Report};
 use super::given::{self, Given, Origin, Value};
 use super::guard;
 use super::property::{self, Check, Property, Role};
+use crate::policy::Delivery;
 
 /// librdkafka properties of one client. Secrets are among them: `Debug` shows only values known to be none.
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -29,6 +29,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::policy::{AfterFailure, Delivery, OffsetReset, OnFailure, Order, Partitioning, Retry};
+
 pub use clients::Properties;
 pub use describe::markdown;
 pub use finding::{Faults, Finding, Warnings};
@@ -96,81 +98,6 @@ pub struct Config {
     pub consumer_properties: Properties,
     /// Every librdkafka property of the producer, ours and the user's, secrets included: `Debug` masks them.
     pub producer_properties: Properties,
-}
-
-/// Where a group without offsets begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OffsetReset {
-    /// With the oldest record.
-    Earliest,
-    /// With the next record to come.
-    Latest,
-    /// Nowhere: stop, and say what can be chosen.
-    Error,
-}
-
-/// What stays in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Records of one key within one partition; a record without a key stands alone.
-    Key,
-    /// Records of one partition.
-    Partition,
-    /// Nothing.
-    Unordered,
-}
-
-/// How often the effect of a record is there, whatever happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// Once, or more often after a crash.
-    AtLeastOnce,
-    /// Once, for readers with `read_committed`: results, dead letters and offsets are in one transaction.
-    ExactlyOnce,
-}
-
-/// When a transient failure is tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retry {
-    /// Tries in all, the first one included; at least 1.
-    pub attempts: u32,
-    /// Upper bound of the first delay; it doubles with each attempt.
-    pub backoff: Duration,
-    /// Upper bound of every delay.
-    pub backoff_max: Duration,
-}
-
-/// What happens to a record that failed for good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnFailure {
-    /// Written to the dead-letter topic.
-    DeadLetter,
-    /// Logged, counted, and given up.
-    Skip,
-    /// The program stops at it; nothing behind it is committed.
-    Stop,
-}
-
-/// What happens to the records behind one that failed for good, in its lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AfterFailure {
-    /// They go on without it.
-    Continue,
-    /// They wait: it is not given up, but tried again and again.
-    Hold,
-    /// Those that wait already go the same way, untried.
-    Run,
-}
-
-/// Which output partition a record goes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Partitioning {
-    /// From the key as the Java client does; without a key, spread.
-    Murmur2,
-    /// The partition it came from.
-    SamePartition,
-    /// One after the other.
-    RoundRobin,
 }
 
 /// Where the HTTP listener stands.

@@ -11,10 +11,9 @@ use super::given::Given;
 use super::pass::{Pass, Wrong};
 use super::property::Role;
 use super::raw::Raw;
-use super::{
-    AfterFailure, Config, Delivery, Http, LogFormat, OffsetReset, OnFailure, Order, Partitioning, Retry,
-};
+use super::{Config, Http, LogFormat};
 use super::{log_filter, parse, rotation, security, servers, topics, trial, trust};
+use crate::policy::{AfterFailure, Delivery, OffsetReset, OnFailure, Order, Partitioning, Retry};
 
 /// What came of the pass. The configuration is of use only if nothing was at fault.
 pub(super) struct Passed {

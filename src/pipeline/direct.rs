@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use super::run::Try;
 use super::{Batch, Job, Pipeline, sole};
-use crate::config::AfterFailure;
 use crate::planted::{Bug, planted};
+use crate::policy::AfterFailure;
 use crate::scheduler::pending::Lane;
 use crate::transform::Outcome;
 

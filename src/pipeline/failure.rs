@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::job::{Letter, Results};
 use super::{Batch, Job, Pipeline, sole};
-use crate::config::{AfterFailure, OnFailure};
 use crate::planted::{Bug, planted};
+use crate::policy::{AfterFailure, OnFailure};
 use crate::scheduler::pending::{Lane, Mark, Verdict};
 use crate::sink::TOO_LARGE;
 use crate::sink::dead_letter::{self, Death, Stage};

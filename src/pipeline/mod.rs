@@ -27,9 +27,9 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::breaker::Probe;
 use crate::clock::Clock;
-use crate::config::{AfterFailure, Delivery, OnFailure, Order, Retry};
 use crate::kafka::context::TopicPartition;
 use crate::offsets::{Budget, End, Ledger, Slot, Ticket};
+use crate::policy::{AfterFailure, Delivery, OnFailure, Order, Retry};
 use crate::record::Record;
 use crate::scheduler::pending::{Held, Lane, Mark, Verdict};
 use crate::scheduler::{Depth, Scheduler};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::plan::{Draft, Kind, Plan};
 use super::producing::Target;
 use super::world::Input;
-use crate::config::{Order, Partitioning};
+use crate::policy::{Order, Partitioning};
 
 /// A record, by its partition and offset.
 pub type Place = (i32, i64);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 
-use crate::config::{AfterFailure, Order, Partitioning};
 use crate::offsets::Budget;
+use crate::policy::{AfterFailure, Order, Partitioning};
 
 /// What the transform, and the output, make of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::oracle::{Place, What};
 use super::plan::Kind;
 use super::world::Sim;
-use crate::config::Order;
+use crate::policy::Order;
 use crate::record::Record;
 use crate::sink::client::Outgoing;
 use crate::sync::model;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::client::{Client, Outgoing};
 use super::{Leg, Parcel, Target};
-use crate::config::Partitioning;
+use crate::policy::Partitioning;
 use crate::telemetry::metrics::Metrics;
 
 /// How long a look-up of the dead-letter topic may take.

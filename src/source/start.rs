@@ -21,9 +21,9 @@ use rdkafka::error::KafkaResult;
 
 use super::client::{Client, Committed, TopicPartition};
 use super::topics::{History, OtherTopic};
-use crate::config::OffsetReset;
 use crate::offsets::note::{Stamp, Unusable};
 use crate::offsets::{Beginning, Note, OffsetMap};
+use crate::policy::OffsetReset;
 use crate::topic_id::TopicId;
 
 /// What was known of an input topic when the process started.

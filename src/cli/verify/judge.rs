@@ -11,7 +11,7 @@ use super::order::Lanes;
 use super::report::{Aside, Example, Finding, Matched, Records};
 use super::rules::Rules;
 use crate::cli::stamp;
-use crate::config::Order;
+use crate::policy::Order;
 use crate::record::{Headers, Parts, Record};
 use crate::sink::Target;
 use crate::sink::origin::{self, Origin};

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::rules::{Limit, Rules, Same};
-use crate::config::{Config, Order, Partitioning};
+use crate::config::Config;
+use crate::policy::{Order, Partitioning};
 use clap::{Arg, ArgMatches, Command, value_parser};
 
 use crate::app::Exit;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use crate::config::Order;
+use crate::policy::Order;
 
 /// How many of a kind are put up with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

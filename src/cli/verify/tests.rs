@@ -3,7 +3,7 @@
 use super::report::Verdict;
 use super::*;
 use crate::cli::stamp;
-use crate::config::Order;
+use crate::policy::Order;
 use crate::record::{Headers, Parts};
 use crate::sink::Target::{self, DeadLetter, Output};
 

@@ -1,8 +1,8 @@
 //! A failure that stops the program.
 
 use super::rig::{Answer, Rig, policy};
-use crate::config::OnFailure;
 use crate::pipeline::Policy;
+use crate::policy::OnFailure;
 use crate::sink::Target;
 use crate::sync::model::check;
 use crate::transform::{Outcome, Output};

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, unbounded};
 
-use crate::config::{AfterFailure, Delivery, OnFailure, Order, Retry};
 use crate::offsets::{Beginning, Budget, OffsetMap, Slot};
 use crate::pipeline::{Job, Pipeline, Policy};
+use crate::policy::{AfterFailure, Delivery, OnFailure, Order, Retry};
 use crate::record::{Headers, Parts, Record};
 use crate::sink::dead_letter::Sender;
 use crate::sink::{Outbox, Parcel, Refusal, Target};

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::rig::{Answer, Rig, policy, rest};
-use crate::config::Retry;
 use crate::offsets::Budget;
 use crate::pipeline::Policy;
+use crate::policy::Retry;
 use crate::record::Record;
 use crate::source::Intake;
 use crate::sync::model::{self, check, spawn};

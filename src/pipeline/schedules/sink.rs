@@ -8,9 +8,9 @@ use std::time::Duration;
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
 
 use super::rig::{Log, METRICS, Rig, policy, text};
-use crate::config::Partitioning;
 use crate::kafka::context::Context;
 use crate::pipeline::{Job, Pipeline};
+use crate::policy::Partitioning;
 use crate::sink::batches::Batches;
 use crate::sink::client::{Client, Connect, Outgoing, Report};
 use crate::sink::kafka::{KafkaSink, Neighbours, Settings};

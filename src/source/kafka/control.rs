@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 
 use crate::clock::Clock;
-use crate::config::OffsetReset;
 use crate::kafka::context::Context;
 use crate::kafka::membership::Standing;
+use crate::policy::OffsetReset;
 use crate::source::start::Known;
 
 /// What a member is told.

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use processor::config::Delivery;
+use processor::policy::Delivery;
 
 use crate::support::guarantees::{AtLeastOnce, Guarantee, PerKeyOrder, repeats};
 use crate::support::kafka::Kafka;

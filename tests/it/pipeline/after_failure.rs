@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use processor::config::{AfterFailure, Order};
 use processor::pipeline::Policy;
+use processor::policy::{AfterFailure, Order};
 use processor::record::Record;
 use processor::sink::Target;
 use processor::source::Intake;

@@ -5,8 +5,8 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use processor::config::{AfterFailure, OnFailure};
 use processor::pipeline::Policy;
+use processor::policy::{AfterFailure, OnFailure};
 use processor::record::Record;
 use processor::scheduler::Depth;
 use processor::sink::Target;

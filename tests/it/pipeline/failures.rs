@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use processor::config::OnFailure;
 use processor::pipeline::Policy;
+use processor::policy::OnFailure;
 use processor::record::Record;
 use processor::sink::{Parcel, Target};
 use processor::source::Intake;
@@ -165,7 +165,7 @@ fn dead_letters_that_are_put_off_hold_their_records_and_nobody_else() {
 /// With a back-off of an hour nothing but a timer can hold the retry: the one worker must be free for the others.
 #[test]
 fn a_retry_holds_no_worker() {
-    let retry = processor::config::Retry {
+    let retry = processor::policy::Retry {
         attempts: 5,
         backoff: Duration::from_secs(3600),
         backoff_max: Duration::from_secs(3600),

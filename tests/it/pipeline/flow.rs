@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use processor::config::{Order, Retry};
 use processor::offsets::Budget;
 use processor::pipeline::Policy;
+use processor::policy::{Order, Retry};
 use processor::record::{Parts, Record};
 use processor::sink::{Parcel, Target};
 use processor::source::Intake;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use processor::breaker::KEYS;
-use processor::config::{AfterFailure, Order};
 use processor::offsets::Budget;
 use processor::pipeline::Policy;
+use processor::policy::{AfterFailure, Order};
 use processor::record::Record;
 use processor::sink::Target;
 use processor::source::Intake;

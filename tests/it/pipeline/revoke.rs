@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use processor::config::{OnFailure, Retry};
 use processor::offsets::Budget;
 use processor::pipeline::Policy;
+use processor::policy::{OnFailure, Retry};
 use processor::record::Record;
 use processor::sink::Target;
 use processor::source::Intake;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use processor::config::Order;
 use processor::pipeline::Policy;
+use processor::policy::Order;
 use processor::record::Record;
 use processor::sink::Target;
 use processor::transform::{Context, Outcome, Output};

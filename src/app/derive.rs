@@ -6,7 +6,7 @@ use std::time::Duration;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 
 use super::start::Found;
-use crate::config::{Config, Http, LogFormat, Properties};
+use crate::config::Config;
 use crate::kafka::credentials::Credentials;
 use crate::offsets::Budget;
 use crate::pipeline::Policy;
@@ -15,6 +15,8 @@ use crate::sink::batches::Batches;
 use crate::sink::route::Route;
 use crate::sink::{self, Target, dead_letter, transactor};
 use crate::source;
+use crate::telemetry::Http;
+use crate::telemetry::logging::LogFormat;
 use crate::telemetry::metrics::About;
 
 /// librdkafka's own default of `batch.size`.
@@ -205,21 +207,13 @@ fn config_hash(config: &Config) -> String {
         "log.connection.close",
         "log.thread.name",
     ];
-    let shared = |properties: &Properties| -> Properties {
-        properties
-            .iter()
-            .filter(|(name, _)| !OWN.contains(&name.as_str()))
-            .cloned()
-            .collect::<Vec<_>>()
-            .into()
-    };
     let shared = Config {
         http: Http::Off,
         instance: None,
         log_filter: String::new(),
         log_format: LogFormat::Text,
-        consumer_properties: shared(&config.consumer_properties),
-        producer_properties: shared(&config.producer_properties),
+        consumer_properties: config.consumer_properties.without(&OWN),
+        producer_properties: config.producer_properties.without(&OWN),
         ..config.clone()
     };
     format!("{:016x}", xxhash_rust::xxh3::xxh3_64(format!("{shared:?}").as_bytes()))

@@ -54,7 +54,7 @@ pub(super) fn ask_again(config: &Config, context: &Context) {
     let Some(address) = context.link.refuses() else { return };
     let mut there = config.clone();
     for properties in [&mut there.consumer_properties, &mut there.producer_properties] {
-        properties.set("bootstrap.servers", address.as_str());
+        *properties = properties.at(&address);
     }
     let own = Arc::new(Link::quiet());
     let Ok(probe) = Probe::new(&there, &context.apart(own.clone())) else { return };

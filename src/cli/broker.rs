@@ -2,9 +2,9 @@
 
 use std::io;
 
-use crate::config::{LogFormat, topic_name};
+use crate::config::topic_name;
 use crate::embedded::{Broker, Options};
-use crate::telemetry::logging::{self, Stream};
+use crate::telemetry::logging::{self, LogFormat, Stream};
 use clap::{Arg, ArgMatches, Command, value_parser};
 
 use crate::app::Exit;

@@ -1,7 +1,7 @@
 //! The table of settings in words: the rule of each kind, the line in help, and the reference's table.
 
-use super::property;
 use super::table::{Kind, SETTINGS, Setting};
+use crate::kafka::properties;
 
 impl Kind {
     /// What is allowed, as the end of "Expected …".
@@ -21,7 +21,7 @@ impl Kind {
             Self::Choice(words) => words.join(", "),
             Self::Address => "host:port, such as 127.0.0.1:8890, or off".into(),
             Self::Filter => "a level or target=level, such as info,processor=debug".into(),
-            Self::Property(name) => property::named(name).map(|p| p.check.rule()).unwrap_or_default(),
+            Self::Property(name) => properties::named(name).map(|p| p.check.rule()).unwrap_or_default(),
         }
     }
 
@@ -45,7 +45,7 @@ impl Kind {
 impl Setting {
     /// Whether its value must never be shown; such a setting has a `_FILE` twin, and only that as a flag.
     pub fn is_secret(&self) -> bool {
-        matches!(self.kind, Kind::Property(name) if property::named(name).is_some_and(|p| p.secret))
+        matches!(self.kind, Kind::Property(name) if properties::named(name).is_some_and(|p| p.secret))
     }
 
     /// The line in help: meaning, variable, default. Never the value that is set.

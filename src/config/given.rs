@@ -3,13 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::Read;
 
 use super::finding::{Finding, Report};
 use super::names::{self, Key, Known, Subject};
-use super::property::{Property, Role};
-use super::trust;
+use crate::kafka::properties::{self, MachineTrust, Property, Refusal, Role, UserProperty};
 
 /// A value that somebody gave. It may be a secret, hence no `Debug`.
 #[derive(Clone)]
@@ -36,7 +33,7 @@ pub(super) struct Given {
     values: BTreeMap<Key, Value>,
     empty: BTreeMap<Key, String>,
     /// Where the machine says that its trusted authorities are.
-    pub trust: trust::Named,
+    pub trust: MachineTrust,
 }
 
 impl Value {
@@ -64,6 +61,13 @@ impl Origin {
             Self::File(_) => "a file",
         }
     }
+
+    fn file(&self) -> Option<&str> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Environment | Self::Flag => None,
+        }
+    }
 }
 
 impl Given {
@@ -81,6 +85,29 @@ impl Given {
             Subject::Property(role, property) => Some((role, property, value)),
             Subject::Setting(_) => None,
         })
+    }
+
+    /// The same, as the clients' properties are made of them.
+    pub(super) fn user_properties(&self) -> Vec<UserProperty<'_>> {
+        self.properties()
+            .map(|(role, property, value)| UserProperty {
+                role,
+                property,
+                text: &value.text,
+                file: value.origin.file(),
+            })
+            .collect()
+    }
+
+    /// A refusal under the name that the user typed.
+    pub(super) fn finding(&self, refusal: Refusal) -> Finding {
+        let Refusal { code, about, rule, fix, .. } = refusal;
+        let Some((role, name)) = about else { return Finding::new(code, "librdkafka", rule, fix) };
+        match (self.get((role, name)), properties::named(name)) {
+            (Some(value), _) => value.wrong(code, rule, fix),
+            (None, Some(property)) => Finding::new(code, property.variable(role), rule, fix),
+            (None, None) => Finding::new(code, name, rule, fix),
+        }
     }
 
     /// The value under this key.
@@ -170,7 +197,7 @@ fn sort_in(
     };
     // A blank may belong to a password; the newline at the end of it hardly does.
     let secret = known.subject.is_secret() && !known.file;
-    let text = if secret { without_newline(text) } else { text.trim() };
+    let text = if secret { properties::without_newline(text) } else { text.trim() };
     let key = known.subject.key();
     if text.trim().is_empty() {
         given.empty.insert(key, typed);
@@ -199,13 +226,10 @@ fn choose(mut offers: Vec<Offer>, report: &mut Report) -> Option<Value> {
     if first.file { read_file(first.value, report) } else { Some(first.value) }
 }
 
-/// A secret is no longer than this.
-const LONGEST_SECRET: u64 = 1 << 20;
-
 /// Replaces the path by what the file has. The path is not repeated in a fault: it may be the secret itself, given to the
 /// wrong variable.
 fn read_file(value: Value, report: &mut Report) -> Option<Value> {
-    match secret(&value.text) {
+    match properties::secret(&value.text) {
         Ok(text) => Some(Value { origin: Origin::File(value.text), text, ..value }),
         Err(why) => {
             report.fault(Finding {
@@ -218,24 +242,3 @@ fn read_file(value: Value, report: &mut Report) -> Option<Value> {
 }
 
 const FILE_FIX: &str = "Name a file that this user may read and that has the secret in it.";
-
-/// What the file of a secret has.
-pub(super) fn secret(path: &str) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(LONGEST_SECRET + 1).read_to_end(&mut bytes))
-        .map_err(|error| format!("the file it names cannot be read: {error}"))?;
-    if bytes.len() as u64 > LONGEST_SECRET {
-        return Err("the file it names is larger than 1 MiB".into());
-    }
-    let text = String::from_utf8(bytes).map_err(|_| "the file it names is not UTF-8".to_owned())?;
-    if text.trim().is_empty() {
-        Err("the file it names is empty".into())
-    } else {
-        Ok(without_newline(&text).to_owned())
-    }
-}
-
-fn without_newline(text: &str) -> &str {
-    text.trim_end_matches(['\n', '\r'])
-}

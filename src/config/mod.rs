@@ -1,41 +1,33 @@
 //! What the program was told, checked and typed. The only place where the user's variable names meet ours.
 
-mod clients;
 mod describe;
 mod finding;
 mod given;
-mod guard;
 mod load;
-mod log_filter;
 mod names;
 mod nearest;
 mod parse;
 mod pass;
-mod property;
 mod raw;
 mod rotation;
-mod security;
-mod servers;
 mod settings;
 mod table;
 #[cfg(test)]
 mod tests;
 mod topics;
-mod trial;
-mod trust;
 mod validate;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::kafka::properties::Properties;
 use crate::policy::{AfterFailure, Delivery, OffsetReset, OnFailure, Order, Partitioning, Retry};
+use crate::telemetry::Http;
+use crate::telemetry::logging::LogFormat;
 
-pub use clients::Properties;
 pub use describe::markdown;
 pub use finding::{Faults, Finding, Warnings};
 pub use load::{Loaded, http, load};
-pub use log_filter::{LIBRDKAFKA, log_filter};
 pub use parse::duration;
 pub use settings::{Row, Settings};
 pub use table::{Fallback, Kind, SETTINGS, Setting};
@@ -98,22 +90,4 @@ pub struct Config {
     pub consumer_properties: Properties,
     /// Every librdkafka property of the producer, ours and the user's, secrets included: `Debug` masks them.
     pub producer_properties: Properties,
-}
-
-/// Where the HTTP listener stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Http {
-    /// Nowhere.
-    Off,
-    /// At this address; `[::]` is every interface, with IPv6 and IPv4.
-    At(SocketAddr),
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }

@@ -2,10 +2,9 @@
 //! Kubernetes put there, or a slip of the pen.
 
 use super::finding::Finding;
-use super::guard;
 use super::nearest::{distance, nearest};
-use super::property::{self, Property, Role};
 use super::table::{Kind, SETTINGS, Setting};
+use crate::kafka::properties::{self, Property, Role};
 
 /// What a value is for.
 #[derive(Clone, Copy, Debug)]
@@ -76,9 +75,9 @@ pub(super) fn resolve(name: &str) -> Option<Known> {
 fn direct(name: &str) -> Option<Subject> {
     let setting = SETTINGS.iter().find(|s| s.name == name || s.aliases.contains(&name));
     match setting.map(|s| (s, s.kind)) {
-        Some((_, Kind::Property(name))) => property::named(name).map(|p| Subject::Property(Role::Both, p)),
+        Some((_, Kind::Property(name))) => properties::named(name).map(|p| Subject::Property(Role::Both, p)),
         Some((setting, _)) => Some(Subject::Setting(setting)),
-        None => property::of_variable(name).map(|(role, property)| Subject::Property(role, property)),
+        None => properties::of_variable(name).map(|(role, property)| Subject::Property(role, property)),
     }
 }
 
@@ -102,7 +101,7 @@ pub(super) fn judge(name: &str, value: &str) -> Option<Finding> {
     if is_service_link(name, value) || is_tooling(name) {
         return None;
     }
-    if let Some(fix) = guard::instead_of_java(name) {
+    if let Some(fix) = properties::instead_of_java(name) {
         return Some(Finding::new("PC012", name, "has no effect: only the Java client knows it", fix));
     }
     if let Some(plain) = name.strip_suffix("_FILE").filter(|plain| direct(plain).is_some()) {
@@ -160,7 +159,7 @@ fn table_names() -> impl Iterator<Item = &'static str> {
 
 fn known_names() -> Vec<String> {
     let mut names: Vec<String> = table_names().map(str::to_owned).collect();
-    for property in property::all() {
+    for property in properties::all() {
         for role in [Role::Both, Role::Consumer, Role::Producer] {
             let name = property.variable(role);
             if property.is_for(role) && property.secret {

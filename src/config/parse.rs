@@ -2,15 +2,6 @@
 
 use std::time::Duration;
 
-/// Yes or no, as people write it.
-pub fn switch(text: &str) -> Result<bool, &'static str> {
-    match text.to_ascii_lowercase().as_str() {
-        "true" | "1" | "yes" | "on" => Ok(true),
-        "false" | "0" | "no" | "off" => Ok(false),
-        _ => Err("neither true nor false"),
-    }
-}
-
 /// A whole number; `_` and `,` are not part of one.
 pub fn number(text: &str) -> Result<u64, &'static str> {
     if text.starts_with('+') {
@@ -82,11 +73,6 @@ fn unit_bytes(unit: &str) -> Option<u64> {
     })
 }
 
-/// The entries of a list, separated by commas or blanks.
-pub fn list(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty())
-}
-
 fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
@@ -125,20 +111,11 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_switches() {
+    fn numbers() {
         assert_eq!(number("6"), Ok(6));
         assert_eq!(number("six"), Err("not a number"));
         assert_eq!(number("-6"), Err("below the least that is allowed"));
         assert_eq!(number("99999999999999999999"), Err("too large"));
         assert!(number("+6").is_err() && number("").is_err() && number("1_000").is_err());
-        for (text, value) in [("YES", true), ("1", true), ("On", true), ("off", false), ("0", false)] {
-            assert_eq!(switch(text), Ok(value));
-        }
-        assert!(switch("maybe").is_err());
-    }
-
-    #[test]
-    fn lists_by_comma_or_blank() {
-        assert_eq!(list(" a, b\tc,,d ").collect::<Vec<_>>(), ["a", "b", "c", "d"]);
     }
 }

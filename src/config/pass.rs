@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::finding::{Finding, Report};
 use super::given::Given;
 use super::parse;
-use super::property::Role;
 use super::table::{self, Fallback, Kind, Setting};
+use crate::kafka::properties::{Role, switch};
 
 /// What is wrong with a value: code, rule, and a fix where the kind's own rule is not enough.
 pub(super) struct Wrong(pub &'static str, pub String, pub Option<String>);
@@ -29,7 +29,7 @@ pub(super) struct Pass<'a> {
 
 impl Pass<'_> {
     pub(super) fn switch(&mut self, name: &'static str, text: &Option<String>) -> bool {
-        self.read(name, text, |text| Ok(parse::switch(text)?)).unwrap_or_default()
+        self.read(name, text, |text| Ok(switch(text)?)).unwrap_or_default()
     }
 
     pub(super) fn count(&mut self, name: &'static str, text: &Option<String>) -> u64 {

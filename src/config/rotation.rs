@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::property::Role;
-use super::{Config, Properties, trial};
+use super::Config;
+use crate::kafka::properties::{Properties, Role, is_taken};
 
 impl Config {
     /// A hash of all that librdkafka reads from files when a client is made: certificates, keys, authorities.
@@ -39,7 +39,7 @@ impl Config {
     /// Whether clients can be made of it: a certificate may have been replaced, and its key not yet.
     pub fn makes_clients(&self) -> bool {
         let [consumer, producer] = self.clients();
-        trial::is_taken(Role::Consumer, consumer) && trial::is_taken(Role::Producer, producer)
+        is_taken(Role::Consumer, consumer) && is_taken(Role::Producer, producer)
     }
 
     fn clients(&self) -> [&Properties; 2] {

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::given::{Given, Origin, Value};
 use super::names::Subject;
-use super::property::{Role, named};
 use super::table::{Fallback, Kind, SETTINGS, Setting};
+use crate::kafka::properties::{Role, named};
 
 /// Every setting, in the table's order, and then the properties that are handed to librdkafka.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::table::setting;
 use super::*;
+use crate::kafka::properties::{self, Role};
 
 const MINIMUM: &[(&str, &str)] = &[
     ("KAFKA_SERVERS", "localhost"),
@@ -482,7 +483,7 @@ fn mechanisms_that_are_not_built_are_refused_with_what_to_use_instead() {
     for (feature, mechanism, more) in
         [("sasl_gssapi", "GSSAPI", &[][..]), ("oidc", "OAUTHBEARER", &[]), ("oidc", "oauthbearer", &oidc)]
     {
-        if super::trial::is_built(feature) {
+        if properties::is_built(feature) {
             continue;
         }
         let variables = [&[sasl, ("KAFKA_SASL_MECHANISM", mechanism)], more].concat();
@@ -621,8 +622,7 @@ fn name() -> impl Strategy<Value = String> {
         .flat_map(|s| s.aliases.iter().chain([&s.name]))
         .map(|name| (*name).to_owned())
         .collect();
-    let properties: Vec<String> =
-        super::property::all().map(|p| p.variable(super::property::Role::Both)).collect();
+    let properties: Vec<String> = properties::all().map(|p| p.variable(Role::Both)).collect();
     let suffixes = prop::sample::select(vec!["", "", "", "_FILE", "S", "_PORT"]);
     let known = prop::sample::select([settings, properties].concat());
     prop_oneof![

@@ -1,7 +1,7 @@
 //! Topics: what Kafka accepts as a name, and that no topic is both read and written.
 
 use super::Config;
-use super::parse;
+use crate::kafka::properties::list;
 
 /// Kafka's rule for the name of a topic.
 ///
@@ -23,7 +23,7 @@ pub fn name(text: &str) -> Result<String, String> {
 /// A list of topics, each once, in the order given.
 pub(super) fn names(text: &str) -> Result<Vec<String>, String> {
     let mut all: Vec<String> = Vec::new();
-    for entry in parse::list(text) {
+    for entry in list(text) {
         let topic = name(entry)?;
         if !all.contains(&topic) {
             all.push(topic);

@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use super::clients::{self, Basics};
 use super::finding::{Finding, Report};
 use super::given::Given;
 use super::pass::{Pass, Wrong};
-use super::property::Role;
 use super::raw::Raw;
-use super::{Config, Http, LogFormat};
-use super::{log_filter, parse, rotation, security, servers, topics, trial, trust};
+use super::{Config, rotation, topics};
+use crate::kafka::context::LIBRDKAFKA;
+use crate::kafka::properties::{Needs, Properties, bootstrap, client_properties, switch};
 use crate::policy::{AfterFailure, Delivery, OffsetReset, OnFailure, Order, Partitioning, Retry};
+use crate::telemetry::Http;
+use crate::telemetry::log_filter;
+use crate::telemetry::logging::LogFormat;
 
 /// What came of the pass. The configuration is of use only if nothing was at fault.
 pub(super) struct Passed {
@@ -48,7 +50,7 @@ impl Pass<'_> {
         let delivery = self.delivery(raw);
         let max_in_flight = self.max_in_flight(raw, delivery);
         let [consumer_properties, producer_properties] =
-            self.clients(&Basics { servers: &servers, group: &group_id, max_in_flight, delivery });
+            self.clients(&servers, &group_id, max_in_flight, delivery);
         Config {
             input_topics: self
                 .text("KAFKA_CONSUMER_TOPICS", &raw.kafka_consumer_topics, |text| topic(topics::names(text))),
@@ -97,54 +99,40 @@ impl Pass<'_> {
         }
     }
 
-    fn clients(&mut self, basics: &Basics<'_>) -> [clients::Properties; 2] {
-        let accepted = clients::accept(self.given, self.report);
-        clients::look_at_queue(basics, &accepted, self.report);
-        clients::look_at_transactions(basics, &accepted, self.report);
-        [Role::Consumer, Role::Producer].map(|role| {
-            security::look_at(role, &accepted, self.report);
-            let mut properties = clients::properties(role, basics, &accepted);
-            self.trust_the_machines_authorities(&mut properties);
-            trial::look_at(role, &properties, &accepted, self.report);
-            properties
-        })
-    }
-
-    /// Where TLS is asked for, and nothing is said of authorities, those of the machine are meant.
-    fn trust_the_machines_authorities(&mut self, properties: &mut clients::Properties) {
-        if !security::lacks_authorities(properties) {
-            return;
+    fn clients(
+        &mut self,
+        servers: &str,
+        group: &str,
+        max_in_flight: u64,
+        delivery: Delivery,
+    ) -> [Properties; 2] {
+        let needs = Needs { servers, group, max_in_flight, delivery, trust: &self.given.trust };
+        let made = client_properties(&needs, &self.given.user_properties(), !self.report.faults.is_empty());
+        for refusal in made.refusals {
+            let warning = refusal.warning;
+            let finding = self.given.finding(refusal);
+            if warning { self.report.warn(finding) } else { self.report.fault(finding) }
         }
-        let name = "KAFKA_SSL_CA_LOCATION";
-        match trust::store(&self.given.trust) {
-            Some(store) => {
-                properties.set("ssl.ca.location", store.as_str());
-                self.effective.insert(name, store);
-            }
-            None => {
-                let rule = "not set, and this machine has no list of trusted authorities: no broker's certificate will be accepted";
-                let fix = "Set it to the PEM file of the authority that signed the brokers' certificates.";
-                self.report.warn(Finding::new("PC011", name, rule, fix));
-            }
+        if let Some(store) = made.authorities {
+            self.effective.insert("KAFKA_SSL_CA_LOCATION", store);
         }
+        [made.consumer, made.producer]
     }
 
     fn refuse_auto_store(&mut self, raw: &Raw) {
-        self.read("KAFKA_AUTO_OFFSET_STORE", &raw.kafka_auto_offset_store, |text| {
-            match parse::switch(text)? {
-                false => Ok(()),
-                true => Err(Wrong(
-                    "PC020",
-                    "refused: an offset stored before its result is safe loses the record in a crash".into(),
-                    Some("Set it to false, or remove it.".into()),
-                )),
-            }
+        self.read("KAFKA_AUTO_OFFSET_STORE", &raw.kafka_auto_offset_store, |text| match switch(text)? {
+            false => Ok(()),
+            true => Err(Wrong(
+                "PC020",
+                "refused: an offset stored before its result is safe loses the record in a crash".into(),
+                Some("Set it to false, or remove it.".into()),
+            )),
         });
     }
 
     fn servers(&mut self, raw: &Raw) -> String {
         let servers = self.text("KAFKA_SERVERS", &raw.kafka_servers, |text| {
-            servers::bootstrap(text).map_err(|rule| Wrong("PC006", rule, None))
+            bootstrap(text).map_err(|rule| Wrong("PC006", rule, None))
         });
         self.effective.insert("KAFKA_SERVERS", servers.clone());
         servers
@@ -240,7 +228,7 @@ impl Pass<'_> {
         self.choice("PROCESSOR_DELIVERY", &raw.processor_delivery, &words).unwrap_or(AtLeastOnce)
     }
 
-    fn instance(&mut self, raw: &Raw, consumer: &clients::Properties) -> Option<String> {
+    fn instance(&mut self, raw: &Raw, consumer: &Properties) -> Option<String> {
         let given = self.read("PROCESSOR_INSTANCE", &raw.processor_instance, |text| {
             let allowed = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
             let good = text.len() <= 200 && text.chars().all(allowed);
@@ -307,8 +295,7 @@ impl Pass<'_> {
     }
 
     fn http(&mut self, raw: &Raw) -> Http {
-        let http =
-            self.read("PROCESSOR_HTTP_ADDR", &raw.processor_http_addr, |text| Ok(servers::http(text)?));
+        let http = self.read("PROCESSOR_HTTP_ADDR", &raw.processor_http_addr, |text| Ok(Http::parse(text)?));
         http.unwrap_or(Http::Off)
     }
 
@@ -321,7 +308,7 @@ impl Pass<'_> {
     }
 
     /// Whoever sets `KAFKA_DEBUG` wants to see its lines.
-    fn log_filter(&mut self, raw: &Raw, clients: [&clients::Properties; 2]) -> String {
+    fn log_filter(&mut self, raw: &Raw, clients: [&Properties; 2]) -> String {
         let name = "RUST_LOG";
         let filter = self.text(name, &raw.rust_log, |text| {
             let wrong = |reason| Wrong("PC003", format!("not a log filter: {reason}"), None);
@@ -330,7 +317,7 @@ impl Pass<'_> {
         if clients.iter().all(|client| client.get("debug").is_none()) {
             return filter;
         }
-        let filter = log_filter::with_librdkafka(&filter);
+        let filter = log_filter::with_debug_of(LIBRDKAFKA, &filter);
         self.effective.insert(name, filter.clone());
         filter
     }

@@ -15,9 +15,11 @@ use rdkafka::types::RDKafkaRespErr;
 use super::credentials::{Credentials, Seen};
 use super::link::{Link, NOBODY};
 use super::reason::Reason;
-use crate::config::LIBRDKAFKA;
 use crate::sync::Mutex;
 use crate::telemetry::{LastError, Metrics, Repeats};
+
+/// The target of librdkafka's own debug lines, which `KAFKA_DEBUG` asks for.
+pub const LIBRDKAFKA: &str = "librdkafka";
 
 /// For producers, and the part that all clients share.
 #[derive(Clone)]

@@ -9,4 +9,5 @@ pub mod ffi;
 pub mod link;
 pub mod membership;
 pub mod offsets;
+pub mod properties;
 pub mod reason;

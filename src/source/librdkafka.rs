@@ -20,6 +20,7 @@ use crate::kafka::ffi::transactions::membership;
 use crate::kafka::ffi::{Commits, Message, RecordQueue, destroy_without_leaving};
 use crate::kafka::membership::Membership;
 use crate::kafka::offsets;
+use crate::kafka::properties::check_consumer;
 use crate::record::Record;
 
 /// Records taken at once.
@@ -60,6 +61,7 @@ impl GroupMember {
     /// When librdkafka does not accept the properties.
     pub fn new(properties: &ClientConfig, context: Context) -> KafkaResult<Self> {
         let (properties, context) = context.of_a_new_client(properties);
+        check_consumer(&properties)?;
         let consumer: BaseConsumer<Member> = properties.create_with_context(Member::new(context))?;
         let consumer = Arc::new(consumer);
         let (queue, commits) = (RecordQueue::new(&consumer, BATCH), Commits::new(&consumer));

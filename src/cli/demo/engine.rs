@@ -10,7 +10,8 @@ use std::thread::JoinHandle;
 use parking_lot::Mutex;
 
 use crate::app::{App, Ended, Stopper};
-use crate::config::{self, Config, Http};
+use crate::config::{self, Config};
+use crate::telemetry::Http;
 use crate::telemetry::logging;
 
 use super::options::Options;

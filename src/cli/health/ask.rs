@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use crate::config::Http;
+use crate::telemetry::Http;
 
 /// No answer is longer than this; what is, is not ours.
 const LONGEST: u64 = 64 * 1024;

@@ -8,7 +8,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::config::{self, Faults, Http};
+use crate::config::{self, Faults};
+use crate::telemetry::Http;
 use clap::{ArgMatches, Command};
 
 use super::ask::address_of;

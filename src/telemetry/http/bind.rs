@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use socket2::{Domain, Socket, Type};
 use thiserror::Error;
 
-use crate::config::Http;
+use crate::telemetry::Http;
 
 /// How many connections may wait to be accepted.
 const WAITING: i32 = 128;

@@ -32,7 +32,7 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) fn start(snapshot: Snapshot) -> Self {
-        let listener = bind(crate::config::Http::At("127.0.0.1:0".parse().unwrap())).unwrap().unwrap();
+        let listener = bind(crate::telemetry::Http::At("127.0.0.1:0".parse().unwrap())).unwrap().unwrap();
         let address = listener.local_addr().unwrap();
         let fake = Arc::new(Fake(Mutex::new(snapshot)));
         let metrics = Arc::new(Metrics::new(About { version: "1.2.3".into(), ..About::default() }));

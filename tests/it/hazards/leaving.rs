@@ -27,6 +27,7 @@ fn what_waits_for_an_answer_is_answered_once() {
         let mut properties = admin::settings(&kafka);
         properties.set("group.id", &group).set("group.instance.id", "one");
         properties.set("partition.assignment.strategy", "cooperative-sticky");
+        properties.set("enable.auto.commit", "false").set("enable.auto.offset.store", "false");
         let context = Context::new(Arc::new(Link::default()), Arc::new(Metrics::new(About::default())));
         let mut member = GroupMember::new(&properties, context).expect("a member can be made");
         member.subscribe(&["in".to_owned()]).expect("it can subscribe");

@@ -1,5 +1,5 @@
-//! Whether librdkafka takes the properties of a client. One is made of them and ended again, without a broker that it could ask:
-//! what a start would find out is found out where the settings are read, so that `check` and `run` are of one mind.
+//! Whether librdkafka takes the properties of a client. A client is made of them and closed again, without a broker to connect to:
+//! so `check` finds what `run` would find at its start.
 
 use std::sync::LazyLock;
 
@@ -8,13 +8,19 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaType;
 
-use super::clients::{Accepted, Properties, of_role};
-use super::finding::{Finding, Report};
+use super::clients::{Accepted, of_role};
 use super::property::{self, Role};
+use super::{Properties, Refusal};
 
 /// Notes what librdkafka refuses, under the names that the user typed. What it speaks of is left out then and the rest tried again,
 /// so that all of it is said at once. With the defaults alone there is nothing to try.
-pub(super) fn look_at(role: Role, properties: &Properties, accepted: &[Accepted<'_>], report: &mut Report) {
+pub(super) fn look_at(
+    role: Role,
+    properties: &Properties,
+    accepted: &[Accepted<'_>],
+    faulty: bool,
+    refusals: &mut Vec<Refusal>,
+) {
     if of_role(role, accepted).next().is_none() {
         return;
     }
@@ -23,41 +29,47 @@ pub(super) fn look_at(role: Role, properties: &Properties, accepted: &[Accepted<
         let spoken_of = spoken_of(&text);
         let culprits: Vec<&Accepted<'_>> = of_role(role, accepted)
             .filter(|a| {
-                spoken_of.contains(&a.property.canonical) && properties.get(a.property.name).is_some()
+                spoken_of.contains(&a.user.property.canonical)
+                    && properties.get(a.user.property.name).is_some()
             })
             .collect();
         let text = masked(&text, role, accepted);
         let Some(culprit) = culprits.last() else {
             // It may follow from another fault.
-            if report.faults.is_empty() {
-                report.fault(Finding::new(
-                    "PC026",
-                    "librdkafka",
-                    format!("refuses these settings: {text}"),
-                    "",
-                ));
+            if !faulty && refusals.iter().all(|refusal| refusal.warning) {
+                let rule = format!("refuses these settings: {text}");
+                refusals.push(Refusal {
+                    code: "PC026",
+                    about: None,
+                    rule,
+                    fix: String::new(),
+                    warning: false,
+                });
             }
             return;
         };
-        if !is_said(culprit, report) {
-            report.fault(culprit.value.wrong(
+        if !is_said(culprit, refusals) {
+            refusals.push(culprit.user.refused(
                 "PC026",
                 format!("librdkafka refuses it: {text}"),
                 fix(culprit),
             ));
         }
-        culprits.iter().for_each(|culprit| properties.remove(culprit.property.name));
+        let refused: Vec<&str> = culprits.iter().map(|culprit| culprit.user.property.name).collect();
+        properties = properties.without(&refused);
     }
 }
 
 /// Whether there is a fault about it already, or about what it is for: a mechanism that this build does not have.
-fn is_said(culprit: &Accepted<'_>, report: &Report) -> bool {
-    let of_tokens = culprit.property.name.starts_with("sasl.oauthbearer.");
-    report.faults.iter().any(|fault| fault.name == culprit.value.typed || of_tokens && fault.code == "PC027")
+fn is_said(culprit: &Accepted<'_>, refusals: &[Refusal]) -> bool {
+    let of_tokens = culprit.user.property.name.starts_with("sasl.oauthbearer.");
+    let about = Some((culprit.user.role, culprit.user.property.canonical));
+    let mut faults = refusals.iter().filter(|refusal| !refusal.warning);
+    faults.any(|fault| fault.about == about || of_tokens && fault.code == "PC027")
 }
 
 /// Whether librdkafka was built with this, by the names of its `builtin.features`.
-pub(super) fn is_built(feature: &str) -> bool {
+pub fn is_built(feature: &str) -> bool {
     static FEATURES: LazyLock<String> = LazyLock::new(|| {
         let native = ClientConfig::new().create_native_config();
         native.and_then(|native| native.get("builtin.features")).unwrap_or_default()
@@ -75,7 +87,7 @@ impl ClientContext for Silent {
 }
 
 /// Whether librdkafka has nothing against them.
-pub(super) fn is_taken(role: Role, properties: &Properties) -> bool {
+pub fn is_taken(role: Role, properties: &Properties) -> bool {
     refusal(role, properties).is_none()
 }
 
@@ -115,15 +127,15 @@ fn spoken_of(text: &str) -> Vec<&'static str> {
 
 /// librdkafka may repeat a value that it does not like.
 fn masked(text: &str, role: Role, accepted: &[Accepted<'_>]) -> String {
-    let secrets = of_role(role, accepted).filter(|a| !a.property.public && !a.value.text.is_empty());
-    let text = secrets.fold(text.to_owned(), |text, secret| text.replace(&secret.value.text, "***"));
+    let secrets = of_role(role, accepted).filter(|a| !a.user.property.public && !a.user.text.is_empty());
+    let text = secrets.fold(text.to_owned(), |text, secret| text.replace(secret.user.text, "***"));
     text.trim_end_matches([':', ' ', '.']).to_owned()
 }
 
 fn fix(culprit: &Accepted<'_>) -> &'static str {
-    if culprit.property.path {
+    if culprit.user.property.path {
         "Name a file in the format that it asks for, whole and not protected by another password."
-    } else if culprit.property.name.ends_with(".pem") {
+    } else if culprit.user.property.name.ends_with(".pem") {
         "Write it in PEM with its line breaks, from -----BEGIN to -----END."
     } else {
         ""

@@ -1,10 +1,8 @@
-//! librdkafka's own properties: which there are, for which client, and what each may be. The list is data
-//! (`properties.txt`), so that a new librdkafka is a new list.
+//! The properties of librdkafka: which there are, for which client, and what each may be. The list is data (`properties.txt`), so
+//! that a new version of librdkafka is a new list.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
-
-use super::parse;
 
 /// One property of librdkafka.
 #[derive(Debug, PartialEq, Eq)]
@@ -144,7 +142,7 @@ impl Check {
         match self {
             Self::Text => Ok(text.to_owned()),
             Self::Api => Err("can only be set by a program"),
-            Self::Switch => parse::switch(text).map(|on| on.to_string()),
+            Self::Switch => switch(text).map(|on| on.to_string()),
             Self::Between(min, max) => match text.parse::<i64>() {
                 Ok(number) if (*min..=*max).contains(&number) => Ok(number.to_string()),
                 Ok(_) => Err("out of range"),
@@ -152,7 +150,7 @@ impl Check {
             },
             Self::OneOf(words) => word_of(words, text).ok_or("not one of its words"),
             Self::SomeOf(words) => {
-                let each: Option<Vec<String>> = parse::list(text).map(|word| word_of(words, word)).collect();
+                let each: Option<Vec<String>> = list(text).map(|word| word_of(words, word)).collect();
                 each.map(|each| each.join(",")).ok_or("not some of its words")
             }
         }
@@ -169,6 +167,20 @@ impl Check {
             Self::Api => String::new(),
         }
     }
+}
+
+/// True or false, as people write it.
+pub fn switch(text: &str) -> Result<bool, &'static str> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err("neither true nor false"),
+    }
+}
+
+/// The entries of a list, separated by commas or blanks.
+pub fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty())
 }
 
 /// Stands before a word that only some builds of librdkafka have.
@@ -200,6 +212,15 @@ mod tests {
             assert!(named(property.canonical).is_some(), "{} is another name of nothing", property.name);
             assert!(!(property.secret && property.public), "{}", property.name);
         }
+    }
+
+    #[test]
+    fn switches_and_lists() {
+        for (text, value) in [("YES", true), ("1", true), ("On", true), ("off", false), ("0", false)] {
+            assert_eq!(switch(text), Ok(value));
+        }
+        assert!(switch("maybe").is_err());
+        assert_eq!(list(" a, b\tc,,d ").collect::<Vec<_>>(), ["a", "b", "c", "d"]);
     }
 
     #[test]

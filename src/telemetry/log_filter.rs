@@ -2,9 +2,6 @@
 
 use tracing_subscriber::filter::Targets;
 
-/// The target of librdkafka's own debug lines, which `KAFKA_DEBUG` asks for.
-pub const LIBRDKAFKA: &str = "librdkafka";
-
 /// A filter as `RUST_LOG` has it.
 ///
 /// # Errors
@@ -19,10 +16,10 @@ pub fn log_filter(text: &str) -> Result<Targets, String> {
     words.join(",").parse().map_err(|error: tracing_subscriber::filter::ParseError| error.to_string())
 }
 
-/// The same filter with librdkafka's debug lines in it, unless it says something about them itself.
-pub(super) fn with_librdkafka(text: &str) -> String {
-    let named = words(text).any(|word| word.split('=').next() == Some(LIBRDKAFKA));
-    if named { text.to_owned() } else { format!("{text},{LIBRDKAFKA}=debug") }
+/// The same filter with the debug lines of a target in it, unless it says something about that target itself.
+pub fn with_debug_of(target: &str, text: &str) -> String {
+    let named = words(text).any(|word| word.split('=').next() == Some(target));
+    if named { text.to_owned() } else { format!("{text},{target}=debug") }
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
@@ -69,6 +66,7 @@ mod tests {
 
     #[test]
     fn librdkafkas_lines_are_added_where_nothing_is_said_of_them() {
+        let with_librdkafka = |text| with_debug_of("librdkafka", text);
         assert_eq!(with_librdkafka("info"), "info,librdkafka=debug");
         assert_eq!(with_librdkafka("info, librdkafka=off"), "info, librdkafka=off");
         assert_eq!(with_librdkafka("librdkafka"), "librdkafka");

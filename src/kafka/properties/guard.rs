@@ -1,10 +1,9 @@
 //! Properties that the user may not set, and why: each would break a guarantee, do nothing, or is not librdkafka's.
 
-/// Why something is refused.
-pub(super) struct Refusal {
-    pub code: &'static str,
-    pub reason: &'static str,
-}
+use rdkafka::config::ClientConfig;
+use rdkafka::error::{KafkaError, KafkaResult};
+
+use super::property::{all, switch};
 
 /// A guarded property: what it may be all the same, why no more, and what to do.
 type Guard = (&'static str, &'static [&'static str], &'static str, &'static str);
@@ -56,15 +55,39 @@ const GUARDED: &[Guard] = &[
 ];
 
 /// Why `value` of the property with this canonical name is refused, and what to do instead.
-pub(super) fn refusal(canonical: &str, value: &str) -> Option<(Refusal, &'static str)> {
+pub(super) fn refusal(canonical: &str, value: &str) -> Option<(&'static str, &'static str)> {
     let (_, allowed, reason, fix) = GUARDED.iter().find(|(name, ..)| *name == canonical)?;
     let same = |text: &&str| text.eq_ignore_ascii_case(value) || switches_alike(text, value);
-    if allowed.iter().any(same) { None } else { Some((Refusal { code: "PC020", reason }, fix)) }
+    if allowed.iter().any(same) { None } else { Some((reason, fix)) }
+}
+
+/// What librdkafka would do by itself, unless it is told not to.
+const OFF: [&str; 2] = ["enable.auto.commit", "enable.auto.offset.store"];
+
+/// Whether a member of the group may be made of these properties. It is asked where the client is made, whatever way they came:
+/// a client that commits by itself loses records.
+///
+/// # Errors
+/// The property that would break a guarantee.
+pub fn check_consumer(properties: &ClientConfig) -> KafkaResult<()> {
+    let guarded = GUARDED.iter().filter(|(_, allowed, ..)| !allowed.is_empty());
+    for (name, _, reason, _) in guarded {
+        let value = all().filter(|p| p.consumer && p.canonical == *name).find_map(|p| properties.get(p.name));
+        let bad = match value {
+            Some(value) => refusal(name, value).is_some(),
+            None => OFF.contains(name),
+        };
+        if bad {
+            let value = value.unwrap_or_default();
+            return Err(KafkaError::ClientCreation(format!("{name}={value:?}: {reason}")));
+        }
+    }
+    Ok(())
 }
 
 fn switches_alike(allowed: &str, value: &str) -> bool {
     let is_word = matches!(allowed, "true" | "false");
-    is_word && super::parse::switch(value).is_ok_and(|on| on.to_string() == allowed)
+    is_word && switch(value).is_ok_and(|on| on.to_string() == allowed)
 }
 
 const PEM: &str = "Set KAFKA_SSL_CA_LOCATION, a PEM file.";
@@ -106,7 +129,7 @@ const JAVA: &[(&str, &str)] = &[
 ];
 
 /// What does here what a variable would do for a Java client, if it is the name of one of that client's properties.
-pub(super) fn instead_of_java(variable: &str) -> Option<&'static str> {
+pub fn instead_of_java(variable: &str) -> Option<&'static str> {
     let bare = variable.strip_prefix("KAFKA_")?;
     let bare = bare.strip_prefix("CONSUMER_").or_else(|| bare.strip_prefix("PRODUCER_")).unwrap_or(bare);
     let (_, fix) = JAVA.iter().find(|(name, _)| name.to_ascii_uppercase().replace('.', "_") == bare)?;
@@ -126,6 +149,31 @@ mod tests {
         for (name, _) in JAVA {
             assert!(property::named(name).is_none(), "{name} is librdkafka's too");
         }
+    }
+
+    #[test]
+    fn a_consumer_that_commits_by_itself_is_not_made() {
+        let with = |more: &[(&str, &str)]| {
+            let mut properties = ClientConfig::new();
+            let off = OFF.map(|name| (name, "false"));
+            properties.extend(
+                off.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+            );
+            check_consumer(&properties)
+        };
+        assert_eq!(with(&[]), Ok(()));
+        assert_eq!(with(&[("group.id", "g"), ("bootstrap.servers", "a:1"), ("check.crcs", "TRUE")]), Ok(()));
+        for (name, value) in [
+            ("enable.auto.commit", "true"),
+            ("auto.commit.enable", "true"),
+            ("enable.auto.offset.store", "yes"),
+            ("isolation.level", "read_uncommitted"),
+            ("check.crcs", "false"),
+        ] {
+            assert!(with(&[(name, value)]).unwrap_err().to_string().contains(name), "{name}");
+        }
+        // It is on unless it is off.
+        assert!(check_consumer(&ClientConfig::new()).is_err());
     }
 
     #[test]

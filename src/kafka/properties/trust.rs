@@ -3,18 +3,18 @@
 
 use std::path::Path;
 
-/// As OpenSSL's own programs: what these name goes first.
+/// The variables of OpenSSL's own programs that name trusted authorities; what they name goes first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Named {
+pub struct MachineTrust {
     /// `SSL_CERT_FILE`
     pub file: Option<String>,
     /// `SSL_CERT_DIR`, folders separated by colons.
     pub folders: Option<String>,
 }
 
-impl Named {
+impl MachineTrust {
     /// Takes note of a variable, if it is one of the two.
-    pub(super) fn note(&mut self, variable: &str, value: &str) {
+    pub fn note(&mut self, variable: &str, value: &str) {
         match variable {
             "SSL_CERT_FILE" => self.file = Some(value.to_owned()),
             "SSL_CERT_DIR" => self.folders = Some(value.to_owned()),
@@ -43,11 +43,11 @@ const USUAL: &[&str] = &[
 ];
 
 /// The file or folder of the authorities that this machine trusts: the first that is there and can be read.
-pub(super) fn store(named: &Named) -> Option<String> {
+pub(super) fn store(named: &MachineTrust) -> Option<String> {
     store_among(named, USUAL)
 }
 
-fn store_among(named: &Named, usual: &[&str]) -> Option<String> {
+fn store_among(named: &MachineTrust, usual: &[&str]) -> Option<String> {
     let folders = named.folders.iter().flat_map(|folders| folders.split(':'));
     let all = named.file.iter().map(String::as_str).chain(folders).chain(usual.iter().copied());
     all.filter(|path| !path.is_empty()).find(|path| can_be_read(Path::new(path))).map(str::to_owned)
@@ -82,14 +82,15 @@ mod tests {
         let at = |name: &str| format!("{folder}/{name}");
         let usual = [at("missing.pem"), at("empty.pem"), at("usual.pem"), folder.clone()];
         let usual: Vec<&str> = usual.iter().map(String::as_str).collect();
-        let found =
-            |file: Option<String>, folders: Option<String>| store_among(&Named { file, folders }, &usual);
+        let found = |file: Option<String>, folders: Option<String>| {
+            store_among(&MachineTrust { file, folders }, &usual)
+        };
         assert_eq!(found(None, None), Some(at("usual.pem")));
         assert_eq!(found(Some(at("own.pem")), Some(folder.clone())), Some(at("own.pem")));
         assert_eq!(found(None, Some(format!("/nowhere:{folder}"))), Some(folder.clone()));
         // One that is not there is no reason to trust nobody.
         assert_eq!(found(Some(at("missing.pem")), None), Some(at("usual.pem")));
-        assert_eq!(store_among(&Named::default(), &["/nowhere/at/all"]), None);
+        assert_eq!(store_among(&MachineTrust::default(), &["/nowhere/at/all"]), None);
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

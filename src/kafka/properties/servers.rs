@@ -1,17 +1,16 @@
-//! Addresses: the brokers to begin with, and where the HTTP listener stands.
+//! `bootstrap.servers`: host and port of each, checked before librdkafka sees them.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::Ipv6Addr;
 
-use super::Http;
-use super::parse;
+use super::list;
 
 /// Kafka's port, where none is said.
 const PORT: &str = "9092";
 
 /// The entries as `host:port`, each once and joined by commas, or what is wrong with the first bad one.
-pub(super) fn bootstrap(text: &str) -> Result<String, String> {
+pub fn bootstrap(text: &str) -> Result<String, String> {
     let mut all: Vec<String> = Vec::new();
-    for entry in parse::list(text) {
+    for entry in list(text) {
         let server = server(entry)?;
         if !all.contains(&server) {
             all.push(server);
@@ -53,19 +52,6 @@ fn is_host(text: &str) -> bool {
     !text.is_empty() && text.len() <= 255 && text.bytes().all(fits)
 }
 
-/// `host:port`, `:port` for every interface with IPv6 and IPv4, or `off`.
-pub(super) fn http(text: &str) -> Result<Http, &'static str> {
-    if text.eq_ignore_ascii_case("off") {
-        return Ok(Http::Off);
-    }
-    let spelled = match text.split_once(':') {
-        Some(("", port)) => format!("[{}]:{port}", Ipv6Addr::UNSPECIFIED),
-        Some(("localhost", port)) => format!("{}:{port}", Ipv4Addr::LOCALHOST),
-        _ => text.to_owned(),
-    };
-    spelled.parse::<SocketAddr>().map(Http::At).map_err(|_| "not an IP address with a port")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,13 +82,5 @@ mod tests {
         ] {
             assert!(bootstrap(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn http_addresses() {
-        assert_eq!(http("OFF"), Ok(Http::Off));
-        assert_eq!(http(":8890"), http("[::]:8890"));
-        assert_eq!(http("localhost:1"), http("127.0.0.1:1"));
-        assert!(http("[::1]:80").is_ok() && http("8890").is_err() && http("example.org:80").is_err());
     }
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use crate::app::Level;
-use crate::config::{self, Faults, Loaded};
+use crate::config::{self, ConfigError, Loaded};
 use clap::{ArgMatches, Command};
 use serde_json::json;
 
@@ -40,7 +40,7 @@ pub fn command(arguments: &ArgMatches) -> Exit {
 }
 
 /// `--strict` is the setting of that name.
-fn load(arguments: &ArgMatches) -> Result<Loaded, Faults> {
+fn load(arguments: &ArgMatches) -> Result<Loaded, ConfigError> {
     let mut flags = flags::flags(arguments);
     if arguments.get_flag("strict") {
         flags.retain(|(name, _)| name != "PROCESSOR_STRICT_CONFIG");

@@ -1,7 +1,7 @@
 //! `processor config`: the settings in effect and where each comes from, secrets masked. It shows them even if some are
 //! wrong, because that is when one wants to see them.
 
-use crate::config::{Faults, Settings};
+use crate::config::{ConfigError, EffectiveSettings};
 use clap::{ArgMatches, Command};
 use serde_json::json;
 
@@ -38,7 +38,7 @@ pub fn command(arguments: &ArgMatches) -> Exit {
     }
 }
 
-fn show(settings: &Settings, faults: Option<&Faults>, json: bool) {
+fn show(settings: &EffectiveSettings, faults: Option<&ConfigError>, json: bool) {
     if json {
         let faults = faults.map(|faults| faults.faults.as_slice()).unwrap_or_default();
         output::data(format_args!("{:#}", json!({ "settings": settings, "faults": faults })));

@@ -20,19 +20,15 @@ pub fn with_settings(command: Command) -> Command {
 }
 
 fn flag(setting: &'static Setting) -> Arg {
-    let id = variable(setting);
-    Arg::new(&id)
-        .long(id.to_ascii_lowercase().replace('_', "-"))
-        .value_name(if setting.is_secret() { "FILE" } else { setting.kind.placeholder() })
+    Arg::new(setting.variable())
+        .long(setting.flag())
+        .aliases(setting.other_flags())
+        .hide(!setting.is_shown)
+        .value_name(if setting.is_secret() { "FILE" } else { setting.placeholder })
         .value_parser(OsStringValueParser::new())
         .allow_hyphen_values(true)
         .help_heading(setting.group)
         .help(setting.help())
-}
-
-/// The variable that the flag of a setting stands for: of a secret its file, as a command line can be read by everybody.
-fn variable(setting: &Setting) -> String {
-    if setting.is_secret() { format!("{}_FILE", setting.name) } else { setting.name.to_owned() }
 }
 
 /// Short flags of the commands that look at topics, and the settings that they stand for.
@@ -57,7 +53,7 @@ pub fn with_short(command: Command, names: &[&str]) -> Command {
 /// The flags that were given, under the names of their variables.
 pub fn flags(arguments: &ArgMatches) -> Vec<(String, OsString)> {
     let value = |id: &str| arguments.try_get_one::<OsString>(id).ok().flatten().cloned();
-    let long = SETTINGS.iter().map(variable).filter_map(|name| Some((value(&name)?, name)));
+    let long = SETTINGS.iter().map(Setting::variable).filter_map(|name| Some((value(&name)?, name)));
     let mut flags: Vec<_> = long.map(|(value, name)| (name, value)).collect();
     for (short, setting, _) in SHORT {
         if let Some(value) = value(short) {

@@ -2,14 +2,14 @@
 
 use std::ffi::OsString;
 
-use crate::config::{self, Faults, Loaded, SETTINGS, Warnings};
+use crate::config::{self, ConfigError, Loaded, SETTINGS, Warnings};
 use clap::ArgMatches;
 
 use crate::app::Exit;
 use crate::cli::{flags, output};
 
 /// The settings from the environment and the flags of this call.
-pub fn load(arguments: &ArgMatches) -> Result<Loaded, Faults> {
+pub fn load(arguments: &ArgMatches) -> Result<Loaded, ConfigError> {
     config::load(std::env::vars_os(), flags::flags(arguments))
 }
 
@@ -56,6 +56,6 @@ pub fn say_warnings(loaded: &Loaded) {
 }
 
 /// All faults, and where to read on.
-pub fn say_faults(faults: &Faults) {
+pub fn say_faults(faults: &ConfigError) {
     output::say(format_args!("{faults}see: processor run --help"));
 }

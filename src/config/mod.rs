@@ -1,40 +1,36 @@
-//! What the program was told, checked and typed. The only place where the user's variable names meet ours.
+//! Environment and flags, checked and typed. The only place that knows the names of settings: one row of [`table`] and one field of
+//! [`Config`] for each.
 
-mod describe;
-mod finding;
+mod effective;
 mod given;
-mod load;
 mod names;
-mod nearest;
-mod parse;
-mod pass;
-mod raw;
+mod parser;
+mod problem;
+mod resolve;
 mod rotation;
-mod settings;
 mod table;
 #[cfg(test)]
 mod tests;
-mod topics;
-mod validate;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use self::problem::Problems;
 use crate::kafka::properties::Properties;
 use crate::policy::{AfterFailure, Delivery, OffsetReset, OnFailure, Order, Partitioning, Retry};
 use crate::telemetry::Http;
 use crate::telemetry::logging::LogFormat;
 
-pub use describe::markdown;
-pub use finding::{Faults, Finding, Warnings};
-pub use load::{Loaded, http, load};
-pub use parse::duration;
-pub use settings::{Row, Settings};
-pub use table::{Fallback, Kind, SETTINGS, Setting};
-pub use topics::name as topic_name;
+pub use self::effective::{EffectiveSetting, EffectiveSettings};
+pub use self::parser::time as duration;
+pub use self::problem::{ConfigError, SettingProblem, Warnings};
+pub use self::table::{Fallback, SETTINGS, Setting, markdown};
+pub use crate::kafka::topic_name::topic_name;
 
-/// Everything the program needs to know, valid in itself. What only the cluster can tell is checked at start.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Everything the program needs to know: what [`load`] returns is valid in itself, and what only the cluster can tell is checked at
+/// the start. The default is empty, for [`load`] to fill.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// `KAFKA_GROUP_ID`.
     pub group_id: String,
@@ -90,4 +86,57 @@ pub struct Config {
     pub consumer_properties: Properties,
     /// Every librdkafka property of the producer, ours and the user's, secrets included: `Debug` masks them.
     pub producer_properties: Properties,
+}
+
+/// A configuration, what is doubtful about it, and where its values come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// Valid in itself.
+    pub config: Config,
+    /// What is probably not meant.
+    pub warnings: Vec<SettingProblem>,
+    /// The effective values with their source, secrets masked.
+    pub settings: EffectiveSettings,
+}
+
+/// Reads settings from `environment` and from `flags`, which are named as the variables are (`WORKER_POOL`) and win.
+///
+/// # Errors
+/// All that is wrong, at once.
+pub fn load(
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    flags: Vec<(String, OsString)>,
+) -> Result<Loaded, ConfigError> {
+    let mut problems = Problems::default();
+    let given = given::collect(environment, flags, &mut problems);
+    let resolved = resolve::resolve(&given, &mut problems);
+    if resolved.strict {
+        problems.make_strict();
+    }
+    let settings = EffectiveSettings::new(&given, &resolved.effective);
+    let Problems { faults, warnings } = problems;
+    if faults.is_empty() {
+        Ok(Loaded { config: resolved.config, warnings, settings })
+    } else {
+        Err(ConfigError { faults, warnings, settings })
+    }
+}
+
+/// Where a program with these settings listens, whatever else is wrong or missing among them.
+///
+/// # Errors
+/// When the address itself is wrong.
+pub fn http(
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    flags: Vec<(String, OsString)>,
+) -> Result<Http, ConfigError> {
+    let given = given::collect(environment, flags, &mut Problems::default());
+    let mut problems = Problems::default();
+    let http = resolve::http(&given, &mut problems);
+    let Problems { faults, warnings } = problems;
+    if faults.is_empty() {
+        Ok(http)
+    } else {
+        Err(ConfigError { faults, warnings, settings: EffectiveSettings::default() })
+    }
 }

@@ -1,13 +1,12 @@
 //! What the name of a variable means: one of ours, a property of librdkafka, the `_FILE` twin of a secret, something that
-//! Kubernetes put there, or a slip of the pen.
+//! Kubernetes put there, or a typing error.
 
-use super::finding::Finding;
-use super::nearest::{distance, nearest};
-use super::table::{Kind, SETTINGS, Setting};
+use super::problem::SettingProblem;
+use super::table::{SETTINGS, Setting};
 use crate::kafka::properties::{self, Property, Role};
 
 /// What a value is for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) enum Subject {
     /// A setting of the table.
     Setting(&'static Setting),
@@ -19,7 +18,7 @@ pub(super) enum Subject {
 pub(super) type Key = (Role, &'static str);
 
 /// A name that is known.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Known {
     pub subject: Subject,
     /// The value is the path of a file that has the value.
@@ -45,7 +44,7 @@ impl Subject {
             Self::Setting(_) => true,
             Self::Property(_, property) => property.public,
         };
-        let servers = matches!(self, Self::Setting(setting) if setting.kind == Kind::Servers);
+        let servers = matches!(self, Self::Setting(setting) if setting.name == "KAFKA_SERVERS");
         let credentials = text.contains('@') && (servers || text.contains("://"));
         if !public || credentials || text.contains("-----BEGIN") {
             return "***".into();
@@ -74,9 +73,9 @@ pub(super) fn resolve(name: &str) -> Option<Known> {
 
 fn direct(name: &str) -> Option<Subject> {
     let setting = SETTINGS.iter().find(|s| s.name == name || s.aliases.contains(&name));
-    match setting.map(|s| (s, s.kind)) {
-        Some((_, Kind::Property(name))) => properties::named(name).map(|p| Subject::Property(Role::Both, p)),
-        Some((setting, _)) => Some(Subject::Setting(setting)),
+    match setting.map(|setting| (setting, setting.property())) {
+        Some((_, Some(property))) => Some(Subject::Property(Role::Both, property)),
+        Some((setting, None)) => Some(Subject::Setting(setting)),
         None => properties::of_variable(name).map(|(role, property)| Subject::Property(role, property)),
     }
 }
@@ -94,7 +93,7 @@ pub(super) fn looks_ours(name: &str) -> bool {
 /// slip in the name of a setting that is required, the missing one is a fault of its own beside it.
 ///
 /// The value is looked at for its scheme only and never shown: a slip in a name may hide a secret.
-pub(super) fn judge(name: &str, value: &str) -> Option<Finding> {
+pub(super) fn judge(name: &str, value: &str) -> Option<SettingProblem> {
     if !looks_ours(name) {
         return judge_stranger(name);
     }
@@ -102,14 +101,14 @@ pub(super) fn judge(name: &str, value: &str) -> Option<Finding> {
         return None;
     }
     if let Some(fix) = properties::instead_of_java(name) {
-        return Some(Finding::new("PC012", name, "has no effect: only the Java client knows it", fix));
+        return Some(SettingProblem::new("PC012", name, "has no effect: only the Java client knows it", fix));
     }
     if let Some(plain) = name.strip_suffix("_FILE").filter(|plain| direct(plain).is_some()) {
         let rule = "has no effect: only secrets can be read from a file";
-        return Some(Finding::new("PC007", name, rule, format!("Set {plain} itself.")));
+        return Some(SettingProblem::new("PC007", name, rule, format!("Set {plain} itself.")));
     }
     if KAFKA_SCRIPTS.contains(&name) || name.starts_with("KAFKA_LOG4J") || name.starts_with("KAFKA_JMX") {
-        return Some(Finding::new("PC007", name, "has no effect: Kafka's own scripts read it", ""));
+        return Some(SettingProblem::new("PC007", name, "has no effect: Kafka's own scripts read it", ""));
     }
     Some(judge_typo(name))
 }
@@ -125,18 +124,18 @@ const KAFKA_SCRIPTS: [&str; 7] = [
     "KAFKA_LOG_DIRS",
 ];
 
-fn judge_typo(name: &str) -> Finding {
+fn judge_typo(name: &str) -> SettingProblem {
     let known = known_names();
     match nearest(name, known.iter().map(String::as_str)) {
         Some((meant, _)) => unknown(name, meant),
-        None => Finding::new("PC007", name, UNKNOWN, ""),
+        None => SettingProblem::new("PC007", name, UNKNOWN, ""),
     }
 }
 
 const UNKNOWN: &str = "unknown, and has no effect";
 
 /// A name without one of our prefixes: `CONSUMER_COUNT`, `kafka_servers`. Only the settings of the table are compared.
-fn judge_stranger(name: &str) -> Option<Finding> {
+fn judge_stranger(name: &str) -> Option<SettingProblem> {
     let upper = name.to_ascii_uppercase();
     if upper != name && looks_ours(&upper) && resolve(&upper).is_some() {
         return Some(unknown(name, &upper));
@@ -149,8 +148,8 @@ fn judge_stranger(name: &str) -> Option<Finding> {
     table_names().find(near).map(|meant| unknown(name, meant))
 }
 
-fn unknown(name: &str, meant: &str) -> Finding {
-    Finding::new("PC007", name, UNKNOWN, format!("Did you mean {meant}?"))
+fn unknown(name: &str, meant: &str) -> SettingProblem {
+    SettingProblem::new("PC007", name, UNKNOWN, format!("Did you mean {meant}?"))
 }
 
 fn table_names() -> impl Iterator<Item = &'static str> {
@@ -191,6 +190,36 @@ fn is_tooling(name: &str) -> bool {
         || name.starts_with("KAFKA_TEST_") && !name.starts_with("KAFKA_TEST_MOCK_")
 }
 
+/// The nearest of `known` and its distance, if it is near enough to be meant at all: at most three edits, and no more
+/// than a quarter of the name.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<(&'a str, usize)> {
+    let limit = 3.min(name.len() / 4);
+    known
+        .filter(|candidate| candidate.len().abs_diff(name.len()) <= limit)
+        .map(|candidate| (candidate, distance(name.as_bytes(), candidate.as_bytes())))
+        .filter(|&(_, edits)| edits <= limit)
+        .min_by_key(|&(_, edits)| edits)
+}
+
+/// Edits between two names: a letter put in, left out or changed, or two neighbours swapped (optimal string alignment).
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    let mut before = vec![0; b.len() + 1];
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i; b.len() + 1];
+        for j in 1..=b.len() {
+            let changed = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            row[j] = changed.min(last[j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                row[j] = row[j].min(before[j - 2] + 1);
+            }
+        }
+        before = last;
+        last = row;
+    }
+    last[b.len()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,8 +253,8 @@ mod tests {
             ("KAKFA_SERVERS", "KAFKA_SERVERS"),
             ("kafka_servers", "KAFKA_SERVERS"),
         ] {
-            let finding = judge(name, "").expect(name);
-            assert_eq!(finding.fix, format!("Did you mean {meant}?"), "{name}");
+            let problem = judge(name, "").expect(name);
+            assert_eq!(problem.fix, format!("Did you mean {meant}?"), "{name}");
         }
         for name in
             ["KAFKA_HOME", "KAFKA_ADVERTISED_LISTENERS", "PROCESSOR_WORKERS", "KAFKA_MAX_POLL_RECORDS"]
@@ -246,7 +275,23 @@ mod tests {
         );
         assert!(resolve("KAFKA_GROUP_ID_FILE").is_none());
         assert!(
-            judge("KAFKA_GROUP_ID_FILE", "").is_some_and(|finding| finding.fix.contains("KAFKA_GROUP_ID "))
+            judge("KAFKA_GROUP_ID_FILE", "").is_some_and(|problem| problem.fix.contains("KAFKA_GROUP_ID "))
         );
+    }
+
+    #[test]
+    fn one_edit_of_each_sort() {
+        for (a, b) in [("SASL", "SALS"), ("SASL", "SAL"), ("SASL", "SASSL"), ("SASL", "SASK")] {
+            assert_eq!(distance(a.as_bytes(), b.as_bytes()), 1, "{a} {b}");
+        }
+        assert_eq!(distance(b"", b"abc"), 3);
+        assert_eq!(distance(b"same", b"same"), 0);
+    }
+
+    #[test]
+    fn far_names_are_not_suggested() {
+        let known = ["WORKER_POOL", "KAFKA_GROUP_ID"];
+        assert_eq!(nearest("WROKER_POOL", known.into_iter()), Some(("WORKER_POOL", 1)));
+        assert_eq!(nearest("KAFKA_HOME", known.into_iter()), None);
     }
 }

@@ -1,13 +1,20 @@
-//! The one table of settings. Parsing, `--help`, `processor config` and the README's table are all made from it, so that
-//! they cannot disagree.
+//! The table of settings. Parsing, `--help`, `processor config` and the reference are all made from it, so that they cannot
+//! disagree. A new setting is one row here and one field of [`Config`](super::Config), which the row names.
 
-use super::table::Fallback::{Required, Text, Unset};
-use super::table::Kind::{
-    Address, Choice, Count, Duration, Filter, Group, Name, Property, Servers, Size, Switch, Topic, Topics,
+use std::sync::LazyLock;
+
+use super::parser::{
+    Parser, address, choice, choice_and_old, count, duration, filter, name, of_librdkafka, servers, size,
+    switch, switched_off, text, topic, topics,
 };
+use super::problem::Wrong;
+use super::resolve::Draft;
+use crate::kafka::properties::{self, Property};
+use crate::policy::{AfterFailure, Delivery, OffsetReset, OnFailure, Order, Partitioning};
+use crate::telemetry::logging::LogFormat;
+use Fallback::{Derived, Required, Text, Unset};
 
-/// One setting: how it is called, what it may be, and what it means.
-#[derive(Debug)]
+/// One setting: its names, what it may be, and what it means.
 pub struct Setting {
     /// The environment variable; the flag is derived from it.
     pub name: &'static str,
@@ -15,197 +22,295 @@ pub struct Setting {
     pub aliases: &'static [&'static str],
     /// What holds when nothing is said.
     pub default: Fallback,
-    /// What it may be.
-    pub kind: Kind,
     /// The heading under which help shows it.
     pub group: &'static str,
     /// One line for people.
     pub meaning: &'static str,
+    /// What is allowed, as the end of "Expected …".
+    pub rule: String,
+    /// What stands for the value in help.
+    pub placeholder: &'static str,
+    /// Whether help and documents show it. One that is not shown has its effect all the same.
+    pub is_shown: bool,
+    /// The default with `PROCESSOR_DELIVERY=exactly-once`, where it is another.
+    pub(super) exactly_once: Option<&'static str>,
+    pub(super) target: Target,
+    is_choice: bool,
+}
+
+/// Where the value of a setting goes.
+pub(super) enum Target {
+    /// Into a field, by what the row's parser makes of it.
+    Field(Box<dyn Fn(&mut Draft, &str) -> Result<(), Wrong> + Send + Sync>),
+    /// To librdkafka.
+    Property(&'static Property),
 }
 
 /// What holds when a setting is not given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fallback {
-    /// Nothing can: it is a fault.
-    Required,
-    /// This text, read as if the user had given it (`dlq.<group>` is filled in).
+    /// Nothing can: it is a fault. This is an example.
+    Required(&'static str),
+    /// This text, read as if the user had given it.
     Text(&'static str),
+    /// What these words say.
+    Derived(&'static str),
     /// Nothing is set; librdkafka's own default holds.
     Unset,
 }
 
-/// What a setting may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Bootstrap servers.
-    Servers,
-    /// A consumer group.
-    Group,
-    /// What a process is called.
-    Name,
-    /// Topics, separated by comma or blank.
-    Topics,
-    /// A topic; `off` where that is allowed.
-    Topic {
-        /// Whether `off` means none.
-        off: bool,
-    },
-    /// A whole number within bounds; `auto` where that is allowed.
-    Count {
-        /// The least.
-        min: u64,
-        /// The most.
-        max: u64,
-        /// Whether `auto` leaves the choice to the program.
-        auto: bool,
-    },
-    /// A duration with its unit, within bounds, both written as a user would.
-    Duration {
-        /// The least.
-        min: &'static str,
-        /// The most.
-        max: &'static str,
-    },
-    /// A number of bytes within bounds, both written as a user would.
-    Size {
-        /// The least.
-        min: &'static str,
-        /// The most.
-        max: &'static str,
-    },
-    /// Yes or no.
-    Switch,
-    /// One of these words.
-    Choice(&'static [&'static str]),
-    /// `host:port`, or `off`.
-    Address,
-    /// A log filter as `RUST_LOG` has it.
-    Filter,
-    /// A librdkafka property of this name, checked as such.
-    Property(&'static str),
+/// A row of the table: the value goes to `field`.
+fn row<T: 'static>(
+    name: &'static str,
+    default: Fallback,
+    parser: Parser<T>,
+    field: fn(&mut Draft) -> &mut T,
+    meaning: &'static str,
+) -> Setting {
+    let Parser { placeholder, rule, is_choice, parse } = parser;
+    let target = Target::Field(Box::new(move |draft, text| {
+        *field(draft) = parse(text)?;
+        Ok(())
+    }));
+    Setting {
+        name,
+        aliases: &[],
+        default,
+        group: "",
+        meaning,
+        rule,
+        placeholder,
+        is_shown: true,
+        exactly_once: None,
+        target,
+        is_choice,
+    }
+}
+
+/// A row of a librdkafka property, which needs no field.
+fn property(name: &'static str, property: &'static str, meaning: &'static str) -> Setting {
+    let property = properties::named(property).unwrap_or_else(|| panic!("{property} is no property"));
+    let target = Target::Property(property);
+    Setting { target, ..row(name, Unset, of_librdkafka(property), |draft| &mut draft.ignored, meaning) }
 }
 
 impl Setting {
-    /// The flag that mirrors it, without the dashes.
-    pub fn flag(&self) -> String {
-        self.name.to_ascii_lowercase().replace('_', "-")
+    fn also(self, aliases: &'static [&'static str]) -> Self {
+        Self { aliases, ..self }
     }
 
-    /// The default as help and README show it.
-    pub fn default_text(&self) -> &'static str {
-        match self.default {
-            Required => "required",
-            Text(text) => text,
-            Unset => "unset",
-        }
+    fn exactly_once(self, default: &'static str) -> Self {
+        Self { exactly_once: Some(default), ..self }
+    }
+
+    fn not_shown(self) -> Self {
+        Self { is_shown: false, ..self }
+    }
+
+    fn group(self, group: &'static str) -> Self {
+        Self { group, ..self }
     }
 }
 
+/// Every setting, in the order in which help shows them.
+pub static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
+    let groups = [
+        ("Kafka", kafka()),
+        ("Security", security()),
+        ("Work", work()),
+        ("Failures", failures()),
+        ("Limits and times", limits()),
+        ("Logs and HTTP", around()),
+    ];
+    groups.into_iter().flat_map(|(name, rows)| rows.into_iter().map(|row| row.group(name))).collect()
+});
+
+#[rustfmt::skip]
+fn kafka() -> Vec<Setting> { vec![
+    row("KAFKA_SERVERS", Required("KAFKA_SERVERS=localhost:9092"), servers(), |d| &mut d.servers,
+        "bootstrap servers: host:port, separated by commas; the default port is 9092")
+        .also(&["KAFKA_BOOTSTRAP_SERVERS", "KAFKA_BROKERS"]),
+    row("KAFKA_GROUP_ID", Required("KAFKA_GROUP_ID=orders-enricher"), text("any text, such as orders-enricher"),
+        |d| &mut d.config.group_id, "consumer group, the same for all instances that share the work"),
+    row("KAFKA_CONSUMER_TOPICS", Required("KAFKA_CONSUMER_TOPICS=orders (without the S it would be the output)"), topics(),
+        |d| &mut d.config.input_topics, "input topics, separated by commas")
+        .also(&["KAFKA_INPUT_TOPICS"]),
+    row("KAFKA_CONSUMER_TOPIC", Required("KAFKA_CONSUMER_TOPIC=orders.valid (with an S it would be the inputs)"), topic(),
+        |d| &mut d.config.output_topic, "OUTPUT topic (the name is historic; KAFKA_OUTPUT_TOPIC says the same)")
+        .also(&["KAFKA_OUTPUT_TOPIC"]),
+    row("KAFKA_OFFSET_RESET", Text("error"), choice(&[
+            ("earliest", OffsetReset::Earliest), ("latest", OffsetReset::Latest), ("error", OffsetReset::Error)]),
+        |d| &mut d.config.offset_reset, "where a consumer group without committed offsets begins; error: it does not start"),
+    row("KAFKA_AUTO_OFFSET_STORE", Text("false"), switched_off(
+            "refused: an offset stored before its result is safe loses the record in a crash", "Set it to false, or remove it."),
+        |d| &mut d.ignored, "only false is accepted: an offset is stored when its result is safe"),
+    property("KAFKA_GROUP_INSTANCE_ID", "group.instance.id",
+        "static membership: the group instance id; each consumer of the process appends -<n> to it"),
+] }
+
+#[rustfmt::skip]
+fn security() -> Vec<Setting> { vec![
+    property("KAFKA_SECURITY_PROTOCOL", "security.protocol", "security protocol"),
+    property("KAFKA_SASL_MECHANISM", "sasl.mechanism", "SASL mechanism"),
+    property("KAFKA_SASL_USERNAME", "sasl.username", "SASL user name"),
+    property("KAFKA_SASL_PASSWORD", "sasl.password", "SASL password"),
+    property("KAFKA_SSL_CA_LOCATION", "ssl.ca.location",
+        "CA certificates that brokers' certificates are verified with, a PEM file or a directory; unset: those of the machine"),
+    property("KAFKA_SSL_CERTIFICATE_LOCATION", "ssl.certificate.location", "client certificate, a PEM file"),
+    property("KAFKA_SSL_KEY_LOCATION", "ssl.key.location", "private key of the client certificate, a PEM file"),
+    property("KAFKA_SSL_KEY_PASSWORD", "ssl.key.password", "password of the private key"),
+] }
+
+#[rustfmt::skip]
+fn work() -> Vec<Setting> { vec![
+    row("WORKER_POOL", Text("6"), count(1, 1024), |d| &mut d.config.workers, "workers: transforms that run at a time"),
+    row("TASKS_PICK_UP", Text("auto"), count(1, 1024).or("auto"), |d| &mut d.config.tasks_pick_up,
+        "most records that a worker takes at once; auto adapts to how long a transform takes"),
+    row("CONSUMERS_COUNT", Text("1"), count(1, 256), |d| &mut d.config.consumers,
+        "consumers: members of the consumer group in this process, a thread each"),
+    row("PRODUCERS_COUNT", Text("1"), count(1, 256), |d| &mut d.config.producers, "threads that write results"),
+    row("PROCESSOR_ORDER", Text("key"), choice(&[
+            ("key", Order::Key), ("partition", Order::Partition), ("unordered", Order::Unordered)]),
+        |d| &mut d.config.order, "what stays in order"),
+    row("PROCESSOR_DELIVERY", Text("at-least-once"), choice(&[
+            ("at-least-once", Delivery::AtLeastOnce), ("exactly-once", Delivery::ExactlyOnce)]),
+        |d| &mut d.config.delivery,
+        "exactly-once writes results, dead letters and offsets in one transaction; PRODUCERS_COUNT has no effect then"),
+    row("PROCESSOR_INSTANCE", Unset, name().optional(), |d| &mut d.config.instance,
+        "name of this process in its transactional ids, unique in the group; default KAFKA_GROUP_INSTANCE_ID, else a new one at \
+         each start"),
+    row("PROCESSOR_PARTITIONING", Text("murmur2"), choice(&[
+            ("murmur2", Partitioning::Murmur2), ("same-partition", Partitioning::SamePartition),
+            ("round-robin", Partitioning::RoundRobin)]),
+        |d| &mut d.config.partitioning,
+        "partition of the output topic: by the key as the Java client, the one of the input record, or in turn"),
+    row("PROCESSOR_SOURCE_HEADER", Text("false"), switch(), |d| &mut d.config.source_header,
+        "adds the header processor.source to each result: topic/partition/offset of its record, for processor verify"),
+] }
+
+#[rustfmt::skip]
+fn failures() -> Vec<Setting> { vec![
+    row("KAFKA_DLQ_TOPIC", Derived("dlq.<group>"), topic().or("off"), |d| &mut d.config.dead_letter_topic,
+        "dead-letter topic, where records go that failed for good; off: none"),
+    row("PROCESSOR_ON_FAILURE", Text("dlq"), choice(&[
+            ("dlq", OnFailure::DeadLetter), ("skip", OnFailure::Skip), ("stop", OnFailure::Stop)]),
+        |d| &mut d.config.on_failure,
+        "what happens to a record that failed for good; without a dead-letter topic the default is stop"),
+    row("PROCESSOR_AFTER_FAILURE", Text("continue"), choice_and_old(&[
+            ("continue", AfterFailure::Continue), ("hold", AfterFailure::Hold), ("run", AfterFailure::Run)], &[]),
+        |d| &mut d.config.after_failure,
+        "what happens behind them in their key or partition: it goes on, is held while they are tried again, or what waits \
+         follows them to the dead-letter topic"),
+    row("PROCESSOR_RETRY_ATTEMPTS", Text("3"), count(1, 1_000_000), |d| &mut d.config.retry.attempts,
+        "attempts in all, the first included, at a record whose failure is transient"),
+    row("PROCESSOR_RETRY_BACKOFF", Text("200ms"), duration("1ms", "1h"), |d| &mut d.config.retry.backoff,
+        "longest delay before the second attempt; it doubles with each attempt"),
+    row("PROCESSOR_RETRY_BACKOFF_MAX", Text("30s"), duration("1ms", "24h"), |d| &mut d.config.retry.backoff_max,
+        "longest delay before any attempt"),
+] }
+
+#[rustfmt::skip]
+fn limits() -> Vec<Setting> { vec![
+    row("PROCESSOR_MAX_IN_FLIGHT", Text("10000"), count(1, 10_000_000), |d| &mut d.config.max_in_flight,
+        "most records in flight: read and not yet finished; at the limit no more are read; 80000 is the default with exactly-once")
+        .exactly_once("80000"),
+    row("PROCESSOR_MAX_IN_FLIGHT_BYTES", Text("64MiB"), size("64KiB", "1TiB"), |d| &mut d.config.max_in_flight_bytes,
+        "the same in bytes; 128MiB is the default with exactly-once")
+        .exactly_once("128MiB"),
+    row("PROCESSOR_COMMIT_INTERVAL", Text("1s"), duration("10ms", "10m"), |d| &mut d.config.commit_interval,
+        "time between commits of offsets; bounds what is repeated after a crash; 100ms is the default with exactly-once")
+        .exactly_once("100ms"),
+    row("PROCESSOR_DRAIN_TIMEOUT", Text("25s"), duration("0s", "1h"), |d| &mut d.config.drain_timeout,
+        "longest time to finish records in flight at a stop; keep it below terminationGracePeriodSeconds"),
+] }
+
+#[rustfmt::skip]
+fn around() -> Vec<Setting> { vec![
+    row("PROCESSOR_HTTP_ADDR", Text("[::]:8890"), address(), |d| &mut d.config.http,
+        "address of health checks and metrics; [::] is every interface, with IPv6 and IPv4; off: no listener"),
+    row("PROCESSOR_LOG_FORMAT", Text("auto"), choice(&[
+            ("auto", None), ("text", Some(LogFormat::Text)), ("json", Some(LogFormat::Json))]),
+        |d| &mut d.log_format, "format of log lines; auto is text on a terminal, json elsewhere"),
+    row("RUST_LOG", Text("info"), filter(), |d| &mut d.config.log_filter,
+        "log level, or target=level separated by commas"),
+    row("PROCESSOR_STRICT_CONFIG", Text("false"), switch(), |d| &mut d.strict, "warnings about settings are errors"),
+] }
+
 /// The setting of this name; names are the table's own, so that a missing one is our bug.
-pub fn setting(name: &str) -> &'static Setting {
+pub(super) fn setting(name: &str) -> &'static Setting {
     SETTINGS
         .iter()
         .find(|s| s.name == name)
         .unwrap_or_else(|| panic!("{name} is not in the table of settings"))
 }
 
-const KAFKA: &str = "Kafka";
-const SECURITY: &str = "Security";
-const WORK: &str = "Work";
-const FAILURE: &str = "Failures";
-const LIMITS: &str = "Limits and times";
-const AROUND: &str = "Logs and HTTP";
+impl Setting {
+    /// The librdkafka property that it sets, if it is one.
+    pub(super) fn property(&self) -> Option<&'static Property> {
+        match self.target {
+            Target::Property(property) => Some(property),
+            Target::Field(_) => None,
+        }
+    }
 
-const fn row(
-    group: &'static str,
-    name: &'static str,
-    default: Fallback,
-    kind: Kind,
-    meaning: &'static str,
-) -> Setting {
-    Setting { name, aliases: &[], default, kind, group, meaning }
+    /// The flag that mirrors it, without the dashes: of a secret that of its file, as a command line can be read by everybody.
+    pub fn flag(&self) -> String {
+        flag(&self.variable())
+    }
+
+    /// The flags of its other names.
+    pub fn other_flags(&self) -> Vec<String> {
+        self.aliases.iter().map(|alias| flag(alias)).collect()
+    }
+
+    /// The variable that its flag stands for.
+    pub fn variable(&self) -> String {
+        if self.is_secret() { format!("{}_FILE", self.name) } else { self.name.to_owned() }
+    }
+
+    /// Whether its value must never be shown; such a setting has a `_FILE` twin, and only that as a flag.
+    pub fn is_secret(&self) -> bool {
+        self.property().is_some_and(|property| property.secret)
+    }
+
+    /// The line in help: meaning, variable, default. Never the value that is set.
+    pub fn help(&self) -> String {
+        let meaning = if self.is_secret() {
+            format!("file with the {}", self.meaning)
+        } else {
+            self.meaning.to_owned()
+        };
+        let words = if self.is_choice { format!(": {}", self.rule) } else { String::new() };
+        let default = match self.default {
+            Required(_) => "required".to_owned(),
+            Unset => "unset".to_owned(),
+            Text(text) | Derived(text) => format!("default: {text}"),
+        };
+        format!("{meaning}{words} [env: {}] [{default}]", self.variable())
+    }
 }
 
-const fn also(aliases: &'static [&'static str], setting: Setting) -> Setting {
-    Setting { aliases, ..setting }
+fn flag(variable: &str) -> String {
+    variable.to_ascii_lowercase().replace('_', "-")
 }
 
-const fn count(min: u64, max: u64) -> Kind {
-    Count { min, max, auto: false }
+/// The table of settings in the reference.
+pub fn markdown() -> String {
+    let mut table = String::from("| variable | default | allowed | meaning |\n| --- | --- | --- | --- |\n");
+    for setting in SETTINGS.iter().filter(|setting| setting.is_shown) {
+        let twin = setting.is_secret().then(|| setting.variable());
+        let own = std::iter::once(&setting.name).chain(setting.aliases).map(|name| (*name).to_owned());
+        let names: Vec<String> = own.chain(twin).map(|name| format!("`{name}`")).collect();
+        let default = match setting.default {
+            Required(_) => "required".to_owned(),
+            Unset => "unset".to_owned(),
+            Text(text) | Derived(text) => format!("`{text}`"),
+        };
+        let [allowed, meaning] = [&setting.rule, setting.meaning].map(|words| words.replace('<', "&lt;"));
+        table.push_str(&format!("| {} | {default} | {allowed} | {meaning} |\n", names.join(", ")));
+    }
+    table
 }
-
-/// Every setting, in the order in which help shows them.
-#[rustfmt::skip]
-pub static SETTINGS: &[Setting] = &[
-    also(&["KAFKA_BOOTSTRAP_SERVERS", "KAFKA_BROKERS"], row(KAFKA, "KAFKA_SERVERS", Required, Servers,
-        "brokers to begin with, host:port separated by comma or blank; no port means 9092")),
-    row(KAFKA, "KAFKA_GROUP_ID", Required, Group,
-        "consumer group; all instances that share the work share it"),
-    also(&["KAFKA_INPUT_TOPICS"], row(KAFKA, "KAFKA_CONSUMER_TOPICS", Required, Topics,
-        "input topics, separated by comma or blank")),
-    also(&["KAFKA_OUTPUT_TOPIC"], row(KAFKA, "KAFKA_CONSUMER_TOPIC", Required, Topic { off: false },
-        "OUTPUT topic (the name is historic; KAFKA_OUTPUT_TOPIC says the same)")),
-    row(KAFKA, "KAFKA_OFFSET_RESET", Text("error"), Choice(&["earliest", "latest", "error"]),
-        "where a group without offsets begins; error stops and asks"),
-    row(KAFKA, "KAFKA_AUTO_OFFSET_STORE", Text("false"), Switch,
-        "only false is accepted: an offset is stored when its result is safe"),
-    row(KAFKA, "KAFKA_GROUP_INSTANCE_ID", Unset, Property("group.instance.id"),
-        "static membership; each of several consumers in a process gets -<n> appended, as each needs an id of its own"),
-    row(SECURITY, "KAFKA_SECURITY_PROTOCOL", Unset, Property("security.protocol"),
-        "how to talk to the brokers"),
-    row(SECURITY, "KAFKA_SASL_MECHANISM", Unset, Property("sasl.mechanism"),
-        "how to say who we are"),
-    row(SECURITY, "KAFKA_SASL_USERNAME", Unset, Property("sasl.username"), "SASL user"),
-    row(SECURITY, "KAFKA_SASL_PASSWORD", Unset, Property("sasl.password"), "SASL password"),
-    row(SECURITY, "KAFKA_SSL_CA_LOCATION", Unset, Property("ssl.ca.location"),
-        "PEM file or folder of the authorities that signed the brokers' certificates; without it those that this machine trusts"),
-    row(SECURITY, "KAFKA_SSL_CERTIFICATE_LOCATION", Unset, Property("ssl.certificate.location"),
-        "PEM file of our own certificate"),
-    row(SECURITY, "KAFKA_SSL_KEY_LOCATION", Unset, Property("ssl.key.location"), "PEM file of its private key"),
-    row(SECURITY, "KAFKA_SSL_KEY_PASSWORD", Unset, Property("ssl.key.password"), "password of that key"),
-    row(WORK, "WORKER_POOL", Text("6"), count(1, 1024), "transforms that run at a time"),
-    row(WORK, "TASKS_PICK_UP", Text("auto"), Count { min: 1, max: 1024, auto: true },
-        "records a worker takes at once, at most; auto adapts to the transform's pace"),
-    row(WORK, "CONSUMERS_COUNT", Text("1"), count(1, 256), "members of the group in this process, a thread each"),
-    row(WORK, "PRODUCERS_COUNT", Text("1"), count(1, 256), "threads that write results"),
-    row(WORK, "PROCESSOR_ORDER", Text("key"), Choice(&["key", "partition", "unordered"]), "what stays in order"),
-    row(WORK, "PROCESSOR_DELIVERY", Text("at-least-once"), Choice(&["at-least-once", "exactly-once"]),
-        "exactly-once writes results, dead letters and offsets in one transaction; PRODUCERS_COUNT does not count then"),
-    row(WORK, "PROCESSOR_INSTANCE", Unset, Name,
-        "name of this process in its transactions, no other's in the group; default KAFKA_GROUP_INSTANCE_ID, else a new one at \
-         each start"),
-    row(WORK, "PROCESSOR_PARTITIONING", Text("murmur2"), Choice(&["murmur2", "same-partition", "round-robin"]),
-        "output partition: from the key as the Java client, the input's own, or in turn"),
-    row(WORK, "PROCESSOR_SOURCE_HEADER", Text("false"), Switch,
-        "adds to each result the header processor.source: topic/partition/offset of its record, for processor verify"),
-    row(FAILURE, "KAFKA_DLQ_TOPIC", Text("dlq.<group>"), Topic { off: true },
-        "where records go that failed for good; off means nowhere"),
-    row(FAILURE, "PROCESSOR_ON_FAILURE", Text("dlq"), Choice(&["dlq", "skip", "stop"]),
-        "what happens to them; without a dead-letter topic the default is stop"),
-    row(FAILURE, "PROCESSOR_AFTER_FAILURE", Text("continue"), Choice(&["continue", "hold", "run"]),
-        "what happens behind them in their key or partition: it goes on, is held while they are tried again, or what waits \
-         follows them to the dead-letter topic"),
-    row(FAILURE, "PROCESSOR_RETRY_ATTEMPTS", Text("3"), count(1, 1_000_000),
-        "tries of a transient failure, the first included"),
-    row(FAILURE, "PROCESSOR_RETRY_BACKOFF", Text("200ms"), Duration { min: "1ms", max: "1h" },
-        "first delay at most; it doubles with each try"),
-    row(FAILURE, "PROCESSOR_RETRY_BACKOFF_MAX", Text("30s"), Duration { min: "1ms", max: "24h" },
-        "every delay at most"),
-    row(LIMITS, "PROCESSOR_MAX_IN_FLIGHT", Text("10000"), count(1, 10_000_000),
-        "records read and not yet finished; at the limit nothing more is taken; 80000 is the default with exactly-once"),
-    row(LIMITS, "PROCESSOR_MAX_IN_FLIGHT_BYTES", Text("64MiB"), Size { min: "64KiB", max: "1TiB" },
-        "the same in bytes; 128MiB is the default with exactly-once"),
-    row(LIMITS, "PROCESSOR_COMMIT_INTERVAL", Text("1s"), Duration { min: "10ms", max: "10m" },
-        "how often offsets are committed; bounds what a crash repeats; 100ms is the default with exactly-once"),
-    row(LIMITS, "PROCESSOR_DRAIN_TIMEOUT", Text("25s"), Duration { min: "0s", max: "1h" },
-        "time to finish at a stop; keep it below the grace period of whoever stops it"),
-    row(AROUND, "PROCESSOR_HTTP_ADDR", Text("[::]:8890"), Address,
-        "where probes and metrics listen; [::] is every interface, with IPv6 and IPv4; off means nowhere"),
-    row(AROUND, "PROCESSOR_LOG_FORMAT", Text("auto"), Choice(&["auto", "text", "json"]),
-        "auto is text on a terminal, json elsewhere"),
-    row(AROUND, "RUST_LOG", Text("info"), Filter, "what is logged: a level, or target=level separated by comma"),
-    row(AROUND, "PROCESSOR_STRICT_CONFIG", Text("false"), Switch, "warnings about settings become faults"),
-];
 
 #[cfg(test)]
 mod tests {
@@ -214,9 +319,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn help_names_variable_and_default() {
+        let help = setting("WORKER_POOL").help();
+        assert_eq!(help, "workers: transforms that run at a time [env: WORKER_POOL] [default: 6]");
+    }
+
+    #[test]
     fn no_name_is_used_twice() {
         let mut seen = HashSet::new();
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter() {
             for name in [setting.name].iter().chain(setting.aliases) {
                 assert!(seen.insert(*name), "{name} is there twice");
             }
@@ -226,5 +337,17 @@ mod tests {
     #[test]
     fn a_flag_mirrors_its_variable() {
         assert_eq!(setting("KAFKA_GROUP_ID").flag(), "kafka-group-id");
+    }
+
+    /// Text that is no default of its row would be a fault that nobody made.
+    #[test]
+    fn every_default_is_a_value_of_its_setting() {
+        for setting in SETTINGS.iter() {
+            let own = if let Text(text) = setting.default { Some(text) } else { None };
+            let Target::Field(read) = &setting.target else { continue };
+            for text in own.into_iter().chain(setting.exactly_once) {
+                assert!(read(&mut Draft::default(), text).is_ok(), "{}={text}", setting.name);
+            }
+        }
     }
 }

@@ -17,13 +17,13 @@ const MINIMUM: &[(&str, &str)] = &[
     ("KAFKA_OUTPUT_TOPIC", "out"),
 ];
 
-fn read(variables: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Loaded, Faults> {
+fn read(variables: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
     let environment = variables.iter().map(|(name, value)| (name.into(), value.into()));
     load(environment, flags.iter().map(|(name, value)| ((*name).to_owned(), value.into())).collect())
 }
 
 /// The minimum and these variables.
-fn with(variables: &[(&str, &str)]) -> Result<Loaded, Faults> {
+fn with(variables: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
     read(&[MINIMUM, variables].concat(), &[])
 }
 
@@ -106,6 +106,7 @@ fn defaults_are_those_of_the_table() {
     assert_eq!(config.retry.attempts, 3);
     assert_eq!(config.retry.backoff, Duration::from_millis(200));
     assert_eq!(config.retry.backoff_max, Duration::from_secs(30));
+    assert_eq!(config.retry, Retry::default());
     assert_eq!(config.commit_interval, Duration::from_secs(1));
     assert_eq!(config.drain_timeout, Duration::from_secs(25));
     assert_eq!(config.http, Http::At("[::]:8890".parse().unwrap()));
@@ -500,7 +501,7 @@ fn mechanisms_that_are_not_built_are_refused_with_what_to_use_instead() {
         ("KAFKA_SASL_MECHANISM", "OAUTHBEARER"),
         trial,
     ]);
-    assert_eq!(setting("KAFKA_SASL_MECHANISM").kind.rule(), "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512");
+    assert_eq!(setting("KAFKA_SASL_MECHANISM").rule, "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512");
 }
 
 #[test]

@@ -11,3 +11,4 @@ pub mod membership;
 pub mod offsets;
 pub mod properties;
 pub mod reason;
+pub mod topic_name;

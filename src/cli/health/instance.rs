@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::config::{self, Faults};
+use crate::config::{self, ConfigError};
 use crate::telemetry::Http;
 use clap::{ArgMatches, Command};
 
@@ -34,7 +34,7 @@ pub enum Place {
 ///
 /// # Errors
 /// When the address that was given is none.
-pub fn find(own: &ArgMatches) -> Result<Place, Faults> {
+pub fn find(own: &ArgMatches) -> Result<Place, ConfigError> {
     let flags = flags::flags(own);
     let flag = flags.iter().any(|(name, _)| name == ADDRESS);
     let asked = config::http(std::env::vars_os(), flags)?;

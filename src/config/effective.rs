@@ -5,22 +5,22 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::given::{Given, Origin, Value};
+use super::given::{GivenSettings, GivenValue, Origin};
 use super::names::Subject;
-use super::table::{Fallback, Kind, SETTINGS, Setting};
-use crate::kafka::properties::{Role, named};
+use super::table::{Fallback, SETTINGS, Setting};
+use crate::kafka::properties::Role;
 
 /// Every setting, in the table's order, and then the properties that are handed to librdkafka.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Settings {
+pub struct EffectiveSettings {
     /// One a line.
-    pub rows: Vec<Row>,
+    pub rows: Vec<EffectiveSetting>,
 }
 
 /// One setting in effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Row {
+pub struct EffectiveSetting {
     /// The variable, under its proper name.
     pub name: String,
     /// The value in effect, `***` for what may be secret; `None` where nothing is set.
@@ -31,10 +31,11 @@ pub struct Row {
     pub changed: bool,
 }
 
-impl Settings {
+impl EffectiveSettings {
     /// `effective` has the values that differ from what was typed, by name.
-    pub(super) fn new(given: &Given, effective: &BTreeMap<&'static str, String>) -> Self {
-        let table = SETTINGS.iter().map(|setting| row(setting, given, effective));
+    pub(super) fn new(given: &GivenSettings, effective: &BTreeMap<&'static str, String>) -> Self {
+        let shown = SETTINGS.iter().filter(|s| s.is_shown || given.get((Role::Both, s.name)).is_some());
+        let table = shown.map(|setting| row(setting, given, effective));
         let rest = given.properties().filter(|(role, property, _)| !in_table(*role, property.canonical));
         let properties = rest.map(|(role, property, value)| from_user(property.variable(role), value, None));
         Self { rows: table.chain(properties).collect() }
@@ -47,17 +48,18 @@ impl Settings {
 }
 
 fn canonical_of(setting: &Setting) -> Option<&'static str> {
-    match setting.kind {
-        Kind::Property(name) => named(name).map(|property| property.canonical),
-        _ => None,
-    }
+    setting.property().map(|property| property.canonical)
 }
 
 fn in_table(role: Role, canonical: &str) -> bool {
     role == Role::Both && SETTINGS.iter().any(|setting| canonical_of(setting) == Some(canonical))
 }
 
-fn row(setting: &'static Setting, given: &Given, effective: &BTreeMap<&'static str, String>) -> Row {
+fn row(
+    setting: &'static Setting,
+    given: &GivenSettings,
+    effective: &BTreeMap<&'static str, String>,
+) -> EffectiveSetting {
     let key = (Role::Both, canonical_of(setting).unwrap_or(setting.name));
     let shown = effective.get(setting.name).cloned();
     if let Some(value) = given.get(key) {
@@ -67,18 +69,18 @@ fn row(setting: &'static Setting, given: &Given, effective: &BTreeMap<&'static s
         Some(name) if name.starts_with("--") => format!("flag {name} (empty, default used)"),
         Some(name) if name == setting.name => "environment (empty, default used)".to_owned(),
         Some(name) => format!("environment {name} (empty, default used)"),
-        None if setting.default == Fallback::Required => "missing".to_owned(),
+        None if matches!(setting.default, Fallback::Required(_)) => "missing".to_owned(),
         None => "default".to_owned(),
     };
     let fallback = match setting.default {
-        Fallback::Text(text) => Some(text.to_owned()),
-        _ => None,
+        Fallback::Text(text) | Fallback::Derived(text) => Some(text.to_owned()),
+        Fallback::Required(_) | Fallback::Unset => None,
     };
-    Row { name: setting.name.to_owned(), value: shown.or(fallback), source, changed: false }
+    EffectiveSetting { name: setting.name.to_owned(), value: shown.or(fallback), source, changed: false }
 }
 
 /// A value in effect is shown instead of the typed one only where the typed one may be shown at all.
-fn from_user(name: String, value: &Value, effective: Option<String>) -> Row {
+fn from_user(name: String, value: &GivenValue, effective: Option<String>) -> EffectiveSetting {
     let typed = value.subject.shown(&value.text);
     let shown = effective.filter(|_| typed != "***").unwrap_or(typed);
     let source = match &value.origin {
@@ -88,10 +90,10 @@ fn from_user(name: String, value: &Value, effective: Option<String>) -> Row {
         Origin::Environment => format!("environment {}", value.typed),
     };
     debug_assert!(!matches!(value.subject, Subject::Property(_, p) if p.secret) || shown == "***");
-    Row { name, value: Some(shown), source, changed: true }
+    EffectiveSetting { name, value: Some(shown), source, changed: true }
 }
 
-impl fmt::Display for Settings {
+impl fmt::Display for EffectiveSettings {
     /// NAME, VALUE and SOURCE in columns.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cells: Vec<[String; 3]> = std::iter::once(["NAME", "VALUE", "SOURCE"].map(str::to_owned))
@@ -107,7 +109,7 @@ impl fmt::Display for Settings {
     }
 }
 
-fn cells(row: &Row) -> [String; 3] {
+fn cells(row: &EffectiveSetting) -> [String; 3] {
     let value = row.value.as_deref().unwrap_or("-").escape_debug().to_string();
     [row.name.clone(), value, row.source.escape_debug().to_string()]
 }

@@ -1,14 +1,14 @@
-//! What is wrong with the settings, all of it at once, in words and as JSON.
+//! What is wrong with the settings: each problem, all of them at once, in words and as JSON.
 
 use std::fmt;
 
 use serde::Serialize;
 
-use super::settings::Settings;
+use super::effective::EffectiveSettings;
 
-/// One thing that is wrong. It holds no secret: values are masked before they get here.
+/// One thing that is wrong with a setting. It holds no secret: values are masked before they get here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub struct SettingProblem {
     /// `PC001` missing, `PC003` not allowed, `PC004` said twice, `PC005` unit, `PC006` servers, `PC007` unknown,
     /// `PC008` not UTF-8, `PC009` loop, `PC010` half a security setting, `PC011` unreadable file, `PC012` Java's name,
     /// `PC019` topic name, `PC020` would break a guarantee, `PC022` no dead-letter topic, `PC023` failure policies that
@@ -27,8 +27,8 @@ pub struct Finding {
     pub fix: String,
 }
 
-impl Finding {
-    /// A finding about a name alone.
+impl SettingProblem {
+    /// A problem of a name alone.
     pub(super) fn new(
         code: &'static str,
         name: impl Into<String>,
@@ -50,26 +50,52 @@ impl Finding {
     }
 }
 
-/// Everything found on the way, in the order in which it was found.
-#[derive(Default)]
-pub(super) struct Report {
-    pub faults: Vec<Finding>,
-    pub warnings: Vec<Finding>,
+/// What is wrong with a value by the rule of its setting, which says the rest.
+pub(super) struct Wrong {
+    pub code: &'static str,
+    pub rule: String,
+    /// What to do, where the setting's rule is not enough.
+    pub fix: Option<String>,
 }
 
-impl Report {
+impl Wrong {
+    pub(super) fn new(code: &'static str, rule: impl Into<String>) -> Self {
+        Self { code, rule: rule.into(), fix: None }
+    }
+}
+
+impl<T: Into<String>> From<T> for Wrong {
+    fn from(rule: T) -> Self {
+        Self::new("PC003", rule)
+    }
+}
+
+/// Everything found on the way, in the order in which it was found.
+#[derive(Default)]
+pub(super) struct Problems {
+    pub faults: Vec<SettingProblem>,
+    pub warnings: Vec<SettingProblem>,
+}
+
+impl Problems {
     /// Adds what must be mended before the program runs; once, even if both clients stumble over it.
-    pub(super) fn fault(&mut self, finding: Finding) {
-        if !self.faults.contains(&finding) {
-            self.faults.push(finding);
+    pub(super) fn fault(&mut self, problem: SettingProblem) {
+        if !self.faults.contains(&problem) {
+            self.faults.push(problem);
         }
     }
 
     /// Adds what is probably not meant.
-    pub(super) fn warn(&mut self, finding: Finding) {
-        if !self.warnings.contains(&finding) {
-            self.warnings.push(finding);
+    pub(super) fn warn(&mut self, problem: SettingProblem) {
+        if !self.warnings.contains(&problem) {
+            self.warnings.push(problem);
         }
+    }
+
+    /// Adds those of another list.
+    pub(super) fn append(&mut self, other: Self) {
+        other.faults.into_iter().for_each(|fault| self.fault(fault));
+        other.warnings.into_iter().for_each(|warning| self.warn(warning));
     }
 
     /// `PROCESSOR_STRICT_CONFIG`.
@@ -80,16 +106,16 @@ impl Report {
 
 /// The settings cannot be used, and why: every fault, not the first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Faults {
+pub struct ConfigError {
     /// At least one.
-    pub faults: Vec<Finding>,
+    pub faults: Vec<SettingProblem>,
     /// What is doubtful beside them.
-    pub warnings: Vec<Finding>,
+    pub warnings: Vec<SettingProblem>,
     /// The settings as far as they were understood.
-    pub settings: Settings,
+    pub settings: EffectiveSettings,
 }
 
-impl fmt::Display for Faults {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.faults.len() {
             1 => writeln!(f, "error: 1 setting is wrong")?,
@@ -103,10 +129,10 @@ impl fmt::Display for Faults {
     }
 }
 
-impl std::error::Error for Faults {}
+impl std::error::Error for ConfigError {}
 
 /// Warnings, shown as faults are.
-pub struct Warnings<'a>(pub &'a [Finding]);
+pub struct Warnings<'a>(pub &'a [SettingProblem]);
 
 impl fmt::Display for Warnings<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -122,14 +148,14 @@ fn count(n: usize, what: &str) -> String {
 /// A subject longer than this does not push the others' sentences to the right.
 const WIDEST: usize = 44;
 
-fn lines(findings: &[Finding]) -> String {
-    let subjects: Vec<String> = findings.iter().map(Finding::subject).collect();
+fn lines(problems: &[SettingProblem]) -> String {
+    let subjects: Vec<String> = problems.iter().map(SettingProblem::subject).collect();
     let widths = subjects.iter().map(|subject| subject.chars().count());
     let width = widths.filter(|width| *width <= WIDEST).max().unwrap_or(0);
-    findings
+    problems
         .iter()
         .zip(&subjects)
-        .map(|(finding, subject)| format!("  {} {subject:width$}  {}\n", finding.code, finding.sentence()))
+        .map(|(problem, subject)| format!("  {} {subject:width$}  {}\n", problem.code, problem.sentence()))
         .collect()
 }
 
@@ -139,13 +165,17 @@ mod tests {
 
     #[test]
     fn faults_are_aligned_and_say_where_they_come_from() {
-        let six = Finding {
+        let six = SettingProblem {
             value: Some("six".into()),
             origin: Some("the environment".into()),
-            ..Finding::new("PC003", "WORKER_POOL", "not a number", "Expected 1–1024, default 6.")
+            ..SettingProblem::new("PC003", "WORKER_POOL", "not a number", "Expected 1–1024, default 6.")
         };
-        let missing = Finding::new("PC001", "KAFKA_GROUP_ID", "missing", "e.g. KAFKA_GROUP_ID=orders");
-        let faults = Faults { faults: vec![missing, six], warnings: vec![], settings: Settings::default() };
+        let missing = SettingProblem::new("PC001", "KAFKA_GROUP_ID", "missing", "e.g. KAFKA_GROUP_ID=orders");
+        let faults = ConfigError {
+            faults: vec![missing, six],
+            warnings: vec![],
+            settings: EffectiveSettings::default(),
+        };
         let expected = "error: 2 settings are wrong\n  \
             PC001 KAFKA_GROUP_ID     missing. e.g. KAFKA_GROUP_ID=orders\n  \
             PC003 WORKER_POOL=\"six\"  not a number (from the environment). Expected 1–1024, default 6.\n";

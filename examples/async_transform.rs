@@ -1,7 +1,7 @@
 //! A transform that asks elsewhere: each record's value goes to a server, line by line, and the answer is what is written. Hundreds
 //! of records wait at a time, on `WORKER_POOL` threads; each key's records come one after another all the same.
 //!
-//! `ASK=localhost:7000 KAFKA_SERVERS=localhost KAFKA_GROUP_ID=ask KAFKA_CONSUMER_TOPICS=in KAFKA_OUTPUT_TOPIC=out \
+//! `ASK=localhost:7000 KAFKA_SERVERS=localhost KAFKA_GROUP_ID=ask KAFKA_INPUT_TOPICS=in KAFKA_OUTPUT_TOPIC=out \
 //! KAFKA_OFFSET_RESET=earliest cargo run --release --example async_transform run`
 
 use std::time::Duration;

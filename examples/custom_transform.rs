@@ -1,7 +1,7 @@
 //! A transform of one's own: values in capitals; what is not text goes to the dead-letter topic. The program has all the commands:
 //! `run`, `check`, `health`, `verify` and so on.
 //!
-//! `KAFKA_SERVERS=localhost KAFKA_GROUP_ID=capitals KAFKA_CONSUMER_TOPICS=in KAFKA_OUTPUT_TOPIC=out \
+//! `KAFKA_SERVERS=localhost KAFKA_GROUP_ID=capitals KAFKA_INPUT_TOPICS=in KAFKA_OUTPUT_TOPIC=out \
 //! KAFKA_OFFSET_RESET=earliest cargo run --release --example custom_transform run`
 
 use processor::{Context, Outcome, Record, Transform};

@@ -73,9 +73,9 @@ pub enum AfterFailure {
     #[default]
     Continue,
     /// They wait: the failed record is tried again until it succeeds.
-    Hold,
+    BlockKey,
     /// Those already read go to the dead-letter topic too, without a try.
-    Run,
+    DeadLetterKey,
 }
 
 /// Which partition of the output topic a result goes to.

@@ -79,7 +79,7 @@ pub(super) fn route(config: &Config) -> Route {
 }
 
 pub(super) fn sink_settings(config: &Config, route: Arc<Route>, writes: Target) -> sink::kafka::Settings {
-    let dead_letters_in_order = config.after_failure == AfterFailure::Run;
+    let dead_letters_in_order = config.after_failure == AfterFailure::DeadLetterKey;
     sink::kafka::Settings { route, writes, dead_letters_in_order, patience: patience(config) }
 }
 

@@ -13,10 +13,10 @@ use crate::cli::{flags, output, settings};
 /// The arguments.
 pub fn arguments() -> Command {
     let command =
-        Command::new("check").about("Says all that is wrong with the settings, and then with the cluster");
+        Command::new("check").about("Validates the configuration, then the cluster");
     flags::with_settings(command)
-        .arg(flags::switch("offline", "looks at the settings alone"))
-        .arg(flags::switch("strict", "warnings are faults too"))
+        .arg(flags::switch("offline", "validates the configuration alone"))
+        .arg(flags::switch("strict", "warnings are errors"))
         .arg(flags::switch("json", "writes JSON"))
 }
 

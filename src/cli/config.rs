@@ -10,7 +10,7 @@ use crate::cli::{flags, output, settings};
 
 /// The arguments.
 pub fn arguments() -> Command {
-    let command = Command::new("config").about("Shows the settings in effect and where each comes from");
+    let command = Command::new("config").about("Shows the settings in effect, and the source of each");
     flags::with_settings(command)
         .arg(flags::switch("changed", "shows only what is not a default"))
         .arg(flags::switch("json", "writes JSON"))

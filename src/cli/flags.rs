@@ -33,9 +33,9 @@ fn flag(setting: &'static Setting) -> Arg {
 
 /// Short flags of the commands that look at topics, and the settings that they stand for.
 const SHORT: [(&str, &str, &str); 5] = [
-    ("servers", "KAFKA_SERVERS", "brokers to begin with"),
-    ("input", "KAFKA_CONSUMER_TOPICS", "input topics, separated by comma"),
-    ("output", "KAFKA_CONSUMER_TOPIC", "output topic"),
+    ("servers", "KAFKA_SERVERS", "bootstrap servers: host:port, separated by commas"),
+    ("input", "KAFKA_INPUT_TOPICS", "input topics, separated by commas"),
+    ("output", "KAFKA_OUTPUT_TOPIC", "output topic"),
     ("dlq", "KAFKA_DLQ_TOPIC", "dead-letter topic, or off"),
     ("group", "KAFKA_GROUP_ID", "consumer group"),
 ];

@@ -72,7 +72,7 @@ pub fn command(arguments: &ArgMatches) -> Exit {
     // A producer needs none of these.
     let stand_ins = [
         ("KAFKA_GROUP_ID", "none"),
-        ("KAFKA_CONSUMER_TOPIC", "processor-generate.none"),
+        ("KAFKA_OUTPUT_TOPIC", "processor-generate.none"),
         ("KAFKA_DLQ_TOPIC", "off"),
     ];
     let config = match settings::load_with(arguments, &stand_ins) {

@@ -34,9 +34,8 @@ Turns one Kafka topic into another: every record through a worker pool, in order
 
 Quick start:
   export KAFKA_SERVERS=localhost:9092 KAFKA_GROUP_ID=my-group
-  export KAFKA_CONSUMER_TOPICS=orders            # input topics
-  export KAFKA_OUTPUT_TOPIC=orders.valid         # KAFKA_CONSUMER_TOPIC is its historic name
-  export KAFKA_OFFSET_RESET=earliest             # where a new group begins
+  export KAFKA_INPUT_TOPICS=orders KAFKA_OUTPUT_TOPIC=orders.valid
+  export KAFKA_OFFSET_RESET=earliest             # where a group without committed offsets begins
   processor check && processor run";
 
 /// What needs no Kafka, where it is built in.

@@ -56,7 +56,7 @@ struct Row {
 
 /// Asks, and shows.
 pub fn command(arguments: &ArgMatches) -> Exit {
-    let config = match settings::load_with(arguments, &[("KAFKA_CONSUMER_TOPIC", NO_OUTPUT)]) {
+    let config = match settings::load_with(arguments, &[("KAFKA_OUTPUT_TOPIC", NO_OUTPUT)]) {
         Ok((loaded, _)) => loaded.config,
         Err(exit) => return exit,
     };

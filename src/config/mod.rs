@@ -34,9 +34,9 @@ pub use crate::kafka::topic_name::topic_name;
 pub struct Config {
     /// `KAFKA_GROUP_ID`.
     pub group_id: String,
-    /// `KAFKA_CONSUMER_TOPICS`, each once, in the order given.
+    /// `KAFKA_INPUT_TOPICS`, each once, in the order given.
     pub input_topics: Vec<String>,
-    /// `KAFKA_CONSUMER_TOPIC` (historic name) or `KAFKA_OUTPUT_TOPIC`.
+    /// `KAFKA_OUTPUT_TOPIC`.
     pub output_topic: String,
     /// `KAFKA_DLQ_TOPIC`; `None` is `off`.
     pub dead_letter_topic: Option<String>,

@@ -62,13 +62,13 @@ pub(super) fn name() -> Parser<String> {
 
 /// Bootstrap servers.
 pub(super) fn servers() -> Parser<String> {
-    let rule = "host:port, separated by comma or blank, such as kafka-1:9092,kafka-2";
+    let rule = "host:port, separated by commas, such as kafka-1:9092,kafka-2:9092";
     Parser::new("HOSTS", rule, |text| properties::bootstrap(text).map_err(|rule| Wrong::new("PC006", rule)))
 }
 
 /// Names of topics, each once.
 pub(super) fn topics() -> Parser<Vec<String>> {
-    let rule = "topic names, separated by comma or blank";
+    let rule = "topic names, separated by commas";
     Parser::new("TOPICS", rule, |text| topic_names(text).map_err(|rule| Wrong::new("PC019", rule)))
 }
 

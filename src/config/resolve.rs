@@ -120,7 +120,7 @@ impl<'a> Resolver<'a> {
         let Fallback::Required(example) = setting.default else { return };
         let typed = self.given.empty((Role::Both, setting.name));
         let rule = if typed.is_some() { "empty, which counts as missing" } else { "missing" };
-        let fix = format!("It is the {}. e.g. {example}", setting.meaning);
+        let fix = format!("Set the {}. Example: {example}", setting.meaning);
         self.problems.fault(SettingProblem::new("PC001", typed.unwrap_or(setting.name), rule, fix));
     }
 
@@ -230,18 +230,19 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// A record cannot be given up and held, nor followed to a topic that it does not go to.
+    /// A record cannot be skipped and retried until it succeeds, and nothing follows it to a topic that it is not written to.
     fn failure_policies(&mut self) {
         let asked = self.given.text(ON_FAILURE).is_some();
         let config = &self.draft.config;
         let (rule, fix) = match (config.after_failure, config.on_failure) {
-            (AfterFailure::Hold, OnFailure::Skip | OnFailure::Stop) if asked => (
-                "contradicts PROCESSOR_ON_FAILURE: what is held is neither skipped nor does it stop the program",
+            (AfterFailure::BlockKey, OnFailure::Skip | OnFailure::Stop) if asked => (
+                "contradicts PROCESSOR_ON_FAILURE: with block-key a failed record is retried until it succeeds, so it is never skipped \
+                 and never stops the program",
                 "Set it to continue, or remove PROCESSOR_ON_FAILURE.",
             ),
-            (AfterFailure::Run, OnFailure::Skip | OnFailure::Stop) => (
-                "needs the dead-letter topic: that is where the rest of a key follows its failed record to",
-                "Name a KAFKA_DLQ_TOPIC and set PROCESSOR_ON_FAILURE to dlq, or set this to continue.",
+            (AfterFailure::DeadLetterKey, OnFailure::Skip | OnFailure::Stop) => (
+                "needs a dead-letter topic: with dead-letter-key the records behind a failed one are written to it",
+                "Set KAFKA_DLQ_TOPIC and PROCESSOR_ON_FAILURE=dlq, or set this to continue.",
             ),
             _ => return,
         };
@@ -253,24 +254,25 @@ const DEAD_LETTERS: &str = "KAFKA_DLQ_TOPIC";
 const ON_FAILURE: &str = "PROCESSOR_ON_FAILURE";
 const NUL: &str = "has a NUL character in it";
 
-/// Which setting makes records go round in a circle, or mix, and how.
+/// Topics that are read and written, or written for two purposes: the setting, and what is wrong.
 fn loops(config: &Config) -> Vec<(&'static str, String)> {
     let (output, dead) = (&config.output_topic, config.dead_letter_topic.as_ref());
     let mut found = Vec::new();
     if config.input_topics.contains(output) {
         found.push((
-            "KAFKA_CONSUMER_TOPIC",
-            "the output is an input too: records would go round for ever".to_owned(),
+            "KAFKA_OUTPUT_TOPIC",
+            "the output topic is an input topic too: its records would be processed again and again"
+                .to_owned(),
         ));
     }
     if let Some(dead) = dead.filter(|dead| config.input_topics.contains(dead)) {
-        let rule = format!("dead letters would go to {dead}, an input: they would come back for ever");
+        let rule = format!("{dead} is an input topic: dead letters would be processed again and again");
         found.push(("KAFKA_DLQ_TOPIC", rule));
     }
     if dead.is_some_and(|dead| !dead.is_empty() && dead == output) {
         found.push((
             "KAFKA_DLQ_TOPIC",
-            "dead letters would go to the output, among the good records".to_owned(),
+            "it is the output topic too: dead letters would be mixed with results".to_owned(),
         ));
     }
     found

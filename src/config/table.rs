@@ -132,18 +132,19 @@ fn kafka() -> Vec<Setting> { vec![
         .also(&["KAFKA_BOOTSTRAP_SERVERS", "KAFKA_BROKERS"]),
     row("KAFKA_GROUP_ID", Required("KAFKA_GROUP_ID=orders-enricher"), text("any text, such as orders-enricher"),
         |d| &mut d.config.group_id, "consumer group, the same for all instances that share the work"),
-    row("KAFKA_CONSUMER_TOPICS", Required("KAFKA_CONSUMER_TOPICS=orders (without the S it would be the output)"), topics(),
-        |d| &mut d.config.input_topics, "input topics, separated by commas")
-        .also(&["KAFKA_INPUT_TOPICS"]),
-    row("KAFKA_CONSUMER_TOPIC", Required("KAFKA_CONSUMER_TOPIC=orders.valid (with an S it would be the inputs)"), topic(),
-        |d| &mut d.config.output_topic, "OUTPUT topic (the name is historic; KAFKA_OUTPUT_TOPIC says the same)")
-        .also(&["KAFKA_OUTPUT_TOPIC"]),
+    row("KAFKA_INPUT_TOPICS", Required("KAFKA_INPUT_TOPICS=orders"), topics(), |d| &mut d.config.input_topics,
+        "input topics, separated by commas")
+        .also(&["KAFKA_CONSUMER_TOPICS"]),
+    row("KAFKA_OUTPUT_TOPIC", Required("KAFKA_OUTPUT_TOPIC=orders.valid"), topic(), |d| &mut d.config.output_topic,
+        "output topic (KAFKA_CONSUMER_TOPIC, without an S, is its historic name)")
+        .also(&["KAFKA_CONSUMER_TOPIC"]),
     row("KAFKA_OFFSET_RESET", Text("error"), choice(&[
             ("earliest", OffsetReset::Earliest), ("latest", OffsetReset::Latest), ("error", OffsetReset::Error)]),
         |d| &mut d.config.offset_reset, "where a consumer group without committed offsets begins; error: it does not start"),
     row("KAFKA_AUTO_OFFSET_STORE", Text("false"), switched_off(
             "refused: an offset stored before its result is safe loses the record in a crash", "Set it to false, or remove it."),
-        |d| &mut d.ignored, "only false is accepted: an offset is stored when its result is safe"),
+        |d| &mut d.ignored, "only false is accepted: an offset is stored when its result is safe")
+        .not_shown(),
     property("KAFKA_GROUP_INSTANCE_ID", "group.instance.id",
         "static membership: the group instance id; each consumer of the process appends -<n> to it"),
 ] }
@@ -195,12 +196,16 @@ fn failures() -> Vec<Setting> { vec![
     row("PROCESSOR_ON_FAILURE", Text("dlq"), choice(&[
             ("dlq", OnFailure::DeadLetter), ("skip", OnFailure::Skip), ("stop", OnFailure::Stop)]),
         |d| &mut d.config.on_failure,
-        "what happens to a record that failed for good; without a dead-letter topic the default is stop"),
+        "what happens to a record that failed for good. dlq: it goes to the dead-letter topic; skip: it is logged and dropped; \
+         stop: the program stops; without a dead-letter topic the default is stop"),
     row("PROCESSOR_AFTER_FAILURE", Text("continue"), choice_and_old(&[
-            ("continue", AfterFailure::Continue), ("hold", AfterFailure::Hold), ("run", AfterFailure::Run)], &[]),
+            ("continue", AfterFailure::Continue), ("block-key", AfterFailure::BlockKey),
+            ("dead-letter-key", AfterFailure::DeadLetterKey)],
+            &[("hold", AfterFailure::BlockKey), ("run", AfterFailure::DeadLetterKey)]),
         |d| &mut d.config.after_failure,
-        "what happens behind them in their key or partition: it goes on, is held while they are tried again, or what waits \
-         follows them to the dead-letter topic"),
+        "what happens to the records behind a failed one with the same key (with PROCESSOR_ORDER=partition: in its partition). \
+         continue: they are processed; block-key: they wait, and it is retried until it succeeds; dead-letter-key: those already \
+         read go to the dead-letter topic too"),
     row("PROCESSOR_RETRY_ATTEMPTS", Text("3"), count(1, 1_000_000), |d| &mut d.config.retry.attempts,
         "attempts in all, the first included, at a record whose failure is transient"),
     row("PROCESSOR_RETRY_BACKOFF", Text("200ms"), duration("1ms", "1h"), |d| &mut d.config.retry.backoff,
@@ -280,7 +285,7 @@ impl Setting {
         } else {
             self.meaning.to_owned()
         };
-        let words = if self.is_choice { format!(": {}", self.rule) } else { String::new() };
+        let words = if self.is_choice { format!(" [values: {}]", self.rule) } else { String::new() };
         let default = match self.default {
             Required(_) => "required".to_owned(),
             Unset => "unset".to_owned(),

@@ -95,6 +95,47 @@ fn tls_without_an_authority_trusts_those_of_the_machine() {
     [own, other].iter().for_each(|path| std::fs::remove_file(path).unwrap());
 }
 
+/// What had another name keeps it, and nobody is warned.
+#[test]
+fn old_names_and_words_keep_working() {
+    let base = [("KAFKA_SERVERS", "localhost"), ("KAFKA_GROUP_ID", "group")];
+    let both = |input, output, more: &[(&str, &str)]| {
+        let loaded = read(&[&base[..], &[(input, "in"), (output, "out")], more].concat(), &[]).unwrap();
+        assert_eq!(loaded.warnings, []);
+        loaded
+    };
+    let new = both("KAFKA_INPUT_TOPICS", "KAFKA_OUTPUT_TOPIC", &[]);
+    let old = both("KAFKA_CONSUMER_TOPICS", "KAFKA_CONSUMER_TOPIC", &[]);
+    assert_eq!(new.config, old.config);
+    let row = old.settings.rows.iter().find(|row| row.name == "KAFKA_OUTPUT_TOPIC").unwrap();
+    assert_eq!(row.source, "environment KAFKA_CONSUMER_TOPIC");
+    for (word, policy) in [
+        ("hold", AfterFailure::BlockKey),
+        ("block-key", AfterFailure::BlockKey),
+        ("run", AfterFailure::DeadLetterKey),
+        ("Dead-Letter-Key", AfterFailure::DeadLetterKey),
+    ] {
+        assert_eq!(assert_good(&[("PROCESSOR_AFTER_FAILURE", word)]).config.after_failure, policy, "{word}");
+    }
+    assert_eq!(setting("PROCESSOR_AFTER_FAILURE").rule, "continue, block-key, dead-letter-key");
+}
+
+/// It is shown to those alone who set it.
+#[test]
+fn a_setting_without_effect_is_taken_and_not_shown() {
+    let shown = |variables: &[(&str, &str)]| {
+        let rows = assert_good(variables).settings.rows;
+        rows.into_iter()
+            .filter(|row| row.name == "KAFKA_AUTO_OFFSET_STORE")
+            .map(|row| row.source)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(shown(&[]), [""; 0]);
+    assert_eq!(shown(&[("KAFKA_AUTO_OFFSET_STORE", "false")]), ["environment"]);
+    assert!(!markdown().contains("KAFKA_AUTO_OFFSET_STORE"));
+    assert_fault("PC020", &[("KAFKA_AUTO_OFFSET_STORE", "true")]);
+}
+
 #[test]
 fn defaults_are_those_of_the_table() {
     let config = assert_good(&[]).config;
@@ -155,7 +196,7 @@ fn each_setting_changes_its_own_field() {
         "PROCESSOR_PARTITIONING" = "round-robin" => partitioning = Partitioning::RoundRobin;
         "KAFKA_DLQ_TOPIC" = "dead" => dead_letter_topic = Some("dead".into());
         "PROCESSOR_ON_FAILURE" = "skip" => on_failure = OnFailure::Skip;
-        "PROCESSOR_AFTER_FAILURE" = "hold" => after_failure = AfterFailure::Hold;
+        "PROCESSOR_AFTER_FAILURE" = "block-key" => after_failure = AfterFailure::BlockKey;
         "PROCESSOR_RETRY_ATTEMPTS" = "11" => retry.attempts = 11;
         "PROCESSOR_RETRY_BACKOFF" = "12ms" => retry.backoff = Duration::from_millis(12);
         "PROCESSOR_RETRY_BACKOFF_MAX" = "1h30m" => retry.backoff_max = Duration::from_secs(5400);
@@ -185,8 +226,8 @@ fn every_fault_is_reported_at_once_under_the_name_the_user_typed() {
     let mut names: Vec<_> = found.faults.iter().map(|fault| (fault.code, fault.name.as_str())).collect();
     names.sort_unstable();
     let expected = [
-        ("PC001", "KAFKA_CONSUMER_TOPICS"),
         ("PC001", "KAFKA_GROUP_ID"),
+        ("PC001", "KAFKA_INPUT_TOPICS"),
         ("PC003", "--producers-count"),
         ("PC003", "KAFKA_LINGER_MS"),
         ("PC003", "WORKER_POOL"),
@@ -278,7 +319,7 @@ fn without_a_dead_letter_topic_a_failure_stops() {
 #[test]
 fn what_is_held_is_not_given_up_and_what_runs_on_needs_a_dead_letter_topic() {
     for chosen in ["skip", "stop"] {
-        for after in ["hold", "run"] {
+        for after in ["block-key", "dead-letter-key", "hold", "run"] {
             assert_fault("PC023", &[("PROCESSOR_ON_FAILURE", chosen), ("PROCESSOR_AFTER_FAILURE", after)]);
         }
         assert_good(&[("PROCESSOR_ON_FAILURE", chosen), ("PROCESSOR_AFTER_FAILURE", "continue")]);

@@ -33,11 +33,12 @@ impl Pipeline {
     ) -> Verdict<Arc<Job>> {
         let offset = job.record().offset();
         match self.policy.after_failure {
-            AfterFailure::Hold => return self.hold(job, fatal.failure, batch),
-            AfterFailure::Continue | AfterFailure::Run => self.give_up(job, fatal, batch),
+            AfterFailure::BlockKey => return self.hold(job, fatal.failure, batch),
+            AfterFailure::Continue | AfterFailure::DeadLetterKey => self.give_up(job, fatal, batch),
         }
-        let marks =
-            self.policy.after_failure == AfterFailure::Run && lane.is_some() && !planted(Bug::MarkForgotten);
+        let marks = self.policy.after_failure == AfterFailure::DeadLetterKey
+            && lane.is_some()
+            && !planted(Bug::MarkForgotten);
         if marks { Verdict::DoneAndMark(offset) } else { Verdict::Done }
     }
 
@@ -67,7 +68,7 @@ impl Pipeline {
         let (topic, partition) = (job.record().topic(), job.record().partition());
         let message = format!(
             "not tried: {topic}/{partition}/{failed}, which stood before it in its key or partition, failed, and \
-             PROCESSOR_AFTER_FAILURE is run"
+             PROCESSOR_AFTER_FAILURE is dead-letter-key"
         );
         let failure = Failure::new("predecessor_failed", message);
         self.give_up(job, Fatal { failure: &failure, stage: Stage::Transform, retryable: true }, batch);

@@ -91,7 +91,7 @@ fn ours(options: &Options, servers: &str) -> [(&'static str, String); 11] {
     [
         ("KAFKA_SERVERS", servers),
         ("KAFKA_GROUP_ID", GROUP),
-        ("KAFKA_CONSUMER_TOPICS", INPUT),
+        ("KAFKA_INPUT_TOPICS", INPUT),
         ("KAFKA_OUTPUT_TOPIC", OUTPUT),
         ("KAFKA_OFFSET_RESET", "earliest"),
         ("WORKER_POOL", &options.workers.to_string()),

@@ -18,7 +18,7 @@
 //!
 //! Dead letters have a sink of their own: a client, a thread that hands over, and one that takes answers. A dead letter
 //! that cannot be written halts nobody: it comes again later, and its record stays unfinished. Unless the rest of a lane
-//! follows a failed record (`PROCESSOR_AFTER_FAILURE=run`): then their order counts, and they halt the flow as results do.
+//! follows a failed record (`PROCESSOR_AFTER_FAILURE=dead-letter-key`): then their order counts, and they halt the flow as results do.
 //!
 //! The Kafka client is whatever a [`Connect`] makes, and time is what the [`Clock`] says: a simulation brings its own.
 

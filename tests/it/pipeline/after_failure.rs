@@ -58,7 +58,7 @@ fn after(after_failure: AfterFailure, pick_up: usize) -> Policy {
 fn a_held_record_holds_its_key_and_no_other_and_nothing_is_given_up() {
     for (how, pick_up) in FAILURES.into_iter().zip([1, 8, 1, 8]) {
         let patient = Patient::default();
-        let rig = Rig::new(after(AfterFailure::Hold, pick_up), patient.failing(2, how));
+        let rig = Rig::new(after(AfterFailure::BlockKey, pick_up), patient.failing(2, how));
         let slot = rig.assign(0);
         patient.begin();
         rig.feed(slot, 0, &["a", "b", "a", "b", "a", "b", "a", "b"]);
@@ -82,7 +82,7 @@ fn a_held_record_holds_its_key_and_no_other_and_nothing_is_given_up() {
 fn without_a_lane_the_held_record_waits_alone() {
     for (order, key) in [(Order::Key, ""), (Order::Unordered, "a")] {
         let patient = Patient::default();
-        let policy = Policy { order, ..after(AfterFailure::Hold, 4) };
+        let policy = Policy { order, ..after(AfterFailure::BlockKey, 4) };
         let rig = Rig::new(policy, patient.failing(2, FAILURES[0]));
         let slot = rig.assign(0);
         patient.begin();
@@ -99,7 +99,7 @@ fn without_a_lane_the_held_record_waits_alone() {
 #[test]
 fn a_revocation_ends_the_hold() {
     let patient = Patient::default();
-    let rig = Rig::new(after(AfterFailure::Hold, 1), patient.failing(0, FAILURES[1]));
+    let rig = Rig::new(after(AfterFailure::BlockKey, 1), patient.failing(0, FAILURES[1]));
     let slot = rig.assign(0);
     patient.begin();
     rig.feed(slot, 0, &["a", "a"]);
@@ -116,7 +116,7 @@ fn a_revocation_ends_the_hold() {
 fn what_waits_behind_a_failure_follows_it_in_order_and_untried() {
     for (how, pick_up) in FAILURES.into_iter().zip([1, 8, 3, 1]) {
         let patient = Patient::default();
-        let rig = Rig::new(after(AfterFailure::Run, pick_up), patient.failing(2, how));
+        let rig = Rig::new(after(AfterFailure::DeadLetterKey, pick_up), patient.failing(2, how));
         let slot = rig.assign(0);
         rig.feed(slot, 0, &["a", "b", "a", "b", "a", "b", "a", "b", "a"]);
         patient.begin();
@@ -152,7 +152,7 @@ fn in_mode_partition_the_partition_follows_and_without_a_lane_nothing_does() {
         [(Order::Partition, &[2, 3, 4, 5][..]), (Order::Key, &[2][..]), (Order::Unordered, &[2][..])]
     {
         let patient = Patient::default();
-        let policy = Policy { order, ..after(AfterFailure::Run, 2) };
+        let policy = Policy { order, ..after(AfterFailure::DeadLetterKey, 2) };
         let rig = Rig::new(policy, patient.failing(2, FAILURES[0]));
         let slot = rig.assign(0);
         rig.feed(slot, 0, &[""; 6]);
@@ -166,7 +166,7 @@ fn in_mode_partition_the_partition_follows_and_without_a_lane_nothing_does() {
 
 #[test]
 fn a_dead_letter_that_no_producer_would_take_goes_without_its_value_at_once() {
-    let policy = Policy { largest_record: 100, ..after(AfterFailure::Run, 1) };
+    let policy = Policy { largest_record: 100, ..after(AfterFailure::DeadLetterKey, 1) };
     let rig = Rig::new(policy, With(|_: &Record, _: &Context| Outcome::reject("bad", "x".repeat(1_000))));
     let slot = rig.assign(0);
     rig.feed(slot, 0, &["a", "a"]);

@@ -124,7 +124,7 @@ fn what_takes_long_goes_to_the_workers() {
 /// Whoever follows a failure is the scheduler's to know.
 #[test]
 fn where_a_failure_keeps_its_lane_nothing_is_run_by_the_reader() {
-    for after_failure in [AfterFailure::Run, AfterFailure::Hold] {
+    for after_failure in [AfterFailure::DeadLetterKey, AfterFailure::BlockKey] {
         let (runs, apply) = noting(|_, _| emit());
         let rig = Rig::new(Policy { after_failure, ..policy() }, Quick(apply));
         let slot = rig.assign(0);

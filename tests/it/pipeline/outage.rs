@@ -113,7 +113,7 @@ fn an_outage_gives_up_hardly_anything_and_ends_by_itself() {
 
 #[test]
 fn one_poisonous_key_among_many_is_no_outage() {
-    for after_failure in [AfterFailure::Continue, AfterFailure::Run] {
+    for after_failure in [AfterFailure::Continue, AfterFailure::DeadLetterKey] {
         const COUNT: usize = 2_000;
         let opened = Arc::new(AtomicBool::new(false));
         let transform = With(|record: &Record, _: &Context| {

@@ -313,7 +313,7 @@ fn what_cannot_be_asked_has_its_own_exit_code() {
         (&nobody, 69, "no answer within 1s"),
         (&missing, 69, "no topic out-that-is-not-there"),
         (&loops, 78, "PC009"),
-        (&incomplete, 78, "KAFKA_CONSUMER_TOPICS"),
+        (&incomplete, 78, "KAFKA_INPUT_TOPICS"),
         (&usage, 2, "neither a number nor any"),
     ];
     for (arguments, code, said) in cases {

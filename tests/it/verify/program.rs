@@ -70,7 +70,7 @@ fn generate_says_why_it_cannot_write() {
     let cases: [(&[&str], i32, &str); 4] = [
         (&["--servers", "127.0.0.1:1", "--input", "t", "--timeout", "1s"], 69, "no answer within 1s"),
         (&["--servers", servers, "--input", "not-there"], 69, "no topic not-there"),
-        (&["--servers", servers], 78, "KAFKA_CONSUMER_TOPICS"),
+        (&["--servers", servers], 78, "KAFKA_INPUT_TOPICS"),
         (&["--servers", servers, "--input", "t", "--bad", "101"], 2, "not a percentage"),
     ];
     for (arguments, code, said) in cases {

@@ -38,10 +38,13 @@ pub struct Setting {
     is_choice: bool,
 }
 
+/// Puts what a text means into a field of the draft.
+type Fill = Box<dyn Fn(&mut Draft, &str) -> Result<(), Wrong> + Send + Sync>;
+
 /// Where the value of a setting goes.
 pub(super) enum Target {
     /// Into a field, by what the row's parser makes of it.
-    Field(Box<dyn Fn(&mut Draft, &str) -> Result<(), Wrong> + Send + Sync>),
+    Field(Fill),
     /// To librdkafka.
     Property(&'static Property),
 }

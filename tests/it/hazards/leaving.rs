@@ -41,6 +41,30 @@ fn what_waits_for_an_answer_is_answered_once() {
     }
 }
 
+/// Properties that the guards have not seen, or that were changed after: librdkafka would commit what is not finished.
+#[test]
+fn a_member_that_would_commit_by_itself_is_not_made() {
+    let made = |more: &[(&str, &str)]| {
+        let mut properties = rdkafka::ClientConfig::new();
+        properties.set("bootstrap.servers", "127.0.0.1:1").set("group.id", "group");
+        more.iter().for_each(|(name, value)| {
+            properties.set(*name, *value);
+        });
+        let context = Context::new(Arc::new(Link::default()), Arc::new(Metrics::new(About::default())));
+        GroupMember::new(&properties, context).map(drop).map_err(|error| error.to_string())
+    };
+    let off = [("enable.auto.commit", "false"), ("enable.auto.offset.store", "false")];
+    assert_eq!(made(&off), Ok(()));
+    for wrong in [
+        &off[..1],
+        &off[1..],
+        &[off[0], ("enable.auto.offset.store", "true")],
+        &[("enable.auto.commit", "true"), off[1]],
+    ] {
+        assert!(made(wrong).is_err_and(|error| error.contains("loses records")), "{wrong:?}");
+    }
+}
+
 /// The group hears of it at once; it would wait for the session of a member that is gone with its next rebalance.
 #[test]
 fn one_that_has_no_partition() {

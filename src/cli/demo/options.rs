@@ -171,7 +171,7 @@ impl Options {
         let _ = write!(
             text,
             "\n  broker   {servers}\n  metrics  {metrics}\n  watch    kcat -b {servers} -t {OUTPUT} -C -o end\n  \
-             join     KAFKA_SERVERS={servers} KAFKA_GROUP_ID={GROUP} KAFKA_CONSUMER_TOPICS={INPUT} \
+             join     KAFKA_SERVERS={servers} KAFKA_GROUP_ID={GROUP} KAFKA_INPUT_TOPICS={INPUT} \
              KAFKA_OUTPUT_TOPIC={OUTPUT} KAFKA_OFFSET_RESET=earliest {}={} {} run\n",
             SOURCE_HEADER.0,
             SOURCE_HEADER.1,

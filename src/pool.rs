@@ -211,7 +211,7 @@ impl<J, R> Shared<J, R> {
     fn give_up(&self, panic: Box<dyn Any + Send>) {
         self.state.lock().panic.get_or_insert(panic);
         self.close();
-        let (jobs, _) = self.scheduler.remove_if(|_| true, |_| false);
+        let (jobs, _) = self.scheduler.remove_if(0, |_| true, |_| false);
         self.leave(jobs.len() + 1);
     }
 }

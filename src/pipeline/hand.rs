@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::lookout::Said;
 use super::{Batch, Job, Verdicts};
 use crate::offsets::{Slot, Ticket};
+use crate::scheduler::Place;
 use crate::scheduler::pending::{Held, Lane, Task, Verdict};
 use crate::sync::{Condvar, Mutex};
 
@@ -41,7 +42,7 @@ struct Inner {
 #[derive(Default)]
 pub(super) struct Made {
     pub verdicts: Verdicts,
-    pub ready: Vec<(usize, Arc<Job>)>,
+    pub ready: Vec<(Place, Arc<Job>)>,
     pub finished: Vec<Ticket>,
 }
 

@@ -40,7 +40,7 @@ impl Intake for Pipeline {
         let mut jobs = jobs.into_iter();
         self.run_here(&mut jobs);
         if jobs.len() > 0 {
-            self.scheduler.push(jobs);
+            self.scheduler.push_to(slot.index, jobs);
         }
         taken
     }
@@ -157,9 +157,11 @@ impl Pipeline {
 
     /// Drops what neither a worker nor a producer has of these.
     pub(super) fn drop_all_of(&self, slots: &[Slot]) {
-        let of_slots = |job: &Arc<Job>| slots.contains(&job.ticket().slot);
-        let (jobs, results) = self.scheduler.remove_if(of_slots, of_slots);
-        self.abandon(jobs.into_iter().chain(results));
+        for slot in slots {
+            let of_slot = |job: &Arc<Job>| job.ticket().slot == *slot;
+            let (jobs, results) = self.scheduler.remove_if(slot.index, of_slot, of_slot);
+            self.abandon(jobs.into_iter().chain(results));
+        }
     }
 
     /// Gives back the records that no worker has; one that waits for its retry has written nothing and is given back too. What
@@ -167,7 +169,8 @@ impl Pipeline {
     /// is finished or at work are given back, and the others are waited for.
     fn give_back(&self, slot: Slot) {
         let of_slot = |job: &Arc<Job>| job.ticket().slot == slot;
-        let mut waiting = self.scheduler.waiting(|job| of_slot(job).then(|| job.record().offset()));
+        let mut waiting =
+            self.scheduler.waiting(slot.index, |job| of_slot(job).then(|| job.record().offset()));
         waiting.sort_unstable();
         let Some(first) = waiting.first().copied() else { return };
         let ledger = self.ledger.lock();
@@ -176,10 +179,10 @@ impl Pipeline {
         drop(ledger);
         // In transactions all is given back: what is finished behind it is written by nobody, and done again.
         let jobs = if self.in_transactions() || finished.fits(first) {
-            self.scheduler.remove_if(of_slot, |_| false).0
+            self.scheduler.remove_if(slot.index, of_slot, |_| false).0
         } else {
             let sequence = |job: &Arc<Job>| of_slot(job).then(|| job.ticket().sequence());
-            self.scheduler.remove_unbegun(sequence, deliveries)
+            self.scheduler.remove_unbegun(slot.index, sequence, deliveries)
         };
         self.abandon(jobs);
     }
@@ -192,3 +195,6 @@ impl Pipeline {
         self.room.notify_all();
     }
 }
+
+#[cfg(all(test, not(feature = "shuttle")))]
+mod tests;

@@ -9,6 +9,7 @@ use super::failure::Hold;
 use crate::offsets::Ticket;
 use crate::planted::{Bug, planted};
 use crate::record::Record;
+use crate::scheduler::Place;
 use crate::sink::dead_letter::{bare, without_value};
 use crate::sink::{Leg, Parcel, Target, origin};
 use crate::transform::{Field, Output};
@@ -79,7 +80,7 @@ impl Letter {
 pub struct Job {
     record: Record,
     ticket: Ticket,
-    shard: usize,
+    shard: u32,
     attempts: u32,
     /// When the source gave it to us.
     pub(super) admitted: Instant,
@@ -108,7 +109,7 @@ impl Job {
         Self {
             record,
             ticket,
-            shard,
+            shard: shard as u32,
             attempts: 0,
             admitted,
             taken: None,
@@ -131,12 +132,13 @@ impl Job {
         &mut self.ticket
     }
 
-    pub(super) fn shard(&self) -> usize {
-        self.shard
+    /// Its place on the ready list: it is found by its slot.
+    pub(super) fn place(&self) -> Place {
+        Place { shard: self.shard, group: self.ticket.slot.index }
     }
 
     pub(super) fn send_to(&mut self, shard: usize) {
-        self.shard = shard;
+        self.shard = shard as u32;
     }
 
     pub(super) fn attempts(&self) -> u32 {

@@ -32,7 +32,7 @@ use crate::offsets::{Budget, End, Ledger, Slot, Ticket};
 use crate::policy::{AfterFailure, Delivery, OnFailure, Order, Retry};
 use crate::record::Record;
 use crate::scheduler::pending::{Held, Lane, Mark, Verdict};
-use crate::scheduler::{Depth, Scheduler};
+use crate::scheduler::{Depth, Place, Scheduler};
 use crate::sink::dead_letter;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::{Condvar, Mutex};
@@ -243,7 +243,7 @@ struct Batch {
     hand_back: bool,
     /// The lane in hand has a record that must run again.
     blocked: Lane,
-    ready: Vec<(usize, Arc<Job>)>,
+    ready: Vec<(Place, Arc<Job>)>,
     finished: Vec<Ticket>,
     /// The lane in hand, and which record of it failed for good: what follows goes the same way.
     marked: Option<(u64, Mark)>,

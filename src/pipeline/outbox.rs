@@ -88,7 +88,7 @@ impl Outbox for Pipeline {
     fn put_back(&self, mut parcels: Vec<Arc<Job>>) {
         let now_ms = self.clock.unix_ms();
         parcels.iter_mut().filter_map(Arc::get_mut).for_each(|job| job.date_letter_again(now_ms));
-        let parcels = parcels.into_iter().map(|job| (job.shard(), job)).collect();
+        let parcels = parcels.into_iter().map(|job| (job.place(), job)).collect();
         self.scheduler.return_ready(parcels, |job| job.order());
     }
 
@@ -101,7 +101,7 @@ impl Outbox for Pipeline {
         let mut parcels = vec![parcel];
         self.drop_stale(&mut parcels);
         for job in parcels {
-            self.scheduler.delay_ready(job.shard(), self.clock.now() + delay, Arc::new(job));
+            self.scheduler.delay_ready(job.place(), self.clock.now() + delay, Arc::new(job));
         }
     }
 }

@@ -12,6 +12,7 @@ use super::{Batch, Job, Pipeline, SLACK, Verdicts, sole};
 use crate::breaker::Probe;
 use crate::offsets::{End, Slot, Ticket};
 use crate::planted::{Bug, planted};
+use crate::scheduler::Place;
 use crate::scheduler::pending::{Held, Lane, Mark, Task, Verdict};
 use crate::sink::dead_letter::Stage;
 use crate::telemetry::metrics::Processed;
@@ -69,7 +70,7 @@ impl Pipeline {
     }
 
     /// Results go to the producers, and what has none is finished; before the lanes are given back.
-    pub(super) fn put_out(&self, ready: &mut Vec<(usize, Arc<Job>)>, finished: &[Ticket]) {
+    pub(super) fn put_out(&self, ready: &mut Vec<(Place, Arc<Job>)>, finished: &[Ticket]) {
         self.scheduler.push_ready(ready);
         self.finish(finished.iter().map(|ticket| (ticket, End::Filtered)));
     }
@@ -294,7 +295,7 @@ impl Pipeline {
         if job.is_finished_early() {
             batch.finished.push(job.ticket());
         }
-        batch.ready.push((job.shard(), job));
+        batch.ready.push((job.place(), job));
     }
 }
 

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use crate::planted::{Bug, planted};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use pending::{Held, Lane, Pending, Task, Verdict};
+pub use ready::Place;
 use ready::Ready;
 
 /// How long the next probe waits for the end of one.
@@ -142,9 +143,14 @@ impl<T, R> Scheduler<T, R> {
 
     /// Adds jobs behind those of their lanes, under one lock.
     pub fn push(&self, jobs: impl IntoIterator<Item = (Lane, T)>) {
+        self.push_to(0, jobs);
+    }
+
+    /// The same for jobs that can be found by their group, a small number, later.
+    pub fn push_to(&self, group: u32, jobs: impl IntoIterator<Item = (Lane, T)>) {
         let mut side = self.pending.lock();
         for (lane, job) in jobs {
-            side.list.push(lane, job);
+            side.list.push(group, lane, job);
         }
         self.wake_one(side);
     }
@@ -239,38 +245,42 @@ impl<T, R> Scheduler<T, R> {
         side.idle -= 1;
     }
 
-    /// Adds results for producers, as (shard, result), under one lock. Empties `results`.
-    pub fn push_ready(&self, results: &mut Vec<(usize, R)>) {
+    /// Adds results for producers, as (shard, result) or with a group that they can be found by, under one lock. Empties
+    /// `results`.
+    pub fn push_ready<P: Into<Place>>(&self, results: &mut Vec<(P, R)>) {
         if results.is_empty() {
             return;
         }
         let mut side = self.ready.lock();
-        for (shard, result) in results.drain(..) {
-            side.list.push(shard, result);
+        for (place, result) in results.drain(..) {
+            side.list.push(place.into(), result);
         }
         self.wake_producers(side);
     }
 
     /// Puts results back among those that wait, and puts each of these shards into the order of `key`: whatever was pushed
     /// or taken meanwhile, the older comes first.
-    pub fn return_ready<K: Ord>(&self, results: Vec<(usize, R)>, key: impl Fn(&R) -> K) {
+    pub fn return_ready<P: Into<Place>, K: Ord>(&self, results: Vec<(P, R)>, key: impl Fn(&R) -> K) {
         let mut side = self.ready.lock();
-        let shards: BTreeSet<usize> = results.iter().map(|(shard, _)| *shard).collect();
-        for (shard, result) in results {
-            side.list.push(shard, result);
+        let mut shards = BTreeSet::new();
+        for (place, result) in results {
+            let place = place.into();
+            shards.insert(place.shard);
+            side.list.push(place, result);
         }
         for shard in shards.into_iter().filter(|_| !planted(Bug::PutBackUnsorted)) {
-            side.list.sort(shard, &key);
+            side.list.sort(shard as usize, &key);
         }
         self.wake_producers(side);
     }
 
     /// Offers a result again, not before `due`.
-    pub fn delay_ready(&self, shard: usize, due: Instant, result: R) {
+    pub fn delay_ready(&self, place: impl Into<Place>, due: Instant, result: R) {
+        let place = place.into();
         let mut side = self.ready.lock();
-        side.list.push_later(shard, due, result);
+        side.list.push_later(place, due, result);
         // The producer may sleep longer than that: let it look at the clock.
-        self.results[shard].notify_one();
+        self.results[place.shard as usize].notify_one();
     }
 
     /// Waits until there are results for producer `shard`, and moves up to `max` into `out`, in order. Returns `false`
@@ -316,38 +326,43 @@ impl<T, R> Scheduler<T, R> {
         }
     }
 
-    /// Takes out all jobs and results that match and that neither a worker nor a producer has.
+    /// Takes out all jobs and results of a group that match and that neither a worker nor a producer has.
     pub fn remove_if(
         &self,
+        group: u32,
         mut job: impl FnMut(&T) -> bool,
         mut result: impl FnMut(&R) -> bool,
     ) -> (Vec<T>, Vec<R>) {
-        let jobs = self.pending.lock().list.remove_if(&mut job);
-        let results = self.ready.lock().list.remove_if(&mut result);
+        let jobs = self.pending.lock().list.remove_if(group, &mut job);
+        let results = self.ready.lock().list.remove_if(group, &mut result);
         // Removing the last waiting task may be what a closed scheduler's workers wait for.
         self.work.notify_all();
         (jobs, results)
     }
 
-    /// What `look` says of the jobs that no worker has, in no particular order.
-    pub fn waiting<L>(&self, look: impl FnMut(&T) -> Option<L>) -> Vec<L> {
-        self.pending.lock().list.waiting_jobs().filter_map(look).collect()
+    /// What `look` says of the jobs of a group that no worker has, in no particular order.
+    pub fn waiting<L>(&self, group: u32, look: impl FnMut(&T) -> Option<L>) -> Vec<L> {
+        self.pending.lock().list.waiting_jobs(group).filter_map(look).collect()
     }
 
-    /// Takes out the jobs behind the last one that left the pending list; one that waits for its retry is still in it.
-    /// `sequence` numbers the jobs in question without gaps, `None` for others; `next` is the number that comes after the
+    /// Takes out the jobs of a group behind the last one that left the pending list; one that waits for its retry is still in
+    /// it. `sequence` numbers the jobs in question without gaps, `None` for others; `next` is the number that comes after the
     /// last of them, finished ones included.
-    pub fn remove_unbegun(&self, sequence: impl Fn(&T) -> Option<u64>, next: u64) -> Vec<T> {
+    pub fn remove_unbegun(&self, group: u32, sequence: impl Fn(&T) -> Option<u64>, next: u64) -> Vec<T> {
         let mut end = next;
         let mut side = self.pending.lock();
-        let mut waiting: Vec<u64> = side.list.waiting_jobs().filter_map(&sequence).collect();
+        let mut waiting: Vec<u64> = side.list.waiting_jobs(group).filter_map(&sequence).collect();
         waiting.sort_unstable();
+        assert!(
+            waiting.last().is_none_or(|last| *last < next),
+            "{waiting:?} were not delivered: {next} comes next"
+        );
         while end > 0 && waiting.last() == Some(&(end - 1)) {
             waiting.pop();
             end -= 1;
         }
         end += u64::from(planted(Bug::UnbegunOffByOne));
-        let removed = side.list.remove_if(|job| sequence(job).is_some_and(|sequence| sequence >= end));
+        let removed = side.list.remove_if(group, |job| sequence(job).is_some_and(|sequence| sequence >= end));
         drop(side);
         self.work.notify_all();
         removed
@@ -377,6 +392,12 @@ impl<T, R> Scheduler<T, R> {
             (side.list.waiting(), side.list.running())
         };
         Depth { pending, running, ready: self.ready.lock().list.len() }
+    }
+
+    /// Places that were looked at in search of jobs and results.
+    #[cfg(test)]
+    pub(crate) fn visits(&self) -> u64 {
+        self.pending.lock().list.visits() + self.ready.lock().list.visits()
     }
 
     fn wake_producers(&self, side: MutexGuard<'_, ReadySide<R>>) {

@@ -4,6 +4,9 @@
 //! in the lane, in the order they came. A worker may take several tasks of one lane at once: it runs them one after
 //! another, so the order holds, and the lane is locked and unlocked once for all of them.
 //!
+//! Each task belongs to a *group*, a small number that whoever pushes it chooses: what belongs to a group is found without a look
+//! at anything else.
+//!
 //! A lane can be *marked*: whoever takes a task that waited behind the one that left the mark is told so. The mark goes
 //! when nothing of the lane waits any more.
 
@@ -100,7 +103,8 @@ struct Entry<T> {
     job: Option<T>,
 }
 
-/// See the module. Every method is O(1) a task, but for [`Pending::remove_if`], which looks at each once.
+/// See the module. Every method is O(1) a task; what is about a group looks at each of its
+/// tasks once.
 pub struct Pending<T> {
     slab: Slab<Entry<T>>,
     runnable: List,
@@ -128,8 +132,8 @@ impl<T> Default for Pending<T> {
 
 impl<T> Pending<T> {
     /// Adds a job behind all others of its lane.
-    pub fn push(&mut self, lane: Lane, job: T) {
-        let id = self.slab.insert(Entry { lane, place: Place::Runnable, attempt: 0, job: Some(job) });
+    pub fn push(&mut self, group: u32, lane: Lane, job: T) {
+        let id = self.slab.insert(group, Entry { lane, place: Place::Runnable, attempt: 0, job: Some(job) });
         match lane.map(|lane| self.lanes.entry(lane)) {
             Some(std::collections::hash_map::Entry::Occupied(mut busy)) => {
                 self.slab.push_back(&mut busy.get_mut().tasks, id);
@@ -233,20 +237,20 @@ impl<T> Pending<T> {
         self.delayed.push(Reverse((due, id)));
     }
 
-    /// Takes out every task that no worker has and that `matches`, and hands the jobs back.
-    pub fn remove_if(&mut self, mut matches: impl FnMut(&T) -> bool) -> Vec<T> {
+    /// Takes out every task of a group that no worker has and that `matches`, and hands the jobs back.
+    pub fn remove_if(&mut self, group: u32, mut matches: impl FnMut(&T) -> bool) -> Vec<T> {
         let found: Vec<Id> = self
             .slab
-            .iter()
+            .group(group)
             .filter(|(_, entry)| entry.job.as_ref().is_some_and(&mut matches))
             .map(|(id, _)| id)
             .collect();
         found.into_iter().filter_map(|id| self.remove(id)).collect()
     }
 
-    /// The jobs that no worker has, in no particular order.
-    pub fn waiting_jobs(&self) -> impl Iterator<Item = &T> {
-        self.slab.iter().filter_map(|(_, entry)| entry.job.as_ref())
+    /// The jobs of a group that no worker has, in no particular order.
+    pub fn waiting_jobs(&self, group: u32) -> impl Iterator<Item = &T> {
+        self.slab.group(group).filter_map(|(_, entry)| entry.job.as_ref())
     }
 
     /// When the next retry is due, if one waits.
@@ -267,6 +271,12 @@ impl<T> Pending<T> {
     /// Tasks that are at a worker.
     pub fn running(&self) -> usize {
         self.running
+    }
+
+    /// See [`Slab`].
+    #[cfg(test)]
+    pub(super) fn visits(&self) -> u64 {
+        self.slab.visits.get()
     }
 
     /// Whether nothing is left, at a worker or here.

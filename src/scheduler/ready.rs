@@ -8,8 +8,23 @@ use std::time::Instant;
 
 use super::list::{Id, List, Slab};
 
+/// Which producer a result is for, and which group it belongs to: a small number, as in [`super::pending`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The producer's.
+    pub shard: u32,
+    /// What it can be found by.
+    pub group: u32,
+}
+
+impl From<usize> for Place {
+    fn from(shard: usize) -> Self {
+        Self { shard: u32::try_from(shard).expect("a producer is a thread"), group: 0 }
+    }
+}
+
 struct Entry<R> {
-    shard: usize,
+    shard: u32,
     /// In its producer's list; otherwise it waits for its time.
     listed: bool,
     result: R,
@@ -31,26 +46,30 @@ impl<R> Ready<R> {
     }
 
     /// Appends a result for a producer.
-    pub fn push(&mut self, shard: usize, result: R) {
-        let id = self.slab.insert(Entry { shard, listed: true, result });
-        self.slab.push_back(&mut self.shards[shard], id);
+    pub fn push(&mut self, place: Place, result: R) {
+        let Place { shard, group } = place;
+        let id = self.slab.insert(group, Entry { shard, listed: true, result });
+        self.slab.push_back(&mut self.shards[shard as usize], id);
     }
 
     /// Puts the results of a producer into the order of `key`; equal ones stay as they are.
     pub fn sort<K: Ord>(&mut self, shard: usize, key: impl Fn(&R) -> K) {
         let mut all = Vec::with_capacity(self.shards[shard].len());
         while let Some(id) = self.slab.pop_front(&mut self.shards[shard]) {
-            all.extend(self.slab.remove(id).map(|entry| entry.result));
+            let entry = self.slab.get(id).expect("a list holds what is in the slab");
+            all.push((key(&entry.result), id));
         }
-        all.sort_by_key(key);
-        for result in all {
-            self.push(shard, result);
+        all.sort_by(|(one, _), (other, _)| one.cmp(other));
+        for (_, id) in all {
+            self.slab.push_back(&mut self.shards[shard], id);
         }
     }
 
     /// Offers a result again, not before `due`, behind those that are there then.
-    pub fn push_later(&mut self, shard: usize, due: Instant, result: R) {
-        let id = self.slab.insert(Entry { shard, listed: false, result });
+    pub fn push_later(&mut self, place: Place, due: Instant, result: R) {
+        let Place { shard, group } = place;
+        assert!((shard as usize) < self.shards.len(), "there is no producer {shard}");
+        let id = self.slab.insert(group, Entry { shard, listed: false, result });
         self.delayed.push(Reverse((due, id)));
     }
 
@@ -59,14 +78,16 @@ impl<R> Ready<R> {
         self.wake_delayed(now);
         for _ in 0..max {
             let Some(id) = self.slab.pop_front(&mut self.shards[shard]) else { break };
-            out.extend(self.slab.remove(id).map(|entry| entry.result));
+            let entry = self.slab.remove(id).expect("a list holds what is in the slab");
+            assert!(entry.listed && entry.shard as usize == shard, "a producer's list holds what is its own");
+            out.push(entry.result);
         }
     }
 
-    /// Takes out every result that `matches`, those that wait for their time included.
-    pub fn remove_if(&mut self, mut matches: impl FnMut(&R) -> bool) -> Vec<R> {
+    /// Takes out every result of a group that `matches`, those that wait for their time included.
+    pub fn remove_if(&mut self, group: u32, mut matches: impl FnMut(&R) -> bool) -> Vec<R> {
         let found: Vec<Id> =
-            self.slab.iter().filter(|(_, entry)| matches(&entry.result)).map(|(id, _)| id).collect();
+            self.slab.group(group).filter(|(_, entry)| matches(&entry.result)).map(|(id, _)| id).collect();
         found.into_iter().filter_map(|id| self.remove(id)).collect()
     }
 
@@ -85,6 +106,12 @@ impl<R> Ready<R> {
         self.slab.len()
     }
 
+    /// See [`Slab`].
+    #[cfg(test)]
+    pub(super) fn visits(&self) -> u64 {
+        self.slab.visits.get()
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.slab.is_empty()
@@ -97,8 +124,9 @@ impl<R> Ready<R> {
             }
             self.delayed.pop();
             if let Some(entry) = self.slab.get_mut(id) {
+                assert!(!entry.listed, "what waits for its time is in no producer's list");
                 entry.listed = true;
-                let shard = entry.shard;
+                let shard = entry.shard as usize;
                 self.slab.push_back(&mut self.shards[shard], id);
             }
         }
@@ -107,7 +135,7 @@ impl<R> Ready<R> {
     fn remove(&mut self, id: Id) -> Option<R> {
         let entry = self.slab.get(id)?;
         if entry.listed {
-            let shard = entry.shard;
+            let shard = entry.shard as usize;
             self.slab.unlink(&mut self.shards[shard], id);
         }
         self.slab.remove(id).map(|entry| entry.result)
@@ -124,6 +152,11 @@ mod tests {
     use super::*;
 
     const SHARDS: usize = 3;
+    const GROUPS: u32 = 2;
+
+    fn place(shard: usize, value: u32) -> Place {
+        Place { group: value % GROUPS, ..shard.into() }
+    }
 
     /// The same in the plainest words: a queue a shard, and what waits for its time.
     #[derive(Default)]
@@ -141,12 +174,12 @@ mod tests {
             queue.drain(..max.min(queue.len())).collect()
         }
 
-        fn remove(&mut self, nth: u32) -> Vec<u32> {
+        fn remove(&mut self, matches: impl Fn(u32) -> bool) -> Vec<u32> {
             let later = self.later.iter().map(|(.., value)| *value);
             let mut found: Vec<u32> = self.shards.iter().flatten().copied().chain(later).collect();
-            found.retain(|value| value % nth == 0);
-            self.shards.iter_mut().for_each(|queue| queue.retain(|value| value % nth != 0));
-            self.later.retain(|(.., value)| value % nth != 0);
+            found.retain(|value| matches(*value));
+            self.shards.iter_mut().for_each(|queue| queue.retain(|value| !matches(*value)));
+            self.later.retain(|(.., value)| !matches(*value));
             found.sort_unstable();
             found
         }
@@ -181,7 +214,7 @@ mod tests {
             for ((step, shard), value) in steps.into_iter().zip(0u32..) {
                 match step {
                     Step::Push => {
-                        ready.push(shard, value);
+                        ready.push(place(shard, value), value);
                         model.shards[shard].push_back(value);
                     }
                     Step::Sort => {
@@ -192,7 +225,7 @@ mod tests {
                     Step::PushLater(ms) => {
                         // No two at the same time: their order would be anybody's.
                         let due = now + Duration::from_millis(ms) + Duration::from_nanos(value.into());
-                        ready.push_later(shard, due, value);
+                        ready.push_later(place(shard, value), due, value);
                         model.later.push((due, shard, value));
                     }
                     Step::Take(max) => {
@@ -201,9 +234,10 @@ mod tests {
                         prop_assert_eq!(out, model.take(now, shard, max));
                     }
                     Step::Remove(nth) => {
-                        let mut removed = ready.remove_if(|value| value % nth == 0);
+                        let group = shard as u32 % GROUPS;
+                        let mut removed = ready.remove_if(group, |value| value % nth == 0);
                         removed.sort_unstable();
-                        prop_assert_eq!(removed, model.remove(nth));
+                        prop_assert_eq!(removed, model.remove(|value| value % nth == 0 && value % GROUPS == group));
                     }
                     Step::Pass(ms) => now += Duration::from_millis(ms),
                 }

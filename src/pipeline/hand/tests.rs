@@ -18,7 +18,7 @@ fn tasks(lanes: &[Lane]) -> Vec<Task<Arc<Job>>> {
         let ticket =
             ledger.deliver(slot, offset, Times { timestamp: 0, admitted: now }, 1).expect("it is new");
         let record = Record::new("in".into(), 0, offset, Parts::default());
-        pending.push(*lane, Arc::new(Job::new(record, ticket, 0, now)));
+        pending.push(0, *lane, Arc::new(Job::new(record, ticket, 0, now)));
     }
     let mut tasks = Vec::new();
     pending.take(now, usize::MAX, usize::MAX, &mut tasks);
@@ -30,7 +30,7 @@ fn at_work() -> Hand {
     let (hand, mut batch) = (Hand::new("worker-7".to_owned()), Batch::default());
     hand.take(&mut tasks(&[Some(1), Some(1), Some(2)]));
     let (held, job) = hand.next(None, &mut batch).expect("the first").split();
-    batch.ready.push((0, job));
+    batch.ready.push((0.into(), job));
     assert!(hand.next(Some((held, Verdict::Done)), &mut batch).is_some());
     hand
 }

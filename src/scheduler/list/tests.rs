@@ -6,6 +6,7 @@ use proptest::sample::Index;
 use super::*;
 
 const LISTS: usize = 3;
+const GROUPS: u32 = 4;
 
 /// The same in the plainest words.
 #[derive(Default)]
@@ -44,7 +45,7 @@ fn pick(from: &mut Vec<(Id, u32)>, which: &Index) -> Option<(Id, u32)> {
 
 fn run(slab: &mut Slab<u32>, lists: &mut [List; LISTS], model: &mut Model, step: &Step, number: u32) {
     match step {
-        Step::Insert => model.loose.push((slab.insert(number), number)),
+        Step::Insert => model.loose.push((slab.insert(number % GROUPS, number), number)),
         Step::PushBack(list, which) => {
             if let Some(value) = pick(&mut model.loose, which) {
                 slab.push_back(&mut lists[*list], value.0);
@@ -108,8 +109,14 @@ proptest! {
             }
             let alive = model.lists.iter().flatten().chain(&model.loose);
             prop_assert_eq!(slab.len(), alive.clone().count());
-            for (id, number) in alive {
+            for (id, number) in alive.clone() {
                 prop_assert_eq!(slab.get(*id), Some(number));
+            }
+            for group in 0..=GROUPS {
+                let mut own: Vec<(Id, u32)> = alive.clone().copied().filter(|(_, number)| number % GROUPS == group).collect();
+                own.sort_unstable_by_key(|(_, number)| std::cmp::Reverse(*number));
+                let found: Vec<(Id, u32)> = slab.group(group).map(|(id, number)| (id, *number)).collect();
+                prop_assert_eq!(found, own, "the newest first, and nothing of others");
             }
             for id in &model.removed {
                 prop_assert_eq!(slab.get(*id), None, "an id names nothing once its value is gone");
@@ -124,8 +131,8 @@ proptest! {
 #[test]
 fn a_place_is_used_again_under_another_id() {
     let mut slab = Slab::default();
-    let first = slab.insert(1);
+    let first = slab.insert(0, 1);
     assert_eq!(slab.remove(first), Some(1));
-    let second = slab.insert(2);
+    let second = slab.insert(0, 2);
     assert_eq!((slab.nodes.len(), slab.get(first), slab.get(second)), (1, None, Some(&2)));
 }

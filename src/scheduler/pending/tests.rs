@@ -37,6 +37,11 @@ impl Queue {
 }
 
 const ALONE: u64 = 1 << 32;
+const GROUPS: u32 = 2;
+
+fn group_of(job: u64) -> u32 {
+    (job / 3) as u32 % GROUPS
+}
 
 fn queue_of(lane: Lane, job: u64) -> u64 {
     lane.unwrap_or(ALONE + job)
@@ -125,7 +130,7 @@ enum Step {
         became: u64,
         ms: u64,
     },
-    /// Removes every n-th job.
+    /// Removes every n-th job of one group.
     Remove(u64),
     Pass(u64),
 }
@@ -153,7 +158,7 @@ impl Run {
     fn step(&mut self, step: &Step) {
         match *step {
             Step::Push(lane) => {
-                self.pending.push(lane, self.next);
+                self.pending.push(group_of(self.next), lane, self.next);
                 self.model.lanes.entry(queue_of(lane, self.next)).or_default().jobs.push_back(self.next);
                 self.next += 1;
             }
@@ -171,16 +176,18 @@ impl Run {
             }
             Step::Finish { .. } => {}
             Step::Remove(nth) => {
-                let mut removed = self.pending.remove_if(|job| job % nth == 0);
+                let group = nth as u32 % GROUPS;
+                let mut removed = self.pending.remove_if(group, |job| job % nth == 0);
                 removed.sort_unstable();
-                assert_eq!(removed, self.model.remove(|job| job % nth == 0));
+                assert_eq!(removed, self.model.remove(|job| job % nth == 0 && group_of(job) == group));
             }
             Step::Pass(ms) => self.now += Duration::from_millis(ms),
         }
         assert_eq!(self.pending.waiting(), self.model.waiting());
         assert_eq!(self.pending.running(), self.model.running());
         assert_eq!(self.pending.is_empty(), self.model.waiting() + self.model.running() == 0);
-        assert_eq!(self.pending.waiting_jobs().count(), self.model.waiting());
+        let waiting = |group| self.pending.waiting_jobs(group).count();
+        assert_eq!((0..GROUPS).map(waiting).sum::<usize>(), self.model.waiting());
         let due = self
             .model
             .lanes
@@ -260,7 +267,7 @@ proptest! {
 #[should_panic(expected = "has to run again")]
 fn a_worker_that_goes_on_after_a_failure_in_the_lane_is_our_bug() {
     let mut pending = Pending::default();
-    (0..2).for_each(|job| pending.push(Some(1), job));
+    (0..2).for_each(|job| pending.push(0, Some(1), job));
     let (now, mut tasks) = (Instant::now(), Vec::new());
     pending.take(now, 1, 2, &mut tasks);
     let mut held = tasks.into_iter().map(Task::split);
@@ -271,7 +278,7 @@ fn a_worker_that_goes_on_after_a_failure_in_the_lane_is_our_bug() {
 #[test]
 fn what_a_worker_has_already_does_not_count_against_what_it_asks_for() {
     let mut pending = Pending::default();
-    (0..6).for_each(|job| pending.push(None, job));
+    (0..6).for_each(|job| pending.push(0, None, job));
     let (now, mut tasks) = (Instant::now(), Vec::new());
     for taken in [2, 4, 6] {
         assert!(pending.take(now, 2, 2, &mut tasks));

@@ -22,7 +22,7 @@ fn what_is_given_back_is_the_suffix_that_nobody_has_begun() {
         scheduler.push((0..JOBS).map(|job| ((job % 2 == 1).then_some(1), job)));
         let wanted = model::random(JOBS) as usize;
         begun.wait(|begun| begun.len() >= wanted);
-        let mut given_back = scheduler.remove_unbegun(|&job| Some(job), JOBS);
+        let mut given_back = scheduler.remove_unbegun(0, |&job| Some(job), JOBS);
         given_back.sort_unstable();
         scheduler.close();
         join(workers);
@@ -56,7 +56,7 @@ fn what_is_removed_is_not_done_and_ends_the_workers_of_a_closed_scheduler() {
         };
         let mut removed = Vec::new();
         while removed.iter().filter(|job| **job < 2).count() < 2 {
-            removed.extend(scheduler.remove_if(|_| true, |()| true).0);
+            removed.extend(scheduler.remove_if(0, |_| true, |()| true).0);
             model::sleep(Duration::from_millis(1));
         }
         closer.join();

@@ -30,7 +30,7 @@ fn what_is_given_back_is_the_suffix_that_nobody_has_begun() {
         // Odd lanes are long: their jobs wait while later ones of other lanes are begun.
         scheduler.push((0..JOBS).map(|job| ((job % 2 == 1).then_some(job % 3), job)));
         eventually("some are begun", || begun.lock().len() > round * 5);
-        let mut given_back = scheduler.remove_unbegun(|&job| Some(job), JOBS);
+        let mut given_back = scheduler.remove_unbegun(0, |&job| Some(job), JOBS);
         given_back.sort_unstable();
         scheduler.close();
         wait_for(&all_ended, WORKERS);
@@ -52,10 +52,10 @@ fn what_is_given_back_ends_behind_a_job_that_is_finished_or_at_a_worker() {
     results.extend(tasks.drain(..).map(|task| (task.split().0, Verdict::Done)));
     assert!(scheduler.exchange(&mut results, 1, &Instant::now, &mut tasks));
     assert_eq!(tasks[0].job, 2);
-    let mut given_back = scheduler.remove_unbegun(|&job| Some(job), 5);
+    let mut given_back = scheduler.remove_unbegun(0, |&job| Some(job), 5);
     given_back.sort_unstable();
     assert_eq!(given_back, [3, 4], "1 was not begun, but 2 behind it was");
-    assert!(scheduler.remove_unbegun(|_| None, 5).is_empty(), "others are left alone");
+    assert!(scheduler.remove_unbegun(0, |_| None, 5).is_empty(), "others are left alone");
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn removing_what_is_left_ends_the_workers_of_a_closed_scheduler() {
     });
     scheduler.close();
     assert!(all_ended.try_recv().is_err());
-    let mut removed = scheduler.remove_if(|_| true, |()| true).0;
+    let mut removed = scheduler.remove_if(0, |_| true, |()| true).0;
     removed.sort_unstable();
     assert_eq!(removed, [1, 2]);
     wait_for(&all_ended, 2);
@@ -90,14 +90,14 @@ fn what_nobody_has_is_looked_at_and_all_of_it_may_be_given_back() {
     let (mut tasks, mut results) = (Vec::new(), Vec::new());
     scheduler.push([(None, 9), (None, 0), (Some(1), 1), (Some(1), 2)]);
     assert!(scheduler.exchange(&mut results, 1, &Instant::now, &mut tasks));
-    let mut waiting = scheduler.waiting(|&job| (job != 1).then_some(job));
+    let mut waiting = scheduler.waiting(0, |&job| (job != 1).then_some(job));
     waiting.sort_unstable();
     assert_eq!(
         (tasks[0].job, waiting),
         (9, vec![0, 2]),
         "not what is at a worker, and not what is not asked for"
     );
-    let mut given_back = scheduler.remove_unbegun(|&job| (job < 9).then_some(job), 3);
+    let mut given_back = scheduler.remove_unbegun(0, |&job| (job < 9).then_some(job), 3);
     given_back.sort_unstable();
     assert_eq!(given_back, [0, 1, 2]);
 }

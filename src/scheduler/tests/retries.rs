@@ -76,7 +76,7 @@ fn an_earlier_retry_moves_the_alarm() {
     assert!(scheduler.exchange(&mut results, 1, &Instant::now, &mut tasks));
     assert_eq!(retry_done.recv_timeout(DEADLINE), Ok(("soon", 2)));
     results.extend(tasks.drain(..).map(|task| (task.split().0, Verdict::Done)));
-    assert_eq!(scheduler.remove_if(|_| true, |()| true).0, ["tomorrow"]);
+    assert_eq!(scheduler.remove_if(0, |_| true, |()| true).0, ["tomorrow"]);
     scheduler.close();
     assert!(!scheduler.exchange(&mut results, 1, &Instant::now, &mut tasks));
     wait_for(&all_ended, 2);

@@ -139,7 +139,18 @@ impl Assigned {
         self.retired
     }
 
-    fn note(&self, finished: OffsetMap) -> Note {
+    /// What a commit of `offset` says beside it.
+    fn note(&self, offset: i64, finished: OffsetMap) -> Note {
+        assert!(
+            !self.retired,
+            "an offset of {}/{} means nothing: its topic is gone",
+            self.topic, self.partition
+        );
+        assert!(
+            finished.first().is_none_or(|first| first.start >= offset),
+            "{offset} is open, and the map names it"
+        );
+        assert!(offset >= self.tracker.watermark(), "the watermark would go back to {offset}");
         Note { topic_id: self.topic_id, finished }
     }
 
@@ -289,6 +300,8 @@ impl Ledger {
     /// Takes a partition in for consumer `owner`.
     pub fn assign(&mut self, owner: usize, topic: Arc<str>, partition: i32, beginning: Beginning) -> Slot {
         let epoch = self.next_epoch;
+        assert!(epoch < u32::MAX, "an epoch is used once, and there is none left");
+        assert!(partition >= 0, "{topic} has no partition {partition}");
         self.next_epoch += 1;
         let none = Budget { records: 0, bytes: 0 };
         let finished = if planted(Bug::MapIgnored) { OffsetMap::default() } else { beginning.finished };
@@ -318,7 +331,9 @@ impl Ledger {
             Some(free) => self.slots[free] = Some(assigned),
             None => self.slots.push(Some(assigned)),
         }
-        Slot { index: index as u32, epoch }
+        let slot = Slot { index: index as u32, epoch };
+        assert!(self.get(slot).is_some(), "{slot:?} is what was assigned last");
+        slot
     }
 
     /// From now on nothing is admitted for this slot; what is in flight may still finish and be committed.
@@ -333,6 +348,7 @@ impl Ledger {
     pub fn retire(&mut self, slot: Slot) {
         if let Some(assigned) = self.get_mut(slot) {
             (assigned.leaving, assigned.retired) = (true, !planted(Bug::RetiredIsCommitted));
+            assert!(!assigned.is_uncommitted(), "{slot:?} has an offset to commit, and its topic is gone");
         }
     }
 
@@ -365,6 +381,7 @@ impl Ledger {
             && assigned.tracker.next() == from
         {
             assigned.tracker.pass(end);
+            assert!(assigned.tracker.watermark() >= from, "the watermark went back, from {from}");
             assigned.stand = None;
         }
     }
@@ -395,8 +412,14 @@ impl Ledger {
 
     /// Gives a partition up: whatever of it is still in flight is stale from now on. Returns how many records that are.
     pub fn revoke(&mut self, slot: Slot) -> usize {
-        let Some(assigned) = self.get_mut(slot) else { return 0 };
+        let Some(assigned) = self.get(slot) else { return 0 };
         let left = assigned.in_flight.records;
+        assert!(
+            left == 0 || assigned.in_flight.bytes <= self.in_flight.bytes,
+            "a part is no more than the whole"
+        );
+        assert!(left <= self.in_flight.records, "{left} of {} records are in flight", self.in_flight.records);
+        assert!(assigned.balance() == 0, "{} records of {slot:?} went astray", assigned.balance());
         self.slots[slot.index as usize] = None;
         left
     }
@@ -425,15 +448,21 @@ impl Ledger {
         assigned.in_flight.bytes += charge;
         self.in_flight.records += 1;
         self.in_flight.bytes += charge;
+        assert!(
+            self.in_flight.records <= self.limit.records.max(1),
+            "more is admitted than the budget has room for"
+        );
         Ok(Ticket { slot, sequence, charge })
     }
 
     /// A record in flight has grown by its results: takes `more` bytes of the budget until it is finished.
     pub fn grow(&mut self, ticket: &mut Ticket, more: usize) {
+        assert!(self.in_flight.records > 0, "what grows is in flight");
         ticket.charge += more;
         self.in_flight.bytes += more;
         if let Some(assigned) = self.get_mut(ticket.slot) {
             assigned.in_flight.bytes += more;
+            assert!(assigned.in_flight.bytes >= ticket.charge, "a record is a part of what is in flight");
         }
     }
 
@@ -443,9 +472,12 @@ impl Ledger {
             self.release(ticket);
         }
         let Some(assigned) = self.get_mut(ticket.slot) else { return false };
+        assert!(
+            assigned.epoch == ticket.slot.epoch,
+            "a ticket of an assignment that is gone finishes nothing"
+        );
         assigned.tracker.finish(ticket.sequence);
-        assigned.in_flight.records -= 1;
-        assigned.in_flight.bytes -= ticket.charge;
+        assigned.in_flight.take(ticket.charge);
         match end {
             End::Produced => assigned.counts.produced += 1,
             End::Filtered => assigned.counts.filtered += 1,
@@ -459,8 +491,8 @@ impl Ledger {
     pub fn drop_unfinished(&mut self, ticket: &Ticket) {
         self.release(ticket);
         if let Some(assigned) = self.get_mut(ticket.slot) {
-            assigned.in_flight.records -= 1;
-            assigned.in_flight.bytes -= ticket.charge;
+            assert!(ticket.sequence < assigned.tracker.deliveries(), "{ticket:?} was delivered");
+            assigned.in_flight.take(ticket.charge);
             assigned.counts.given_back += 1;
             assigned.cut = assigned.cut.min(ticket.sequence);
         }
@@ -482,7 +514,7 @@ impl Ledger {
                 topic: assigned.topic.clone(),
                 partition: assigned.partition,
                 offset: assigned.tracker.watermark(),
-                note: assigned.note(assigned.tracker.finished()),
+                note: assigned.note(assigned.tracker.watermark(), assigned.tracker.finished()),
                 changes: assigned.tracker.changes(),
             })
             .collect()
@@ -508,7 +540,7 @@ impl Ledger {
                     let finished =
                         if assigned.had_map { tracker.finished_after(end) } else { OffsetMap::default() };
                     let (topic, partition) = (assigned.topic.clone(), assigned.partition);
-                    let note = assigned.note(finished);
+                    let note = assigned.note(offset, finished);
                     Watermark { slot, topic, partition, offset, note, changes: tracker.changes() }
                 })
                 .collect(),
@@ -538,6 +570,15 @@ impl Ledger {
     /// The broker has this watermark.
     pub fn committed(&mut self, watermark: &Watermark) {
         if let Some(assigned) = self.get_mut(watermark.slot) {
+            let reached = assigned.tracker.watermark();
+            assert!(
+                watermark.offset <= reached,
+                "{watermark:?} is committed, and all is finished up to {reached}"
+            );
+            assert!(
+                watermark.changes <= assigned.tracker.changes(),
+                "{watermark:?} tells of what has not been"
+            );
             assigned.committed = Some((watermark.offset, watermark.changes));
         }
     }
@@ -570,8 +611,7 @@ impl Ledger {
     }
 
     fn release(&mut self, ticket: &Ticket) {
-        self.in_flight.records -= 1;
-        self.in_flight.bytes -= ticket.charge;
+        self.in_flight.take(ticket.charge);
     }
 }
 

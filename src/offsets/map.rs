@@ -28,6 +28,11 @@ impl OffsetMap {
         if range.is_empty() {
             return;
         }
+        let last = self.ranges.last();
+        assert!(
+            last.is_none_or(|last| last.start <= range.start),
+            "{range:?} is pushed behind {last:?}: ranges ascend"
+        );
         match self.ranges.last_mut() {
             Some(last) if last.end >= range.start => last.end = last.end.max(range.end),
             _ => self.ranges.push(range),
@@ -60,6 +65,7 @@ impl OffsetMap {
         self.ranges.drain(..gone);
         if let Some(first) = self.ranges.first_mut() {
             first.start = first.start.max(offset);
+            assert!(!first.is_empty(), "{first:?} has nothing from {offset} on");
         }
     }
 
@@ -70,8 +76,10 @@ impl OffsetMap {
 
     /// Whether it fits into metadata of a watermark with room to spare: workers may finish a little more before it is sent.
     pub fn fits(&self, watermark: i64) -> bool {
-        let reached = self.write(watermark, HALF).map(|(_, covered)| covered);
-        self.is_empty() || reached == self.end()
+        let Some(end) = self.end() else { return true };
+        // A bit for each offset: where that has room enough, no method has to be tried.
+        let bits = i64::try_from((HALF - 1) * 8).unwrap_or(i64::MAX);
+        end - watermark <= bits || self.write(watermark, HALF).is_some_and(|(_, covered)| covered == end)
     }
 
     /// By the best method, whose number is the first byte, as much as fits into `limit` bytes, from the lowest on; and where that
@@ -80,6 +88,8 @@ impl OffsetMap {
         if self.is_empty() {
             return None;
         }
+        let first = self.ranges[0].start;
+        assert!(first >= watermark, "{first} is below the watermark, {watermark}: it is finished anyway");
         let limit = limit.saturating_sub(1);
         let written = Method::ALL.into_iter().map(|method| {
             let (payload, covered) = method.write(watermark, &self.ranges, limit);
@@ -87,12 +97,20 @@ impl OffsetMap {
         });
         let best = written.min_by_key(|(_, payload, covered)| (std::cmp::Reverse(*covered), payload.len()));
         let (method, payload, covered) = best.filter(|(_, _, covered)| *covered > watermark)?;
+        assert!(payload.len() <= limit, "{} bytes, and {limit} are free", payload.len());
+        assert!(self.end().is_some_and(|end| covered <= end), "{covered} is beyond what is finished");
         Some(([&[method.number()], &payload[..]].concat(), covered))
     }
 
     /// What a method wrote; `None` if that is not what these bytes are.
     pub(super) fn read(watermark: i64, method: u8, bytes: &[u8]) -> Option<Self> {
         let ranges = Method::of(method)?.read(watermark, bytes)?;
+        assert!(
+            ranges.first().is_none_or(|first| first.start >= watermark),
+            "a map tells of what is above its watermark"
+        );
+        assert!(ranges.iter().all(|range| !range.is_empty()), "a range that is read has records");
+        assert!(ranges.windows(2).all(|pair| pair[0].end < pair[1].start), "ranges that are read ascend");
         Some(Self { ranges })
     }
 

@@ -106,6 +106,7 @@ impl Note {
         if let Some((map, _)) = self.finished.write(stamp.watermark, left) {
             put(&mut fields, FINISHED, &map);
         }
+        assert!(fields.len() <= room, "{} bytes of fields, and {room} are free", fields.len());
         if fields.is_empty() {
             return String::new();
         }
@@ -113,7 +114,9 @@ impl Note {
         let mut bytes = vec![head];
         bytes.extend(checksum(stamp, head, &fields));
         bytes.extend(fields);
-        text::encode(&bytes)
+        let text = text::encode(&bytes);
+        assert!(text.len() <= characters, "{} characters, and the broker takes {characters}", text.len());
+        text
     }
 
     /// Reads metadata; empty metadata says nothing.

@@ -63,7 +63,12 @@ impl Tracker {
     /// Starts where reading starts: `start` is the offset of the first record that may come. What of `finished` comes is
     /// skipped.
     pub fn new(start: i64, mut finished: OffsetMap) -> Self {
+        assert!(start >= 0, "offset {start} is no record's: a negative one stands for what is finished");
         finished.forget_below(start);
+        assert!(
+            finished.first().is_none_or(|first| first.start >= start),
+            "what is skipped comes after {start}"
+        );
         Self {
             window: VecDeque::new(),
             dense_from: 0,
@@ -81,10 +86,16 @@ impl Tracker {
             return Delivery::Repeated;
         }
         self.next = if planted(Bug::WatermarkByCounting) { self.next } else { offset } + 1;
+        assert!(self.next > offset, "offset {offset} is delivered, and {} comes next", self.next);
         if !self.finished_before.is_empty() {
             self.finished_before.forget_below(offset);
             let finished = self.finished_before.first().is_some_and(|range| range.contains(&offset));
             self.finished_before.forget_below(self.next);
+            let first = self.finished_before.first();
+            assert!(
+                first.is_none_or(|first| first.start >= self.next),
+                "{offset} was delivered and is to be skipped"
+            );
             if finished {
                 self.changes += 1;
                 return Delivery::Finished;
@@ -94,6 +105,8 @@ impl Tracker {
         self.window.push_back(Entry { sequence, offset, times });
         self.deliveries += 1;
         self.open += 1;
+        #[cfg(feature = "shuttle")]
+        self.check();
         Delivery::New(sequence)
     }
 
@@ -103,6 +116,11 @@ impl Tracker {
         let index = self.place(sequence).expect("a record is finished once, and only if it was delivered");
         let index = if planted(Bug::FinishMovesTheFirst) { 0 } else { index };
         let entry = &mut self.window[index];
+        assert!(
+            entry.sequence == sequence,
+            "record {sequence} is finished, and {} was found",
+            entry.sequence
+        );
         assert!(entry.offset >= 0, "offset {} is finished twice", !entry.offset);
         entry.offset = !entry.offset;
         self.open -= 1;
@@ -115,7 +133,15 @@ impl Tracker {
         if self.window.len() > SHORT + 4 * self.open {
             self.window.retain(|entry| entry.offset >= 0);
             self.dense_from = self.deliveries;
+            assert!(
+                self.window.len() == self.open,
+                "{} of {} open records are left",
+                self.window.len(),
+                self.open
+            );
         }
+        #[cfg(feature = "shuttle")]
+        self.check();
     }
 
     /// Where in the window the record is: counted from the end, where none is missing, or searched.
@@ -138,13 +164,25 @@ impl Tracker {
     ///
     /// **Before:** only records before `sequence` are finished.
     pub fn watermark_before(&self, sequence: u64) -> i64 {
-        let index = self.window.partition_point(|entry| entry.sequence < sequence);
-        self.window.get(index).map_or(self.next, |entry| entry.offset)
+        let index = self.before(sequence);
+        let watermark = self.window.get(index).map_or(self.next, |entry| entry.offset);
+        assert!(watermark >= self.watermark(), "the watermark would go back to {watermark}, or pass a gap");
+        watermark
+    }
+
+    /// How many entries of the window were delivered before `sequence`.
+    fn before(&self, sequence: u64) -> usize {
+        assert!(
+            sequence <= self.deliveries,
+            "only {} records were delivered, not {sequence}",
+            self.deliveries
+        );
+        self.window.partition_point(|entry| entry.sequence < sequence)
     }
 
     /// What is finished beyond that watermark then: by an earlier assignment.
     pub fn finished_after(&self, sequence: u64) -> OffsetMap {
-        let index = self.window.partition_point(|entry| entry.sequence < sequence);
+        let index = self.before(sequence);
         self.finished_but(self.window.range(index..).map(|entry| entry.offset))
     }
 
@@ -159,10 +197,17 @@ impl Tracker {
         let mut open = open.into_iter();
         let mut from = open.next().map_or(self.next, |offset| offset + 1);
         for offset in open {
+            assert!(offset >= from, "{offset} comes after {from}: open records ascend");
             map.push(from..offset + i64::from(planted(Bug::MapNamesOpen)));
+            assert!(map.end().is_none_or(|end| end <= offset), "{offset} is open, and the map names it");
             from = offset + 1;
         }
+        assert!(from <= self.next, "{from} was not delivered: {} comes next", self.next);
         map.push(from..self.next);
+        assert!(
+            self.finished_before.first().is_none_or(|first| first.start >= self.next),
+            "both tell of one record"
+        );
         self.finished_before.ranges().iter().for_each(|range| map.push(range.clone()));
         map
     }
@@ -172,6 +217,11 @@ impl Tracker {
     /// **Before:** nothing is open.
     pub fn pass(&mut self, end: i64) {
         assert_eq!(self.open, 0, "what is passed over stands behind everything that was delivered");
+        assert!(
+            self.window.is_empty(),
+            "nothing is open, and the window remembers {} records",
+            self.window.len()
+        );
         self.next = self.next.max(end);
         self.finished_before.forget_below(self.next);
         self.changes += 1;
@@ -195,6 +245,29 @@ impl Tracker {
     /// The first record that is not finished: its offset and its times.
     pub fn oldest(&self) -> Option<(i64, Times)> {
         self.window.front().map(|entry| (entry.offset, entry.times))
+    }
+
+    /// All that must be true of the window, whatever it costs to see.
+    #[cfg(any(test, feature = "shuttle"))]
+    fn check(&self) {
+        let offset = |entry: &Entry| if entry.offset < 0 { !entry.offset } else { entry.offset };
+        let open = self.window.iter().filter(|entry| entry.offset >= 0).count();
+        assert_eq!(open, self.open, "open records are counted");
+        assert!(self.watermark() <= self.next, "the watermark is beyond what was delivered");
+        assert!(self.window.front().is_none_or(|first| first.offset >= 0), "the first of the window is open");
+        assert!(
+            self.window.back().is_none_or(|last| offset(last) < self.next),
+            "all of the window is below the end"
+        );
+        for (one, other) in self.window.iter().zip(self.window.iter().skip(1)) {
+            assert!(one.sequence < other.sequence && offset(one) < offset(other), "the window ascends");
+        }
+        let dense = self.window.iter().filter(|entry| entry.sequence >= self.dense_from);
+        let sequences = dense.rev().map(|entry| entry.sequence);
+        assert!(
+            sequences.zip((0..self.deliveries).rev()).all(|(one, other)| one == other),
+            "none is missing at the end"
+        );
     }
 
     /// What the window remembers: entries, and open records.

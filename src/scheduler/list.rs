@@ -132,7 +132,7 @@ impl<T> Slab<T> {
     }
 
     /// Removes a value. It must be in no list.
-    #[inline]
+    #[inline(always)]
     pub fn remove(&mut self, id: Id) -> Option<T> {
         let node = self.nodes.get_mut(id.index as usize).filter(|node| node.generation == id.generation)?;
         let value = node.value.take()?;
@@ -184,7 +184,7 @@ impl<T> Slab<T> {
     /// Appends a value that is in no list.
     pub fn push_back(&mut self, list: &mut List, id: Id) {
         let last = std::mem::replace(&mut list.tail, id.index);
-        let node = self.node(id);
+        let node = &mut self.nodes[id.index as usize];
         (node.prev, node.next) = (last, NONE);
         match self.nodes.get_mut(last as usize) {
             Some(last) => last.next = id.index,
@@ -214,7 +214,6 @@ impl<T> Slab<T> {
     /// Takes the first value out of the list; it stays in the slab.
     pub fn pop_front(&mut self, list: &mut List) -> Option<Id> {
         let node = self.nodes.get(list.head as usize)?;
-        assert!(node.value.is_some(), "a list holds what is in the slab");
         let (id, next) = (Id { index: list.head, generation: node.generation }, node.next);
         list.head = next;
         self.set_prev(list, id, next, NONE);

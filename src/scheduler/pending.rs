@@ -187,7 +187,7 @@ impl<T> Pending<T> {
         let mut results = results.drain(..).peekable();
         while let Some((held, verdict)) = results.next() {
             let lane = held.lane;
-            self.running -= 1;
+            self.running = self.running.checked_sub(1).expect("a worker gives back what it has taken");
             self.take_back(held, verdict, &mut left);
             let last_of_lane = lane.is_none() || results.peek().is_none_or(|(next, _)| next.lane != lane);
             if last_of_lane {
@@ -208,22 +208,30 @@ impl<T> Pending<T> {
                     left.untouched.is_empty(),
                     "a task finished although an earlier one of its lane did not run"
                 );
-                self.slab.remove(id).expect("a running task is removed by nobody else");
+                let entry = self.slab.remove(id).expect("a running task is removed by nobody else");
+                assert!(entry.job.is_none(), "a task that is finished was at a worker");
                 if let Verdict::DoneAndMark(mark) = verdict {
                     left.mark = Some(mark);
                 }
             }
             Verdict::Later(due, job) => {
+                assert!(!left.blocked, "two tasks of a lane have to run again");
+                assert!(left.untouched.is_empty(), "a task ran although an earlier one of its lane did not");
                 self.delay(id, due, job);
                 left.blocked = !planted(Bug::RetryFreesItsLane);
             }
             Verdict::NotCounted(due, job) => {
+                assert!(
+                    !left.blocked && left.untouched.is_empty(),
+                    "a task ran before an earlier one of its lane"
+                );
                 self.delay(id, due, job);
                 self.entry(id).attempt -= 1;
                 left.blocked = true;
             }
             Verdict::Untouched(job) => {
                 let entry = self.entry(id);
+                assert!(entry.job.is_none() && entry.attempt > 0, "a task that is given back was taken");
                 // The try that did not take place is not counted.
                 (entry.place, entry.job, entry.attempt) = (Place::Waiting, Some(job), entry.attempt - 1);
                 left.untouched.push(id);
@@ -233,6 +241,10 @@ impl<T> Pending<T> {
 
     fn delay(&mut self, id: Id, due: Instant, job: T) {
         let entry = self.entry(id);
+        assert!(
+            matches!(entry.place, Place::Running) && entry.job.is_none(),
+            "what runs again was at a worker"
+        );
         (entry.place, entry.job) = (Place::Delayed, Some(job));
         self.delayed.push(Reverse((due, id)));
     }
@@ -265,6 +277,7 @@ impl<T> Pending<T> {
 
     /// Tasks that are not at a worker.
     pub fn waiting(&self) -> usize {
+        assert!(self.running <= self.slab.len(), "{} of {} tasks run", self.running, self.slab.len());
         self.slab.len() - self.running
     }
 
@@ -274,7 +287,7 @@ impl<T> Pending<T> {
     }
 
     /// See [`Slab`].
-    #[cfg(test)]
+    #[cfg(all(test, not(feature = "shuttle")))]
     pub(super) fn visits(&self) -> u64 {
         self.slab.visits.get()
     }
@@ -284,12 +297,57 @@ impl<T> Pending<T> {
         self.slab.is_empty()
     }
 
+    /// All that must be true of the tasks of these groups, all there are, whatever it costs to see.
+    #[cfg(test)]
+    pub(super) fn check(&self, groups: std::ops::Range<u32>) {
+        let (mut count, mut runnable, mut waiting, mut running, mut busy) = (0, 0, 0, 0, HashMap::new());
+        for (_, entry) in groups.flat_map(|group| self.slab.group(group)) {
+            count += 1;
+            match entry.place {
+                Place::Runnable => runnable += 1,
+                Place::Waiting => waiting += 1,
+                Place::Running => running += 1,
+                Place::Delayed => {}
+            }
+            assert_eq!(
+                entry.job.is_none(),
+                matches!(entry.place, Place::Running),
+                "a worker has the jobs that run"
+            );
+            if let Some(lane) = entry.lane {
+                let (free, at_worker) = busy.entry(lane).or_insert((0, 0));
+                *free += usize::from(matches!(entry.place, Place::Runnable | Place::Delayed));
+                *at_worker += usize::from(matches!(entry.place, Place::Running));
+                assert!(self.lanes.contains_key(&lane), "a lane is known while a task of it is");
+            }
+        }
+        assert_eq!((count, running), (self.slab.len(), self.running), "each task belongs to a group");
+        assert_eq!(runnable, self.runnable.len(), "what may run is listed");
+        assert_eq!(
+            waiting,
+            self.lanes.values().map(|lane| lane.tasks.len()).sum::<usize>(),
+            "what waits does so in its lane"
+        );
+        for (lane, (free, at_worker)) in busy {
+            assert!(
+                free + usize::from(at_worker > 0) == 1,
+                "lane {lane}: {free} may run, {at_worker} are at a worker"
+            );
+        }
+        assert_eq!(
+            self.marked,
+            self.lanes.values().filter(|lane| lane.mark.is_some()).count(),
+            "marks are counted"
+        );
+    }
+
     fn entry(&mut self, id: Id) -> &mut Entry<T> {
         self.slab.get_mut(id).expect("the list holds only tasks that exist")
     }
 
     fn start(&mut self, id: Id, out: &mut Vec<Task<T>>) -> Lane {
         let entry = self.entry(id);
+        assert!(matches!(entry.place, Place::Runnable | Place::Waiting), "one worker at a time has a task");
         entry.place = Place::Running;
         entry.attempt += 1;
         let job = entry.job.take().expect("only a running task is without its job");
@@ -309,6 +367,7 @@ impl<T> Pending<T> {
     fn release(&mut self, lane: Lane, mut left: Left) {
         let Some(lane) = lane else {
             // It stands alone: it waits for nobody but a worker.
+            assert!(left.untouched.len() <= 1, "what stands alone is given back alone");
             if let Some(id) = left.untouched.pop() {
                 self.entry(id).place = Place::Runnable;
                 self.slab.push_front(&mut self.runnable, id);
@@ -335,11 +394,14 @@ impl<T> Pending<T> {
     fn advance(&mut self, lane: u64) {
         match self.next_in(lane) {
             Some(id) => {
-                self.entry(id).place = Place::Runnable;
+                let entry = self.entry(id);
+                assert!(matches!(entry.place, Place::Waiting), "one task of a lane is free to run");
+                entry.place = Place::Runnable;
                 self.slab.push_back(&mut self.runnable, id);
             }
             None => {
                 let forgotten = self.lanes.remove(&lane);
+                assert!(forgotten.is_some(), "a lane is known while a task of it is");
                 self.marked -= usize::from(forgotten.is_some_and(|lane| lane.mark.is_some()));
             }
         }
@@ -352,6 +414,7 @@ impl<T> Pending<T> {
             }
             self.delayed.pop();
             if let Some(entry) = self.slab.get_mut(id) {
+                assert!(matches!(entry.place, Place::Delayed), "what waits for its time is at no worker");
                 entry.place = Place::Runnable;
                 self.slab.push_front(&mut self.runnable, id);
             }
@@ -360,6 +423,10 @@ impl<T> Pending<T> {
 
     fn remove(&mut self, id: Id) -> Option<T> {
         let entry = self.slab.get(id)?;
+        assert!(
+            matches!(entry.place, Place::Running) == entry.job.is_none(),
+            "a worker has the jobs that run"
+        );
         let lane = entry.lane;
         match entry.place {
             Place::Running => return None,

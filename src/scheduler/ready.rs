@@ -79,7 +79,6 @@ impl<R> Ready<R> {
         for _ in 0..max {
             let Some(id) = self.slab.pop_front(&mut self.shards[shard]) else { break };
             let entry = self.slab.remove(id).expect("a list holds what is in the slab");
-            assert!(entry.listed && entry.shard as usize == shard, "a producer's list holds what is its own");
             out.push(entry.result);
         }
     }
@@ -103,11 +102,13 @@ impl<R> Ready<R> {
 
     /// All results, those that wait for their time included.
     pub fn len(&self) -> usize {
+        let listed: usize = self.shards.iter().map(List::len).sum();
+        assert!(listed <= self.slab.len(), "{listed} of {} results are listed", self.slab.len());
         self.slab.len()
     }
 
     /// See [`Slab`].
-    #[cfg(test)]
+    #[cfg(all(test, not(feature = "shuttle")))]
     pub(super) fn visits(&self) -> u64 {
         self.slab.visits.get()
     }
@@ -134,6 +135,8 @@ impl<R> Ready<R> {
 
     fn remove(&mut self, id: Id) -> Option<R> {
         let entry = self.slab.get(id)?;
+        assert!((entry.shard as usize) < self.shards.len(), "there is no producer {}", entry.shard);
+        assert!(entry.listed || !self.delayed.is_empty(), "what is in no list waits for its time");
         if entry.listed {
             let shard = entry.shard as usize;
             self.slab.unlink(&mut self.shards[shard], id);

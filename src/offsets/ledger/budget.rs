@@ -15,6 +15,14 @@ pub struct Budget {
     pub bytes: usize,
 }
 
+impl Budget {
+    /// One record less is in flight, of so many bytes.
+    pub(super) fn take(&mut self, bytes: usize) {
+        self.records = self.records.checked_sub(1).expect("a record is given back that was in flight");
+        self.bytes = self.bytes.checked_sub(bytes).expect("as many bytes are given back as were taken");
+    }
+}
+
 /// The part of a limit that is worth waking somebody for.
 fn worth(limit: usize) -> usize {
     (limit / 64).max(1)
@@ -58,8 +66,17 @@ impl Ledger {
     pub fn call(&mut self) {
         let records = self.in_flight.records.saturating_sub(worth(self.limit.records));
         let bytes = self.in_flight.bytes.saturating_sub(worth(self.limit.bytes));
+        assert!(
+            self.in_flight.records > 0 || self.in_flight.bytes == 0,
+            "no record, and {:?}",
+            self.in_flight
+        );
         let call_at = self.call_at.get_or_insert(Budget { records, bytes });
         (call_at.records, call_at.bytes) = (call_at.records.max(records), call_at.bytes.max(bytes));
+        assert!(
+            call_at.records >= records && call_at.bytes >= bytes,
+            "who waits is called when there is more room"
+        );
     }
 
     /// Whether there is some more room than there was when somebody began to wait. Said once.

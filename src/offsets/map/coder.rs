@@ -34,7 +34,9 @@ impl Interval {
 
     fn split(self, chance: u32) -> u32 {
         let width = u64::from(self.high - self.low);
-        self.low + u32::try_from((width * u64::from(chance)) >> 16).unwrap_or(u32::MAX)
+        let middle = self.low + u32::try_from((width * u64::from(chance)) >> 16).unwrap_or(u32::MAX);
+        assert!(self.low <= middle && middle < self.high, "each bit has a part of the interval");
+        middle
     }
 
     fn narrow(&mut self, bit: bool, middle: u32) {
@@ -86,6 +88,7 @@ impl Encoder {
 
     /// Forgets what was put since `mark`. (What the models learnt since is not forgotten: nothing may be put after this.)
     pub(super) fn back_to(&mut self, mark: Mark) {
+        assert!(mark.length <= self.out.len(), "the encoder stood at {} once", mark.length);
         self.interval = mark.interval;
         self.out.truncate(mark.length);
     }
@@ -97,10 +100,12 @@ impl Encoder {
 
     /// The bytes. The decoder reads zeros behind the end, so that one byte inside the interval is enough.
     pub(super) fn finish(mut self) -> Vec<u8> {
+        let size = self.size();
         if self.interval.low != 0 {
             // The first byte of `high` with zeros behind it is above `low`, as their first bytes differ.
             self.out.push(self.interval.high.to_be_bytes()[0]);
         }
+        assert!(self.out.len() == size, "{} bytes, and {size} were foretold", self.out.len());
         while self.out.last() == Some(&0) {
             self.out.pop();
         }
@@ -126,6 +131,10 @@ impl<'a> Decoder<'a> {
 
     pub(super) fn get(&mut self, model: &mut Bit) -> bool {
         let middle = self.interval.split(model.chance());
+        assert!(
+            self.interval.low <= self.code && self.code <= self.interval.high,
+            "the code is in its interval"
+        );
         let bit = self.code <= middle;
         self.interval.narrow(bit, middle);
         model.learn(bit);

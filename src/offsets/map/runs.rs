@@ -61,6 +61,7 @@ fn write_bits(base: i64, ranges: &[Range<i64>], limit: usize) -> (Vec<u8>, i64) 
             bytes[place / 8] |= 1 << (place % 8);
         }
     }
+    assert!(bytes.len() <= limit, "{} bytes of bits, and {limit} are free", bytes.len());
     (bytes, covered)
 }
 
@@ -94,6 +95,7 @@ fn write_runs(order: u8, base: i64, ranges: &[Range<i64>], limit: usize) -> (Vec
         // The first record may be finished: its gap is none, and a length is at least one.
         let open = range.start - covered + i64::from(covered == base);
         let done = range.end - range.start;
+        assert!(open > 0 && done > 0, "{range:?} does not come behind {covered}: a run has a length");
         if open >> LONGEST != 0 || done >> LONGEST != 0 {
             break;
         }
@@ -109,7 +111,9 @@ fn write_runs(order: u8, base: i64, ranges: &[Range<i64>], limit: usize) -> (Vec
         covered = range.end;
     }
     coder.put(false, &mut more);
-    (coder.finish(), covered)
+    let bytes = coder.finish();
+    assert!(covered == base || bytes.len() <= limit, "{} bytes of runs, and {limit} are free", bytes.len());
+    (bytes, covered)
 }
 
 fn read_runs(order: u8, base: i64, bytes: &[u8]) -> Option<Vec<Range<i64>>> {
@@ -178,6 +182,7 @@ impl Model {
     }
 
     fn code(&mut self, run: u64, put: &mut impl FnMut(bool, &mut Bit)) {
+        assert!(run > 0 && run >> LONGEST == 0, "a run of {run} has no code");
         let length = run.ilog2();
         for at in 0..length {
             put(true, self.length(at));

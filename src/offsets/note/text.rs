@@ -23,6 +23,7 @@ pub(super) fn encode(bytes: &[u8]) -> String {
         let digits = [85u32.pow(4), 85u32.pow(3), 85u32.pow(2), 85, 1].map(|unit| number / unit % 85);
         text.extend(digits.iter().take(group.len() + 1).map(|digit| char::from(ALPHABET[*digit as usize])));
     }
+    assert!(text.len() == length(bytes.len()), "{} bytes are {} characters", bytes.len(), text.len());
     text
 }
 
@@ -44,6 +45,7 @@ pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
         }
         bytes.extend(&u32::try_from(number).ok()?.to_be_bytes()[..group.len() - 1]);
     }
+    assert!(bytes.len() == capacity(text.len()), "{} characters are {} bytes", text.len(), bytes.len());
     // A short group can be written in several ways; one of them is ours.
     (encode(&bytes).as_bytes() == text).then_some(bytes)
 }

@@ -53,6 +53,7 @@ impl Model {
     }
 
     fn check(&self, tracker: &Tracker) -> Result<(), TestCaseError> {
+        tracker.check();
         prop_assert_eq!(tracker.watermark(), self.watermark());
         prop_assert_eq!(tracker.next(), self.next());
         prop_assert_eq!(tracker.oldest().map(|(offset, _)| offset), self.open().next());

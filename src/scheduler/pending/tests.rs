@@ -183,6 +183,7 @@ impl Run {
             }
             Step::Pass(ms) => self.now += Duration::from_millis(ms),
         }
+        self.pending.check(0..GROUPS);
         assert_eq!(self.pending.waiting(), self.model.waiting());
         assert_eq!(self.pending.running(), self.model.running());
         assert_eq!(self.pending.is_empty(), self.model.waiting() + self.model.running() == 0);

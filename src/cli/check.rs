@@ -12,8 +12,7 @@ use crate::cli::{flags, output, settings};
 
 /// The arguments.
 pub fn arguments() -> Command {
-    let command =
-        Command::new("check").about("Validates the configuration, then the cluster");
+    let command = Command::new("check").about("Validates the configuration, then the cluster");
     flags::with_settings(command)
         .arg(flags::switch("offline", "validates the configuration alone"))
         .arg(flags::switch("strict", "warnings are errors"))

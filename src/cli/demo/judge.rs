@@ -13,7 +13,8 @@ use crate::app::Ended;
 use crate::cli::topics::{Follower, Reader, Span};
 use crate::cli::verify::{Counts, Judge, Limit, Report, Rules, Same};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Order};
+use crate::config::Config;
+use crate::policy::Order;
 use crate::record::Parts;
 use crate::sink::Target;
 

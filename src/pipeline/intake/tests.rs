@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::config::{AfterFailure, Delivery, OnFailure, Order, Retry};
 use crate::offsets::Budget;
 use crate::pipeline::Policy;
+use crate::policy::{AfterFailure, Delivery, OnFailure, Order, Retry};
 use crate::record::Parts;
 use crate::sink::dead_letter::Sender;
 use crate::telemetry::metrics::{About, Metrics};

@@ -27,8 +27,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use processor::app::App;
+use processor::ops::logging::{self, Stream};
 use processor::record::{Headers, Record};
-use processor::telemetry::logging::{self, Stream};
 use processor::transform::builtin::Validate;
 use processor::transform::{AsyncTransform, Context, Field, Outcome, Output, Transform};
 

@@ -29,22 +29,16 @@ pub mod policy;
 
 pub mod source;
 
-pub mod scheduler;
-
-pub mod worker;
-
 #[cfg(not(feature = "shuttle"))]
 pub mod pool;
-
-pub mod breaker;
 
 pub mod transform;
 
 pub mod sink;
 
-pub mod offsets;
+pub mod checkpoint;
 
-pub mod pipeline;
+pub mod engine;
 
 pub mod app;
 
@@ -55,7 +49,7 @@ pub mod config;
 
 pub mod kafka;
 
-pub mod telemetry;
+pub mod ops;
 
 pub mod clock;
 
@@ -63,6 +57,8 @@ pub mod topic_id;
 
 pub mod planted;
 
+#[cfg(test)]
+mod layers;
 #[cfg(test)]
 mod reference;
 

@@ -23,10 +23,10 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::scheduler::Scheduler;
-use crate::scheduler::pending::Verdict;
+use crate::engine::lanes::Scheduler;
+use crate::engine::lanes::pending::Verdict;
+use crate::engine::pace::Pace;
 use crate::sync::{Condvar, Mutex};
-use crate::worker::Pace;
 
 /// What a job made.
 #[derive(Debug)]

@@ -81,6 +81,9 @@ fn length(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).expect("a header is smaller than 4 GiB: Kafka's own limit is below that")
 }
 
+/// A topic's partition.
+pub type TopicPartition = (Arc<str>, i32);
+
 /// One record as it was read from an input topic. Immutable: a transform says what to write, it does not edit.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Record {

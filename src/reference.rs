@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::app::Exit;
 use crate::config;
-use crate::telemetry::metrics::names::{self, Name};
+use crate::ops::metrics::names::{self, Name};
 
 const BEGIN: &str = "<!-- generated -->\n";
 const END: &str = "<!-- /generated -->";

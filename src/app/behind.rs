@@ -8,11 +8,12 @@ use rdkafka::config::ClientConfig;
 
 use super::derive::{client_config, servers};
 use super::standing::{Cause, Standing};
+use crate::checkpoint::Slot;
+use crate::checkpoint::ledger::Short;
 use crate::config::Config;
-use crate::kafka::context::{Context, TopicPartition};
-use crate::offsets::Slot;
-use crate::offsets::ledger::Short;
-use crate::pipeline::Pipeline;
+use crate::engine::Pipeline;
+use crate::kafka::context::Context;
+use crate::record::TopicPartition;
 use crate::source::scout::Scout;
 
 /// When no further partition is begun with.

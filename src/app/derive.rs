@@ -6,18 +6,18 @@ use std::time::Duration;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 
 use super::start::Found;
+use crate::checkpoint::Budget;
 use crate::config::Config;
+use crate::engine::Policy;
 use crate::kafka::credentials::Credentials;
-use crate::offsets::Budget;
-use crate::pipeline::Policy;
+use crate::ops::Http;
+use crate::ops::logging::LogFormat;
+use crate::ops::metrics::About;
 use crate::policy::{AfterFailure, Delivery, Order};
 use crate::sink::batches::Batches;
 use crate::sink::route::Route;
-use crate::sink::{self, Target, dead_letter, transactor};
+use crate::sink::{self, Target, dead_letter, transaction};
 use crate::source;
-use crate::telemetry::Http;
-use crate::telemetry::logging::LogFormat;
-use crate::telemetry::metrics::About;
 
 /// librdkafka's own default of `batch.size`.
 const LARGEST_BATCH: usize = 1_000_000;
@@ -105,8 +105,8 @@ pub(super) fn new_instance() -> String {
     format!("{}-{:08x}", instance(), fastrand::u32(..))
 }
 
-pub(super) fn transactor_settings(config: &Config, name: &str, index: usize) -> transactor::Settings {
-    transactor::Settings {
+pub(super) fn transactor_settings(config: &Config, name: &str, index: usize) -> transaction::Settings {
+    transaction::Settings {
         index,
         group: config.group_id.clone(),
         name: format!("{name}-{index}"),

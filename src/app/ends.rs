@@ -13,21 +13,21 @@ use super::derive::{
 use super::start::Found;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::engine::{Job, Pipeline};
 use crate::kafka::context::Context;
 use crate::kafka::ffi::Writer;
-use crate::pipeline::{Job, Pipeline};
 use crate::policy::Delivery;
 use crate::sink::Target;
 use crate::sink::kafka::{self as sink, KafkaSink};
 use crate::sink::librdkafka::{Connection, TransactionalConnection};
 use crate::sink::route::Route;
-use crate::sink::transactor;
+use crate::sink::transaction;
 use crate::source::kafka::{self as source, Control, KafkaSource, Trouble};
 use crate::source::librdkafka::GroupMember;
 
 /// A member of the group.
 pub(super) type Source = KafkaSource<Pipeline, GroupMember>;
-type Transactor = transactor::Transactor<Pipeline, TransactionalConnection>;
+type Transactor = transaction::Transactor<Pipeline, TransactionalConnection>;
 
 /// Where results go.
 #[derive(Clone)]
@@ -136,7 +136,7 @@ impl Ends<'_> {
     pub(super) fn sink(
         &self,
         members: &[Arc<Control>],
-        trouble: &Sender<transactor::Trouble>,
+        trouble: &Sender<transaction::Trouble>,
     ) -> KafkaResult<Sink> {
         let both = [Target::Output, Target::DeadLetter];
         if self.config.delivery == Delivery::ExactlyOnce {
@@ -175,7 +175,7 @@ impl Ends<'_> {
         &self,
         producer: Connection,
         members: &[Arc<Control>],
-        trouble: &Sender<transactor::Trouble>,
+        trouble: &Sender<transaction::Trouble>,
     ) -> KafkaResult<Sink> {
         let route = Arc::new(route(self.config));
         let name = transactional_name(self.config);
@@ -186,7 +186,7 @@ impl Ends<'_> {
             let settings = transactor_settings(self.config, &name, index);
             let mut producer = producer.clone();
             producer.properties.set("transactional.id", &settings.name);
-            let neighbours = transactor::Neighbours {
+            let neighbours = transaction::Neighbours {
                 outbox: self.pipeline.clone(),
                 route: route.clone(),
                 context: self.context.clone(),

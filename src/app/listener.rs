@@ -10,8 +10,8 @@ use super::signals::Signals;
 use super::status::AppStatus;
 use super::{Event, thread};
 use crate::config::Config;
-use crate::telemetry::http::{bind, serve};
-use crate::telemetry::{Metrics, Status};
+use crate::ops::http::{bind, serve};
+use crate::ops::{Metrics, Status};
 
 /// Takes the port, so that one in use is an error before anything runs.
 pub(super) fn bind_port(config: &Config) -> Result<Option<TcpListener>, Ended> {

@@ -9,7 +9,7 @@
 //! | `producer-n` | `PRODUCERS_COUNT` | writes results: [`crate::sink::kafka`] |
 //! | `delivery` | 1 | takes the broker's answers |
 //! | `letters`, `letters-delivery` | 1 | the same for dead letters, with a client of their own |
-//! | `transactor-n` | `CONSUMERS_COUNT` | with exactly once, in place of these: [`crate::sink::transactor`] |
+//! | `transactor-n` | `CONSUMERS_COUNT` | with exactly once, in place of these: [`crate::sink::transaction`] |
 //! | `listener` | 1 | HTTP and signals, on a runtime of its own |
 //! | main | 1 | waits for what ends the process; meanwhile looks after the connection and the workers |
 //!
@@ -44,13 +44,13 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select, unbounded};
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::engine::Pipeline;
 use crate::kafka::context::Context;
 use crate::kafka::link::Link;
-use crate::pipeline::Pipeline;
+use crate::ops::{Death, Metrics};
 use crate::policy::Delivery;
-use crate::sink::{Target, transactor};
+use crate::sink::{Target, transaction};
 use crate::source::kafka::{Control, Farewell, Trouble};
-use crate::telemetry::{Death, Metrics};
 use crate::transform::{AsyncTransform, Handler, Transform, builtin::Validate};
 use behind::Behind;
 pub use derive::librdkafka_version;
@@ -549,11 +549,11 @@ impl Running {
     }
 }
 
-fn transactor_in_trouble(trouble: transactor::Trouble) -> Event {
+fn transactor_in_trouble(trouble: transaction::Trouble) -> Event {
     Event::Trouble(match trouble {
-        transactor::Trouble::Denied(text) => Trouble::Denied(text),
-        transactor::Trouble::Fenced(text) => Trouble::Fenced(text),
-        transactor::Trouble::Failed(text) => Trouble::Failed(text),
+        transaction::Trouble::Denied(text) => Trouble::Denied(text),
+        transaction::Trouble::Fenced(text) => Trouble::Fenced(text),
+        transaction::Trouble::Failed(text) => Trouble::Failed(text),
     })
 }
 
@@ -589,7 +589,7 @@ fn thread(name: String, events: &Sender<Event>, life: impl FnOnce() + Send + 'st
 fn quiet_panics_of_transforms() {
     let loud = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        if crate::pipeline::in_transform() {
+        if crate::engine::in_transform() {
             tracing::debug!("a transform panicked at {:?}", info.location().map(ToString::to_string));
         } else {
             loud(info);

@@ -3,9 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::kafka::context::{Context, TopicPartition};
-use crate::offsets::Slot;
-use crate::pipeline::Pipeline;
+use crate::checkpoint::Slot;
+use crate::engine::Pipeline;
+use crate::kafka::context::Context;
+use crate::record::TopicPartition;
 use crate::source::Intake;
 
 /// Many transactions and elections take some seconds: that is no trouble.

@@ -31,10 +31,10 @@ use crate::kafka::ffi::{Writer, certificate};
 use crate::kafka::link::Link;
 use crate::kafka::offsets::committed;
 use crate::kafka::reason::Cause;
+use crate::ops::metrics::Metrics;
 use crate::policy::{Delivery, OffsetReset};
 use crate::sink::Target;
 use crate::source::start::Known;
-use crate::telemetry::metrics::Metrics;
 
 /// How long one question to the cluster may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::ends::Sink;
+use crate::checkpoint::ledger::{Assigned, Counts, Stand};
+use crate::checkpoint::tracker::Times;
 use crate::clock::{Clock, SystemClock};
+use crate::engine::Pipeline;
 use crate::kafka::context::Context;
-use crate::offsets::ledger::{Assigned, Counts, Stand};
-use crate::offsets::tracker::Times;
-use crate::pipeline::Pipeline;
+use crate::ops::{Broker, Heartbeat, PartitionStatus, Phase, Snapshot, Status};
 use crate::source::kafka::Control;
 use crate::sync::Mutex;
-use crate::telemetry::{Broker, Heartbeat, PartitionStatus, Phase, Snapshot, Status};
 
 /// Where the process is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

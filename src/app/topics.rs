@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::derive::servers;
 use crate::config::Config;
-use crate::kafka::context::{Context, TopicPartition};
+use crate::engine::Pipeline;
+use crate::kafka::context::Context;
 use crate::kafka::offsets::Committed;
-use crate::pipeline::Pipeline;
 use crate::policy::Partitioning;
+use crate::record::TopicPartition;
 use crate::source::Intake;
 use crate::source::start::{Group, Known, of_other_topics};
 use crate::source::topics::History;

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::config::topic_name;
 use crate::embedded::{Broker, Options};
-use crate::telemetry::logging::{self, LogFormat, Stream};
+use crate::ops::logging::{self, LogFormat, Stream};
 use clap::{Arg, ArgMatches, Command, value_parser};
 
 use crate::app::Exit;

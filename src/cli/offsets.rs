@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::Ended;
+use crate::checkpoint::note::Unusable;
+use crate::checkpoint::{Note, OffsetMap};
 use crate::config::Config;
-use crate::offsets::note::Unusable;
-use crate::offsets::{Note, OffsetMap};
 use crate::source::client::Committed;
 use crate::source::start::usable_note;
 use clap::{Arg, ArgMatches, Command};

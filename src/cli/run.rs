@@ -2,7 +2,7 @@
 
 use crate::app::{App, Exit};
 use crate::cli::{flags, output, settings};
-use crate::telemetry::logging::{self, Stream};
+use crate::ops::logging::{self, Stream};
 use crate::transform::builtin::Validate;
 use crate::transform::{Handler, IntoHandler};
 use clap::{Arg, ArgAction, ArgMatches, Command};

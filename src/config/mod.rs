@@ -18,9 +18,9 @@ use std::time::Duration;
 
 use self::problem::Problems;
 use crate::kafka::properties::Properties;
+use crate::ops::Http;
+use crate::ops::logging::LogFormat;
 use crate::policy::{AfterFailure, Delivery, OffsetReset, OnFailure, Order, Partitioning, Retry};
-use crate::telemetry::Http;
-use crate::telemetry::logging::LogFormat;
 
 pub use self::effective::{EffectiveSetting, EffectiveSettings};
 pub use self::parser::time as duration;

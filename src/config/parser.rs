@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::problem::Wrong;
 use crate::kafka::properties::{self, Check, Property};
 use crate::kafka::topic_name::{topic_name, topic_names};
-use crate::telemetry::Http;
-use crate::telemetry::log_filter::log_filter;
+use crate::ops::Http;
+use crate::ops::log_filter::log_filter;
 
 type Parse<T> = Box<dyn Fn(&str) -> Result<T, Wrong> + Send + Sync>;
 

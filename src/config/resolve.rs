@@ -12,10 +12,10 @@ use super::table::{Fallback, SETTINGS, Setting, Target, setting};
 use crate::kafka::context::LIBRDKAFKA;
 use crate::kafka::properties::{ClientProperties, Needs, Role, client_properties};
 use crate::kafka::topic_name::topic_name;
+use crate::ops::Http;
+use crate::ops::log_filter;
+use crate::ops::logging::LogFormat;
 use crate::policy::{AfterFailure, Delivery, OnFailure};
-use crate::telemetry::Http;
-use crate::telemetry::log_filter;
-use crate::telemetry::logging::LogFormat;
 
 /// A configuration that is being read, and the settings that are no field of it.
 #[derive(Default)]

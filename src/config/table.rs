@@ -10,8 +10,8 @@ use super::parser::{
 use super::problem::Wrong;
 use super::resolve::Draft;
 use crate::kafka::properties::{self, Property};
+use crate::ops::logging::LogFormat;
 use crate::policy::{AfterFailure, Delivery, OffsetReset, OnFailure, Order, Partitioning};
-use crate::telemetry::logging::LogFormat;
 use Fallback::{Derived, Required, Text, Unset};
 
 /// One setting: its names, what it may be, and what it means.

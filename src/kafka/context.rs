@@ -15,8 +15,9 @@ use rdkafka::types::RDKafkaRespErr;
 use super::credentials::{Credentials, Seen};
 use super::link::{Link, NOBODY};
 use super::reason::Reason;
+use crate::ops::{LastError, Metrics, Repeats};
+use crate::record::TopicPartition;
 use crate::sync::Mutex;
-use crate::telemetry::{LastError, Metrics, Repeats};
 
 /// The target of librdkafka's own debug lines, which `KAFKA_DEBUG` asks for.
 pub const LIBRDKAFKA: &str = "librdkafka";
@@ -180,9 +181,6 @@ impl ClientContext for Context {
         self.failed(error.rdkafka_error_code().unwrap_or(Code::Unknown), reason);
     }
 }
-
-/// A topic's partition.
-pub type TopicPartition = (Arc<str>, i32);
 
 /// What the group tells a consumer, in the order it was told.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::context::TopicPartition;
 use super::ffi::metadata;
+use crate::record::TopicPartition;
 
 /// How long the question may take. It may be asked on a polling thread, so it must stay far below `max.poll.interval.ms`; a
 /// question without an answer is asked again.

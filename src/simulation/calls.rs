@@ -10,7 +10,7 @@ use super::transactions::Says;
 use super::world::{Due, World};
 use crate::kafka::membership::Membership;
 use crate::sink::client::Report;
-use crate::sink::transactor::client::{Failed, Remedy};
+use crate::sink::transaction::client::{Failed, Remedy};
 
 /// So often an incarnation is told that it is shut out by its name; five times within 30 s would end the program. From then
 /// on it hears of it by other words.

@@ -5,9 +5,10 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 use super::group::place;
 use super::plan::Sabotage;
 use super::world::{Due, World};
-use crate::offsets::note::Stamp;
-use crate::offsets::{Note, OffsetMap};
-use crate::source::client::{Committed, Event, TopicPartition};
+use crate::checkpoint::note::Stamp;
+use crate::checkpoint::{Note, OffsetMap};
+use crate::record::TopicPartition;
+use crate::source::client::{Committed, Event};
 use crate::source::start::read_note;
 
 /// The group's name.

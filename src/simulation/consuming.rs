@@ -10,8 +10,9 @@ use super::group::{Fetch, Member, place};
 use super::transform;
 use super::world::{Bell, Due, Input, Sim, World};
 use crate::kafka::membership::Membership;
+use crate::record::TopicPartition;
 use crate::record::{Parts, Record};
-use crate::source::client::{Batch, Client, Committed, Ends, Event, TopicPartition};
+use crate::source::client::{Batch, Client, Committed, Ends, Event};
 use crate::sync::model;
 use crate::topic_id::TopicId;
 

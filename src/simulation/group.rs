@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use super::commits::Commit;
 use super::plan::Sabotage;
 use super::world::{Bell, Due, World};
-use crate::source::client::{Event, Told, TopicPartition};
+use crate::record::TopicPartition;
+use crate::source::client::{Event, Told};
 use crate::sync::model;
 
 /// What the client waits for from its application.

@@ -12,13 +12,13 @@ use super::plan::{ATTEMPTS, Plan, Sabotage};
 use super::transform::Scripted;
 use super::world::Sim;
 use super::writers::SimConnect;
+use crate::engine::{Pipeline, Policy};
 use crate::kafka::context::Context;
 use crate::kafka::link::Link;
-use crate::pipeline::{Pipeline, Policy};
 use crate::policy::{Delivery, OffsetReset, OnFailure, Order, Retry};
 use crate::sink::kafka::{KafkaSink, Neighbours as SinkNeighbours, Settings as SinkSettings};
 use crate::sink::route::Route;
-use crate::sink::transactor::{self, Transactor};
+use crate::sink::transaction::{self, Transactor};
 use crate::sink::{Target, dead_letter};
 use crate::source::kafka::{Control, Farewell, KafkaSource, Neighbours, Settings, Trouble};
 use crate::source::start::Known;
@@ -46,7 +46,7 @@ pub struct Instance {
     sink: Sink,
     controls: Vec<Arc<Control>>,
     trouble: Receiver<Trouble>,
-    transactors_trouble: Receiver<transactor::Trouble>,
+    transactors_trouble: Receiver<transaction::Trouble>,
     gone: Arc<Board<Vec<Farewell>>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -235,7 +235,7 @@ impl Ends<'_> {
     }
 
     /// As [`crate::app`] makes them.
-    fn transactors(&self, number: usize) -> (Sink, Receiver<transactor::Trouble>) {
+    fn transactors(&self, number: usize) -> (Sink, Receiver<transaction::Trouble>) {
         let plan = self.plan;
         let route = Route::new("out".to_owned(), Some("dead".to_owned()), plan.partitioning);
         self.know_partitions(&route);
@@ -243,7 +243,7 @@ impl Ends<'_> {
         let one = |(index, control): (usize, &Arc<Control>)| {
             let name =
                 if plan.named { format!("{number}-{index}") } else { format!("of-{}-{index}", self.id) };
-            let settings = transactor::Settings {
+            let settings = transaction::Settings {
                 index,
                 group: GROUP.to_owned(),
                 name: name.clone(),
@@ -251,7 +251,7 @@ impl Ends<'_> {
                 most: (plan.budget.records / 2 / plan.consumers).max(1),
                 timeout: plan.transaction_timeout.max(plan.commit_interval + PATIENCE),
             };
-            let neighbours = transactor::Neighbours {
+            let neighbours = transaction::Neighbours {
                 outbox: self.pipeline.clone(),
                 route: route.clone(),
                 context: self.context.clone(),

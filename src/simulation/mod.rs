@@ -36,7 +36,7 @@ mod writers;
 
 use std::sync::{Arc, LazyLock};
 
-use crate::telemetry::metrics::{About, Metrics};
+use crate::ops::metrics::{About, Metrics};
 
 /// Making them takes longer than a run.
 static METRICS: LazyLock<Arc<Metrics>> = LazyLock::new(|| Arc::new(Metrics::new(About::default())));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 
-use crate::offsets::Budget;
+use crate::checkpoint::Budget;
 use crate::policy::{AfterFailure, Order, Partitioning};
 
 /// What the transform, and the output, make of a record.

@@ -12,7 +12,7 @@ use super::oracle::{Place, What};
 use super::plan::{Draft, Kind, Sabotage};
 use super::transactions::MayWrite;
 use super::world::{Bell, Due, World};
-use crate::pipeline::Job;
+use crate::engine::Job;
 use crate::sink::batches::Batches;
 use crate::sink::client::{Report, Undelivered};
 use crate::sync::model;

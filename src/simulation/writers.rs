@@ -10,12 +10,12 @@ use super::calls::{Ask, failed};
 use super::consuming;
 use super::producing::{Message, Producer};
 use super::world::{Bell, Sim};
-use crate::kafka::context::TopicPartition;
+use crate::engine::Job;
 use crate::kafka::membership::Membership;
-use crate::pipeline::Job;
+use crate::record::TopicPartition;
 use crate::sink::batches::Batches;
 use crate::sink::client::{Client, Connect, Outgoing, Report};
-use crate::sink::transactor::client::{Committed, Committer, Failed, Remedy, Transactional};
+use crate::sink::transaction::client::{Committed, Committer, Failed, Remedy, Transactional};
 use crate::sync::model;
 
 /// Makes clients for one instance.

@@ -12,12 +12,13 @@ use rdkafka::metadata::MetadataTopic;
 use super::Parcel;
 use super::batches::Batches;
 use super::client::{Client, Connect, Outgoing, Report};
-use super::transactor::client::{Committed, Committer, Failed, Remedy, Transactional};
+use super::transaction::client::{Committed, Committer, Failed, Remedy, Transactional};
 use crate::kafka::admin::{self, Topic};
-use crate::kafka::context::{Context, Member, TopicPartition};
+use crate::kafka::context::{Context, Member};
 use crate::kafka::ffi::Writer;
 use crate::kafka::membership::Membership;
 use crate::kafka::offsets;
+use crate::record::TopicPartition;
 
 /// How long a call may take beyond its time before it is given up.
 const OVERDUE: Duration = Duration::from_secs(5);

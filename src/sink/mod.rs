@@ -7,7 +7,7 @@ pub mod kafka;
 pub mod librdkafka;
 pub mod origin;
 pub mod route;
-pub mod transactor;
+pub mod transaction;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::client::{Client, Outgoing};
 use super::{Leg, Parcel, Target};
+use crate::ops::metrics::Metrics;
 use crate::policy::Partitioning;
-use crate::telemetry::metrics::Metrics;
 
 /// How long a look-up of the dead-letter topic may take.
 const LOOK_UP: Duration = Duration::from_secs(1);

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
 
-pub use crate::kafka::context::{Told, TopicPartition};
+pub use crate::kafka::context::Told;
 use crate::kafka::membership::Membership;
 pub use crate::kafka::offsets::Committed;
 use crate::record::Record;
+use crate::record::TopicPartition;
 use crate::topic_id::Ids;
 
 /// A client that is a member of the group. One thread owns it, and calls [`Client::serve`] and [`Client::take`] all the

@@ -11,7 +11,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::client::{Batch, Client, Committed, Ends, Event, Misread, TopicPartition};
+use super::client::{Batch, Client, Committed, Ends, Event, Misread};
 use crate::kafka::context::{Context, Member};
 use crate::kafka::ffi::bootstrap::Bootstrap;
 use crate::kafka::ffi::ends::EndsAsked;
@@ -22,6 +22,7 @@ use crate::kafka::membership::Membership;
 use crate::kafka::offsets;
 use crate::kafka::properties::check_consumer;
 use crate::record::Record;
+use crate::record::TopicPartition;
 
 /// Records taken at once.
 const BATCH: usize = 512;

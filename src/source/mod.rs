@@ -11,8 +11,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::offsets::ledger::Watermark;
-use crate::offsets::{Beginning, Slot};
+use crate::checkpoint::ledger::Watermark;
+use crate::checkpoint::{Beginning, Slot};
 use crate::record::Record;
 
 /// Where a source puts records, and what it asks of those who work on them.

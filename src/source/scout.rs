@@ -16,11 +16,11 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::client::TopicPartition;
 use crate::kafka::admin;
 use crate::kafka::context::{Context, Member};
 use crate::kafka::ffi::RecordQueue;
 use crate::kafka::ffi::bootstrap::Bootstrap;
+use crate::record::TopicPartition;
 
 /// How long one look may take.
 const PATIENCE: Duration = Duration::from_millis(500);

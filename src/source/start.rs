@@ -19,11 +19,12 @@ use std::sync::Arc;
 
 use rdkafka::error::KafkaResult;
 
-use super::client::{Client, Committed, TopicPartition};
+use super::client::{Client, Committed};
 use super::topics::{History, OtherTopic};
-use crate::offsets::note::{Stamp, Unusable};
-use crate::offsets::{Beginning, Note, OffsetMap};
+use crate::checkpoint::note::{Stamp, Unusable};
+use crate::checkpoint::{Beginning, Note, OffsetMap};
 use crate::policy::OffsetReset;
+use crate::record::TopicPartition;
 use crate::topic_id::TopicId;
 
 /// What was known of an input topic when the process started.

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use options::Options;
 use processor::app::App;
+use processor::ops::logging::{self, Stream};
 use processor::record::Record;
-use processor::telemetry::logging::{self, Stream};
 use processor::transform::{AsyncTransform, Context, Outcome, Output, Transform};
 use work::Work;
 

@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 
 use crate::app::{App, Ended, Stopper};
 use crate::config::{self, Config};
-use crate::telemetry::Http;
-use crate::telemetry::logging;
+use crate::ops::Http;
+use crate::ops::logging;
 
 use super::options::Options;
 use super::screen::Screen;

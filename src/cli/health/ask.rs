@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use crate::telemetry::Http;
+use crate::ops::Http;
 
 /// No answer is longer than this; what is, is not ours.
 const LONGEST: u64 = 64 * 1024;

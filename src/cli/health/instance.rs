@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::config::{self, ConfigError};
-use crate::telemetry::Http;
+use crate::ops::Http;
 use clap::{ArgMatches, Command};
 
 use super::ask::address_of;

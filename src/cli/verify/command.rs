@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::app::Ended;
+use crate::record::TopicPartition;
 use crate::sink::Target;
-use crate::source::client::{Committed, TopicPartition};
+use crate::source::client::Committed;
 use crate::source::start::usable_note;
 use clap::ArgMatches;
 use serde_json::json;

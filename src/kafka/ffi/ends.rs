@@ -12,7 +12,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka_sys as rd;
 use rdkafka_sys::rd_kafka_resp_err_t as Code;
 
-use crate::kafka::context::TopicPartition;
+use crate::record::TopicPartition;
 
 /// Questions by one consumer's client.
 pub struct EndsAsked {

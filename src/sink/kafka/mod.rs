@@ -41,9 +41,9 @@ use super::route::Route;
 use super::{Outbox, Target};
 use crate::clock::Clock;
 use crate::kafka::context::Context;
+use crate::ops::metrics::Metrics;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::{Condvar, Mutex};
-use crate::telemetry::metrics::Metrics;
 use flow::Flow;
 use overdue::Watch;
 

@@ -11,6 +11,7 @@ use super::report::Settled;
 use super::{KafkaSink, Neighbours, Settings};
 use crate::clock::ManualClock;
 use crate::kafka::context::Context;
+use crate::ops::metrics::{About, Metrics};
 use crate::policy::Partitioning;
 use crate::record::Headers;
 use crate::sink::batches::Batches;
@@ -18,7 +19,6 @@ use crate::sink::client::{Client, Connect, Outgoing, Report, Undelivered};
 use crate::sink::route::Route;
 use crate::sink::{Leg, NO_KEY, OUT_OF_RANGE, Outbox, Parcel, Refusal, TOO_LARGE, Target};
 use crate::sync::Mutex;
-use crate::telemetry::metrics::{About, Metrics};
 
 /// A parcel is a number, and so many legs.
 #[derive(Debug)]

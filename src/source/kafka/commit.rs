@@ -5,12 +5,12 @@ use std::time::Duration;
 use rdkafka::error::RDKafkaErrorCode as Code;
 
 use super::KafkaSource;
+use crate::checkpoint::note::{LIMIT, SMALLEST};
 use crate::kafka::errors;
-use crate::offsets::note::{LIMIT, SMALLEST};
+use crate::ops::metrics::Commit;
 use crate::planted::{Bug, planted};
 use crate::source::Intake;
 use crate::source::client::{Client, Committed};
-use crate::telemetry::metrics::Commit;
 
 /// How long after a commit that failed the next one may follow while something waits for it.
 const COMMIT_PAUSE: Duration = Duration::from_millis(100);

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use super::reading::{Owned, Way};
 use super::{KafkaSource, Leaving, Trouble};
+use crate::checkpoint::Slot;
 use crate::kafka::link::NOBODY;
-use crate::offsets::Slot;
+use crate::ops::metrics::Rebalance;
 use crate::planted::{Bug, planted};
+use crate::record::TopicPartition;
 use crate::source::Intake;
-use crate::source::client::{Client, Told, TopicPartition};
+use crate::source::client::{Client, Told};
 use crate::source::start::{self, Group, Start, StartError};
-use crate::telemetry::metrics::Rebalance;
 
 /// How long after a question without an answer it is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(500);

@@ -30,12 +30,13 @@ use crossbeam_channel::Sender;
 use rdkafka::error::RDKafkaErrorCode as Code;
 
 use super::Intake;
-use super::client::{Client, Event, Told, TopicPartition};
+use super::client::{Client, Event, Told};
+use crate::checkpoint::Slot;
+use crate::checkpoint::ledger::Watermark;
 use crate::clock::Clock;
 use crate::kafka::context::Context;
 use crate::kafka::errors::{self, Consuming};
-use crate::offsets::Slot;
-use crate::offsets::ledger::Watermark;
+use crate::record::TopicPartition;
 pub use control::{Control, Farewell, Neighbours, Settings, Trouble};
 use reading::Owned;
 use recreated::Watch;
@@ -113,7 +114,7 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
             told: VecDeque::new(),
             next_commit: now,
             commit_not_before: now,
-            metadata_limit: crate::offsets::note::LIMIT,
+            metadata_limit: crate::checkpoint::note::LIMIT,
             quiet_rounds: 0,
             taken: 0,
             next_ends: now,

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use super::unreadable::Bad;
 use super::{BUSY, KafkaSource};
-use crate::offsets::Slot;
+use crate::checkpoint::Slot;
 use crate::record::Record;
 use crate::source::Intake;
 use crate::source::client::Client;

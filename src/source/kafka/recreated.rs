@@ -16,10 +16,11 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 
 use super::reading::Owned;
 use super::{KafkaSource, Trouble};
-use crate::offsets::{Beginning, Slot};
+use crate::checkpoint::{Beginning, Slot};
 use crate::planted::{Bug, planted};
+use crate::record::TopicPartition;
 use crate::source::Intake;
-use crate::source::client::{Client, TopicPartition};
+use crate::source::client::Client;
 use crate::source::start::Known;
 use crate::source::topics::History;
 use crate::topic_id::{Ids, TopicId};

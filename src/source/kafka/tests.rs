@@ -13,17 +13,18 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 
 use super::recreated::Watch;
 use super::{Control, KafkaSource, Neighbours, Settings, Trouble};
+use crate::checkpoint::ledger::Watermark;
+use crate::checkpoint::{Beginning, OffsetMap, Slot};
 use crate::clock::{Clock as _, ManualClock};
 use crate::kafka::context::Context;
 use crate::kafka::membership::Membership;
-use crate::offsets::ledger::Watermark;
-use crate::offsets::{Beginning, OffsetMap, Slot};
+use crate::ops::metrics::{About, Metrics};
 use crate::policy::OffsetReset;
+use crate::record::TopicPartition;
 use crate::record::{Parts, Record};
 use crate::source::Intake;
-use crate::source::client::{Batch, Client, Committed, Ends, Event, Misread, Told, TopicPartition};
+use crate::source::client::{Batch, Client, Committed, Ends, Event, Misread, Told};
 use crate::sync::Mutex;
-use crate::telemetry::metrics::{About, Metrics};
 
 /// What the member did, in order, and what the client is to say.
 #[derive(Default)]

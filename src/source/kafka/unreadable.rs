@@ -13,8 +13,9 @@ use super::KafkaSource;
 use super::reading::{Owned, Way};
 use crate::kafka::errors::{self, Consuming};
 use crate::record::Record;
+use crate::record::TopicPartition;
 use crate::source::Intake;
-use crate::source::client::{Client, Misread, TopicPartition};
+use crate::source::client::{Client, Misread};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LAST_PAUSE: Duration = Duration::from_secs(30);

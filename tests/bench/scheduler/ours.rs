@@ -1,9 +1,9 @@
-//! The program's own scheduler, used as `src/pipeline/run.rs` and the producers use it.
+//! The program's own scheduler, used as `src/engine/execute.rs` and the producers use it.
 
 use std::time::Instant;
 
-use processor::scheduler::Scheduler;
-use processor::scheduler::pending::Verdict;
+use processor::engine::lanes::Scheduler;
+use processor::engine::lanes::pending::Verdict;
 
 use crate::course::{Contender, Job, Shape};
 

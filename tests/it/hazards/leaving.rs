@@ -5,10 +5,10 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 
 use processor::kafka::context::Context;
 use processor::kafka::link::Link;
+use processor::ops::Metrics;
+use processor::ops::metrics::About;
 use processor::source::client::Client;
 use processor::source::librdkafka::GroupMember;
-use processor::telemetry::Metrics;
-use processor::telemetry::metrics::About;
 
 use crate::support::kafka::Kafka;
 use crate::support::process::Instance;

@@ -1,9 +1,9 @@
 //! What is finished beyond the watermark stands in the commit's metadata: nothing of it is repeated, and metadata that is
 //! something else does no harm.
 
+use processor::checkpoint::note::Stamp;
+use processor::checkpoint::{Note, OffsetMap};
 use processor::embedded::{Fault, Request};
-use processor::offsets::note::Stamp;
-use processor::offsets::{Note, OffsetMap};
 
 use super::retries::{OFTEN, SOON, bad, behind_the_first_failure, good, never, stuck, wait_for_failures};
 use crate::support::admin::Committed;

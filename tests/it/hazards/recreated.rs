@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use processor::offsets::Note;
-use processor::offsets::note::Stamp;
+use processor::checkpoint::Note;
+use processor::checkpoint::note::Stamp;
 use processor::topic_id::TopicId;
 
 use crate::conformance::wire::Wire;

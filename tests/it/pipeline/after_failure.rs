@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use processor::pipeline::Policy;
+use processor::engine::Policy;
 use processor::policy::{AfterFailure, Order};
 use processor::record::Record;
 use processor::sink::Target;

@@ -5,10 +5,10 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use processor::pipeline::Policy;
+use processor::engine::Policy;
+use processor::engine::lanes::Depth;
 use processor::policy::{AfterFailure, OnFailure};
 use processor::record::Record;
-use processor::scheduler::Depth;
 use processor::sink::Target;
 use processor::transform::{Context, Outcome, Output};
 

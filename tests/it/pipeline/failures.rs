@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use processor::pipeline::Policy;
+use processor::engine::Policy;
 use processor::policy::OnFailure;
 use processor::record::Record;
 use processor::sink::{Parcel, Target};

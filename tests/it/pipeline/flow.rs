@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use processor::offsets::Budget;
-use processor::pipeline::Policy;
+use processor::checkpoint::Budget;
+use processor::engine::Policy;
+use processor::ops::Snapshot;
+use processor::ops::metrics::Format;
 use processor::policy::{Order, Retry};
 use processor::record::{Parts, Record};
 use processor::sink::{Parcel, Target};
 use processor::source::Intake;
-use processor::telemetry::Snapshot;
-use processor::telemetry::metrics::Format;
 use processor::transform::{Context, Field, Outcome, Output};
 
 use super::rig::{Answer, Rig, With, eventually, policy, record};

@@ -1,6 +1,6 @@
 //! `PROCESSOR_SOURCE_HEADER`: each result says which record it was made of.
 
-use processor::pipeline::Policy;
+use processor::engine::Policy;
 use processor::record::Headers;
 use processor::sink::Target;
 use processor::sink::origin::NAME;

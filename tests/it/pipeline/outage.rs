@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use processor::breaker::KEYS;
-use processor::offsets::Budget;
-use processor::pipeline::Policy;
+use processor::checkpoint::Budget;
+use processor::engine::Policy;
+use processor::engine::breaker::KEYS;
 use processor::policy::{AfterFailure, Order};
 use processor::record::Record;
 use processor::sink::Target;
@@ -49,7 +49,7 @@ fn keys(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("key-{}", number % 40)).collect()
 }
 
-fn feed(rig: &Rig, slot: processor::offsets::Slot, keys: &[String]) {
+fn feed(rig: &Rig, slot: processor::checkpoint::Slot, keys: &[String]) {
     rig.feed(slot, 0, &keys.iter().map(String::as_str).collect::<Vec<_>>());
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use processor::offsets::Budget;
-use processor::pipeline::Policy;
+use processor::checkpoint::Budget;
+use processor::engine::Policy;
 use processor::policy::{OnFailure, Retry};
 use processor::record::Record;
 use processor::sink::Target;

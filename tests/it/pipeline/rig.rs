@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
+use processor::checkpoint::{Beginning, Budget, OffsetMap, Slot};
 use processor::clock::{Clock, SystemClock};
-use processor::offsets::{Beginning, Budget, OffsetMap, Slot};
-use processor::pipeline::{Job, Pipeline, Policy};
+use processor::engine::{Job, Pipeline, Policy};
+use processor::ops::Metrics;
+use processor::ops::metrics::About;
 use processor::policy::{AfterFailure, Delivery, OnFailure, Order, Retry};
 use processor::record::{Headers, Parts, Record};
 use processor::sink::dead_letter::Sender as LetterSender;
 use processor::sink::{Outbox, Parcel, Refusal, Target};
 use processor::source::Intake;
-use processor::telemetry::Metrics;
-use processor::telemetry::metrics::About;
 use processor::transform::{AsyncTransform, Context, Handler, Outcome, Transform};
 
 /// Nothing here takes that long, unless it hangs.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use processor::pipeline::{Policy, STUCK_AFTER};
+use processor::engine::{Policy, STUCK_AFTER};
 use processor::record::Record;
 use processor::sink::Target;
 use processor::transform::{AsyncTransform, Context, Outcome, Output};

@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::thread;
 
-use processor::offsets::note::Stamp;
-use processor::offsets::{Note, OffsetMap};
+use processor::checkpoint::note::Stamp;
+use processor::checkpoint::{Note, OffsetMap};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 

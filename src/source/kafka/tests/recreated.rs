@@ -1,8 +1,8 @@
 //! A topic that is deleted and made again.
 
 use super::*;
-use crate::offsets::Note;
-use crate::offsets::note::Stamp;
+use crate::checkpoint::Note;
+use crate::checkpoint::note::Stamp;
 use crate::source::start::Known;
 use crate::topic_id::TopicId;
 

@@ -27,6 +27,12 @@ const LAYERS: &[(&str, &[&str], &str)] = &[
         "a command drives the program from outside: it must not reach into the engine",
     ),
     (
+        "testing",
+        &["embed", "app", "transform", "record", "embedded"],
+        "it uses the program as a stranger would",
+    ),
+    ("embed", &["app", "config", "transform"], "it drives the program from outside"),
+    (
         "app",
         &[
             "config",
@@ -84,10 +90,10 @@ const LAYERS: &[(&str, &[&str], &str)] = &[
 
 /// What is for tests alone may import all.
 fn is_test(file: &str) -> bool {
-    ["simulation/", "reference.rs", "layers.rs", "lib.rs"].iter().any(|start| file.starts_with(start))
-        || ["tests", "testing", "schedules"]
-            .iter()
-            .any(|part| file.split(['/', '.']).any(|piece| piece == *part))
+    ["simulation/", "reference.rs", "layers.rs", "lib.rs", "engine/lanes/testing.rs"]
+        .iter()
+        .any(|start| file.starts_with(start))
+        || ["tests", "schedules"].iter().any(|part| file.split(['/', '.']).any(|piece| piece == *part))
 }
 
 /// The files of `src`, by their paths below it.

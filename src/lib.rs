@@ -13,15 +13,18 @@
 //! * **Bounded.** What is in flight has a limit in records and in bytes.
 //!
 //! A program is a transform and one call, `processor::main(transform)`: it has every command. Who embeds the engine in a program of
-//! another shape uses [`app`].
+//! another shape uses [`Processor`].
 //!
 //! The modules in the order in which a record meets them; `docs/ARCHITECTURE.md` tells the journey.
 
 pub use record::{Headers, Record};
 pub use transform::{AsyncTransform, Context, Failure, Field, IntoHandler, Outcome, Output, Transform};
 
+pub use app::{Ended, Exit, Stopper};
 #[cfg(feature = "cli")]
 pub use cli::main;
+pub use config::ConfigError;
+pub use embed::{Builder, Processor};
 
 pub mod record;
 
@@ -41,6 +44,11 @@ pub mod checkpoint;
 pub mod engine;
 
 pub mod app;
+
+mod embed;
+
+#[cfg(not(feature = "shuttle"))]
+pub mod testing;
 
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -164,7 +164,7 @@ impl App {
         self
     }
 
-    /// Leaves SIGTERM, SIGINT and SIGHUP to the caller, who stops it with a [`Stopper`].
+    /// Leaves SIGTERM, SIGINT and SIGHUP to the caller, who stops it with a [`Stopper`], and the process's panic hook as it is.
     #[must_use]
     pub fn without_signals(mut self) -> Self {
         self.signals = false;
@@ -189,7 +189,9 @@ impl App {
     /// Runs until a signal, or until it cannot go on. Blocks; call it once a process. Says in the log what it does. Where passwords or
     /// certificates are refused and their files have changed, it begins anew within the process.
     pub fn run(mut self) -> Ended {
-        quiet_panics_of_transforms();
+        if self.signals {
+            quiet_panics_of_transforms();
+        }
         let metrics = Arc::new(Metrics::new(about(&self.config)));
         let status = Arc::new(AppStatus::new());
         let bound = match self.bound.take() {

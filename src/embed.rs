@@ -99,7 +99,7 @@ impl Builder {
     }
 
     /// As [`Builder::transform`], for one that is in this form already.
-    #[cfg(feature = "embedded-broker")]
+    #[cfg(all(feature = "embedded-broker", not(feature = "shuttle")))]
     pub(crate) fn handler(mut self, transform: Handler) -> Self {
         self.transform = transform;
         self

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::group::{Fetch, Waits};
 use super::world::{Due, World};
-use crate::source::client::TopicPartition;
+use crate::record::TopicPartition;
 use crate::sync::model;
 
 impl World {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use processor::transform::builtin::Validate;
+use processor::Validate;
 
 fn main() -> ExitCode {
     processor::main(Validate)

@@ -8,6 +8,7 @@ use crate::source::kafka::{Farewell, Trouble};
 
 /// The exit codes, after sysexits, so that a script or an orchestrator can tell what to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Exit {
     /// Everything that was begun is finished and committed.
     Clean = 0,
@@ -37,6 +38,7 @@ impl From<Exit> for ExitCode {
 
 /// How it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Ended {
     /// For the shell.
     pub exit: Exit,

@@ -234,7 +234,7 @@ impl App {
     }
 }
 
-/// Stops an [`App`] that another thread runs, as a signal would.
+/// Stops a processor that another thread runs, as a signal would.
 #[derive(Clone, Debug)]
 pub struct Stopper(Sender<Event>);
 

@@ -18,7 +18,7 @@ everything is gone when it ends. For trials and tests, never for production.
 A topic that a client asks for is made. Ctrl-C ends it. Log lines go to standard error; RUST_LOG says which (info).";
 
 /// Its arguments.
-pub fn arguments() -> Command {
+pub(super) fn arguments() -> Command {
     let port = Arg::new("port").long("port").value_name("PORT").default_value("9092");
     let topics = Arg::new("topics").long("topics").value_name("NAME[:PARTITIONS],…").value_delimiter(',');
     let partitions = Arg::new("partitions").long("partitions").value_name("N").default_value("6");
@@ -57,7 +57,7 @@ fn topic(text: &str) -> Result<Topic, String> {
 }
 
 /// Runs until a signal.
-pub fn command(arguments: &ArgMatches) -> Exit {
+pub(super) fn command(arguments: &ArgMatches) -> Exit {
     match serve(arguments) {
         Ok(()) => Exit::Clean,
         Err(exit) => exit,
@@ -114,7 +114,7 @@ fn make(broker: &Broker, topic: &Topic, partitions: i32) {
 }
 
 /// The broker; or, said with the port, why there is none.
-pub fn start(options: Options) -> Result<Broker, Exit> {
+pub(super) fn start(options: Options) -> Result<Broker, Exit> {
     let port = options.port;
     Broker::start(options).map_err(|error| {
         if error.kind() == io::ErrorKind::AddrInUse {
@@ -131,9 +131,6 @@ pub fn start(options: Options) -> Result<Broker, Exit> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::path::Path;
-
     use super::*;
 
     /// Names are checked as settings here and as Kafka checks them there: what one takes the other takes.
@@ -144,29 +141,6 @@ mod tests {
         let odd = ["", ".", "..", "...", "a b", "ä", "^a", &longest, &longer].map(str::to_owned);
         for name in (0..=127u8).map(|c| format!("a{}", char::from(c))).chain(odd) {
             assert_eq!(topic_name(&name).is_ok(), broker.create_topic(&name, 1), "{name:?}");
-        }
-    }
-
-    fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
-        for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
-            if entry.is_dir() {
-                sources(&entry, found);
-            } else if entry.extension().is_some_and(|kind| kind == "rs") {
-                found.push((entry.display().to_string(), fs::read_to_string(&entry).expect("source")));
-            }
-        }
-    }
-
-    /// The broker is for the demo and the tests. An engine that knows of it would be tested with what it ships without.
-    #[test]
-    fn nothing_of_the_engine_knows_of_the_broker() {
-        let mut found = Vec::new();
-        sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut found);
-        assert!(found.len() > 50, "the engine's sources are there: {}", found.len());
-        // The commands are above the engine.
-        for (path, text) in found.into_iter().filter(|(path, _)| !path.contains("/src/cli/")) {
-            let uses = ["embedded::", "embedded_kafka::"].iter().any(|name| text.contains(name));
-            assert!(!uses, "{path} uses the embedded broker");
         }
     }
 

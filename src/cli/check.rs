@@ -11,7 +11,7 @@ use crate::app::Exit;
 use crate::cli::{flags, output, settings};
 
 /// The arguments.
-pub fn arguments() -> Command {
+pub(super) fn arguments() -> Command {
     let command = Command::new("check").about("Validates the configuration, then the cluster");
     flags::with_settings(command)
         .arg(flags::switch("offline", "validates the configuration alone"))
@@ -20,7 +20,7 @@ pub fn arguments() -> Command {
 }
 
 /// Checks the settings, and unless `--offline` the cluster.
-pub fn command(arguments: &ArgMatches) -> Exit {
+pub(super) fn command(arguments: &ArgMatches) -> Exit {
     match (load(arguments), arguments.get_flag("json")) {
         (Err(faults), true) => {
             output::data(json!({ "faults": faults.faults, "warnings": faults.warnings }));

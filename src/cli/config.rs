@@ -9,7 +9,7 @@ use crate::app::Exit;
 use crate::cli::{flags, output, settings};
 
 /// The arguments.
-pub fn arguments() -> Command {
+pub(super) fn arguments() -> Command {
     let command = Command::new("config").about("Shows the settings in effect, and the source of each");
     flags::with_settings(command)
         .arg(flags::switch("changed", "shows only what is not a default"))
@@ -17,7 +17,7 @@ pub fn arguments() -> Command {
 }
 
 /// Shows the settings.
-pub fn command(arguments: &ArgMatches) -> Exit {
+pub(super) fn command(arguments: &ArgMatches) -> Exit {
     let (mut settings, faults) = match settings::load(arguments) {
         Ok(loaded) => {
             settings::say_warnings(&loaded);

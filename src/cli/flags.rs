@@ -10,12 +10,12 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use crate::config::{self, SETTINGS, Setting};
 
 /// A flag without a value.
-pub fn switch(name: &'static str, help: &'static str) -> Arg {
+pub(super) fn switch(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }
 
 /// With a flag for each setting.
-pub fn with_settings(command: Command) -> Command {
+pub(super) fn with_settings(command: Command) -> Command {
     command.args_override_self(true).args(SETTINGS.iter().map(flag))
 }
 
@@ -41,7 +41,7 @@ const SHORT: [(&str, &str, &str); 5] = [
 ];
 
 /// The settings' own flags, and short ones for some of them.
-pub fn with_short(command: Command, names: &[&str]) -> Command {
+pub(super) fn with_short(command: Command, names: &[&str]) -> Command {
     let short = SHORT.iter().filter(|(name, ..)| names.contains(name)).map(|(name, setting, help)| {
         let default = format!("{help} [default: {setting}]");
         let arg = Arg::new(*name).long(*name).value_parser(OsStringValueParser::new()).help(default);
@@ -51,7 +51,7 @@ pub fn with_short(command: Command, names: &[&str]) -> Command {
 }
 
 /// The flags that were given, under the names of their variables.
-pub fn flags(arguments: &ArgMatches) -> Vec<(String, OsString)> {
+pub(super) fn flags(arguments: &ArgMatches) -> Vec<(String, OsString)> {
     let value = |id: &str| arguments.try_get_one::<OsString>(id).ok().flatten().cloned();
     let long = SETTINGS.iter().map(Setting::variable).filter_map(|name| Some((value(&name)?, name)));
     let mut flags: Vec<_> = long.map(|(value, name)| (name, value)).collect();
@@ -65,7 +65,7 @@ pub fn flags(arguments: &ArgMatches) -> Vec<(String, OsString)> {
 }
 
 /// `2`, `2%` or `0.5%`, in millionths.
-pub fn percent(text: &str) -> Result<u32, &'static str> {
+pub(super) fn percent(text: &str) -> Result<u32, &'static str> {
     let number = text.strip_suffix('%').unwrap_or(text).trim();
     match number.parse::<f64>() {
         Ok(percent) if (0.0..=100.0).contains(&percent) => Ok((percent * 10_000.0).round() as u32),
@@ -74,7 +74,7 @@ pub fn percent(text: &str) -> Result<u32, &'static str> {
 }
 
 /// A duration with its unit, more than none.
-pub fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let duration = config::duration(text).map_err(|why| format!("{why}: write it such as 30s or 1h30m"))?;
     if duration.is_zero() {
         Err("no time at all: write it such as 30s or 1h30m".to_owned())

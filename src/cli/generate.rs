@@ -25,7 +25,7 @@ Exit codes: 0 all are written; 1 they are not; 2 usage; 69 broker or topic missi
 77 authentication or permission; 78 configuration";
 
 /// The arguments.
-pub fn arguments() -> Command {
+pub(super) fn arguments() -> Command {
     let value = |name: &'static str, placeholder: &'static str, default: &'static str| {
         Arg::new(name).long(name).value_name(placeholder).default_value(default)
     };
@@ -68,7 +68,7 @@ pub fn arguments() -> Command {
 }
 
 /// Writes them, and says how many.
-pub fn command(arguments: &ArgMatches) -> Exit {
+pub(super) fn command(arguments: &ArgMatches) -> Exit {
     // A producer needs none of these.
     let stand_ins = [
         ("KAFKA_GROUP_ID", "none"),

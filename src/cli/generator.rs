@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// What is to be written.
 #[derive(Clone, Debug)]
-pub struct Load {
+pub(super) struct Load {
     /// Into this topic.
     pub topic: String,
     /// The number of the first record.
@@ -45,7 +45,7 @@ pub struct Load {
 
 /// What was written so far, and what the broker said of it.
 #[derive(Default)]
-pub struct Answers {
+pub(super) struct Answers {
     given: AtomicU64,
     taken: AtomicU64,
     refused: AtomicU64,
@@ -55,28 +55,28 @@ pub struct Answers {
 
 impl Answers {
     /// Records handed to the client. Counted before the record is handed over.
-    pub fn given(&self) -> u64 {
+    pub(super) fn given(&self) -> u64 {
         self.given.load(Ordering::Acquire)
     }
 
     /// Records that are in the topic by the broker's word.
-    pub fn taken(&self) -> u64 {
+    pub(super) fn taken(&self) -> u64 {
         self.taken.load(Ordering::Relaxed)
     }
 
     /// Records that the broker did not take.
-    pub fn refused(&self) -> u64 {
+    pub(super) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
 
     /// Both together.
-    pub fn all(&self) -> u64 {
+    pub(super) fn all(&self) -> u64 {
         self.taken() + self.refused()
     }
 }
 
 /// The context of the client.
-pub struct Context(Arc<Answers>);
+pub(super) struct Context(Arc<Answers>);
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
@@ -98,7 +98,7 @@ impl ProducerContext for Context {
 }
 
 /// See the module.
-pub struct Generator {
+pub(super) struct Generator {
     producer: BaseProducer<Context>,
     answers: Arc<Answers>,
     load: Load,
@@ -113,24 +113,24 @@ impl Generator {
     ///
     /// # Errors
     /// When no client can be made of these properties.
-    pub fn new(client: &ClientConfig, load: Load, answers: Arc<Answers>) -> Result<Self, Ended> {
+    pub(super) fn new(client: &ClientConfig, load: Load, answers: Arc<Answers>) -> Result<Self, Ended> {
         let producer = client.create_with_context(Context(answers.clone())).map_err(kafka::unusable)?;
         let (chance, stamper) = (Rng::with_seed(load.seed), Stamper::new(load.size));
         Ok(Self { producer, answers, rate: Rate::new(load.rate), load, chance, stamper, broken: 0 })
     }
 
     /// The client.
-    pub fn producer(&self) -> &BaseProducer<Context> {
+    pub(super) fn producer(&self) -> &BaseProducer<Context> {
         &self.producer
     }
 
     /// What was written, and what the broker said of it.
-    pub fn answers(&self) -> &Answers {
+    pub(super) fn answers(&self) -> &Answers {
         &self.answers
     }
 
     /// How many of the records written are broken.
-    pub fn broken(&self) -> u64 {
+    pub(super) fn broken(&self) -> u64 {
         self.broken
     }
 
@@ -139,7 +139,7 @@ impl Generator {
     ///
     /// # Errors
     /// When the client does not take a record. (A full queue is waited for.)
-    pub fn step(&mut self, room: u64) -> Result<(), String> {
+    pub(super) fn step(&mut self, room: u64) -> Result<(), String> {
         if room == 0 {
             self.rate.forgive(Instant::now());
         }
@@ -159,7 +159,7 @@ impl Generator {
     }
 
     /// Takes the broker's answers, and waits a moment.
-    pub fn rest(&self) {
+    pub(super) fn rest(&self) {
         self.take_answers();
         std::thread::park_timeout(PAUSE);
     }
@@ -219,7 +219,7 @@ fn send(
 }
 
 /// Serves the client, and waits a moment. (The client's own wait spins for what is less than a millisecond.)
-pub fn rest(producer: &BaseProducer<Context>) {
+pub(super) fn rest(producer: &BaseProducer<Context>) {
     producer.poll(Duration::ZERO);
     std::thread::park_timeout(PAUSE);
 }

@@ -13,7 +13,7 @@ use rdkafka::{ClientConfig, ClientContext};
 
 /// Keeps why a broker does not let us in. Everything else that a client says shows in what it does not do.
 #[derive(Default)]
-pub struct Denial(Mutex<Option<String>>);
+pub(super) struct Denial(Mutex<Option<String>>);
 
 impl ClientContext for Denial {
     fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
@@ -28,7 +28,7 @@ impl ClientContext for Denial {
 impl ConsumerContext for Denial {}
 
 /// A client with these properties.
-pub fn client(properties: &[(String, String)]) -> ClientConfig {
+pub(super) fn client(properties: &[(String, String)]) -> ClientConfig {
     let mut client = ClientConfig::new();
     for (name, value) in properties {
         client.set(name, value);
@@ -37,12 +37,12 @@ pub fn client(properties: &[(String, String)]) -> ClientConfig {
 }
 
 /// When no client can be made of the properties.
-pub fn unusable(error: KafkaError) -> Ended {
+pub(super) fn unusable(error: KafkaError) -> Ended {
     Ended::new(Exit::Config, format!("librdkafka does not accept these properties: {error}"))
 }
 
 /// An error if it does not help to ask again.
-pub fn refused(context: &Denial, error: &KafkaError) -> Result<(), Ended> {
+pub(super) fn refused(context: &Denial, error: &KafkaError) -> Result<(), Ended> {
     if let Some(reason) = context.0.lock().as_ref() {
         return Err(Ended::new(Exit::Denied, format!("the broker does not let us in: {reason}")));
     }
@@ -57,7 +57,7 @@ pub fn refused(context: &Denial, error: &KafkaError) -> Result<(), Ended> {
 }
 
 /// A topic that may not be used.
-pub fn denied_topic(topic: &str) -> Ended {
+pub(super) fn denied_topic(topic: &str) -> Ended {
     Ended::new(
         Exit::Denied,
         format!("not allowed to use {topic}: the user needs Describe on it, and Read or Write"),
@@ -65,7 +65,7 @@ pub fn denied_topic(topic: &str) -> Ended {
 }
 
 /// How many partitions a topic has, which has to be there.
-pub fn existing(name: &str, topic: &Topic) -> Result<i32, Ended> {
+pub(super) fn existing(name: &str, topic: &Topic) -> Result<i32, Ended> {
     match topic {
         Topic::Exists(partitions) => Ok(*partitions),
         Topic::Missing => {
@@ -77,7 +77,7 @@ pub fn existing(name: &str, topic: &Topic) -> Result<i32, Ended> {
 
 /// Asks until there is an answer, or it does not help to ask again, or the time is over. `serve` lets the client say what it has
 /// to say, and waits a little.
-pub fn ask<T>(
+pub(super) fn ask<T>(
     timeout: Duration,
     denial: &Denial,
     serve: impl Fn(),

@@ -1,7 +1,7 @@
 //! How large this process ever was.
 
 /// In bytes, where the system says so: Linux does.
-pub fn peak() -> Option<u64> {
+pub(super) fn peak() -> Option<u64> {
     in_status(&std::fs::read_to_string("/proc/self/status").ok()?)
 }
 

@@ -37,7 +37,7 @@ const NO_OUTPUT: &str = "processor-offsets";
 const SHOWN: usize = 6;
 
 /// The arguments.
-pub fn arguments() -> Command {
+pub(super) fn arguments() -> Command {
     let timeout = Arg::new("timeout").long("timeout").value_name("TIME").value_parser(flags::duration);
     let command = Command::new("offsets")
         .about(ABOUT)
@@ -55,7 +55,7 @@ struct Row {
 }
 
 /// Asks, and shows.
-pub fn command(arguments: &ArgMatches) -> Exit {
+pub(super) fn command(arguments: &ArgMatches) -> Exit {
     let config = match settings::load_with(arguments, &[("KAFKA_OUTPUT_TOPIC", NO_OUTPUT)]) {
         Ok((loaded, _)) => loaded.config,
         Err(exit) => return exit,

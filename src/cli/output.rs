@@ -5,11 +5,11 @@ use std::fmt::Display;
 use std::io::{self, Write};
 
 /// Writes data, a line end after it.
-pub fn data(text: impl Display) {
+pub(super) fn data(text: impl Display) {
     let _ = writeln!(io::stdout(), "{text}");
 }
 
 /// Says something to people, a line end after it.
-pub fn say(text: impl Display) {
+pub(super) fn say(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }

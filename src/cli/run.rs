@@ -8,16 +8,16 @@ use crate::transform::{Handler, IntoHandler};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 /// The built-in transform, whichever the program has. The demo starts its processes with it.
-pub const BUILT_IN: &str = "built-in-transform";
+pub(super) const BUILT_IN: &str = "built-in-transform";
 
 /// The arguments.
-pub fn arguments() -> Command {
+pub(super) fn arguments() -> Command {
     let built_in = Arg::new(BUILT_IN).long(BUILT_IN).action(ArgAction::SetTrue).hide(true);
     flags::with_settings(Command::new("run").about("Runs until it is told to stop")).arg(built_in)
 }
 
 /// Runs until it is told to stop. The log goes to standard output, the reason of a bad end to standard error too.
-pub fn command(arguments: &ArgMatches, transform: Handler) -> Exit {
+pub(super) fn command(arguments: &ArgMatches, transform: Handler) -> Exit {
     let loaded = match settings::load_or_say(arguments) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,

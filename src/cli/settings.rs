@@ -9,18 +9,18 @@ use crate::app::Exit;
 use crate::cli::{flags, output};
 
 /// The settings from the environment and the flags of this call.
-pub fn load(arguments: &ArgMatches) -> Result<Loaded, ConfigError> {
+pub(super) fn load(arguments: &ArgMatches) -> Result<Loaded, ConfigError> {
     config::load(std::env::vars_os(), flags::flags(arguments))
 }
 
 /// The settings for a command that needs them to be right; what is wrong with them is said.
-pub fn load_or_say(arguments: &ArgMatches) -> Result<Loaded, Exit> {
+pub(super) fn load_or_say(arguments: &ArgMatches) -> Result<Loaded, Exit> {
     load_with(arguments, &[]).map(|(loaded, _)| loaded)
 }
 
 /// The settings for a command that needs only some of those that are required: `stand_ins` stand for what was not given.
 /// Also says for which of them they do.
-pub fn load_with(
+pub(super) fn load_with(
     arguments: &ArgMatches,
     stand_ins: &[(&'static str, &str)],
 ) -> Result<(Loaded, Vec<&'static str>), Exit> {
@@ -49,13 +49,13 @@ fn is_given(name: &str, flags: &[(String, OsString)]) -> bool {
 }
 
 /// Warnings, if there are any.
-pub fn say_warnings(loaded: &Loaded) {
+pub(super) fn say_warnings(loaded: &Loaded) {
     if !loaded.warnings.is_empty() {
         output::say(Warnings(&loaded.warnings).to_string().trim_end());
     }
 }
 
 /// All faults, and where to read on.
-pub fn say_faults(faults: &ConfigError) {
+pub(super) fn say_faults(faults: &ConfigError) {
     output::say(format_args!("{faults}see: processor run --help"));
 }

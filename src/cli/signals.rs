@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, unbounded};
 ///
 /// # Errors
 /// When the system lets nobody handle signals, or has no thread left.
-pub fn catch() -> io::Result<Receiver<()>> {
+pub(super) fn catch() -> io::Result<Receiver<()>> {
     let (out, inbox) = unbounded();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     // Here and not on the thread: a signal that comes early must find a handler.

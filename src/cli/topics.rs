@@ -31,7 +31,7 @@ const WAIT: Duration = Duration::from_millis(100);
 
 /// A partition, and what of it is looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Span {
+pub(super) struct Span {
     /// Its topic.
     pub topic: Arc<str>,
     /// Its number.
@@ -43,7 +43,7 @@ pub struct Span {
 }
 
 /// A client who asks and reads, and is nobody's member.
-pub struct Reader {
+pub(super) struct Reader {
     config: ClientConfig,
     asker: BaseConsumer<Denial>,
     timeout: Duration,
@@ -51,7 +51,7 @@ pub struct Reader {
 
 impl Reader {
     /// With these settings, under this name. `timeout` is how long the cluster may be silent.
-    pub fn new(config: &Config, name: &str, timeout: Duration) -> Result<Self, Ended> {
+    pub(super) fn new(config: &Config, name: &str, timeout: Duration) -> Result<Self, Ended> {
         let mut client = kafka::client(&config.consumer_properties);
         client.remove("group.instance.id");
         client.set("client.id", name);
@@ -78,17 +78,17 @@ impl Reader {
     }
 
     /// Whether there is such a topic.
-    pub fn has(&self, topic: &str) -> Result<bool, Ended> {
+    pub(super) fn has(&self, topic: &str) -> Result<bool, Ended> {
         Ok(self.topic(topic)? != Topic::Missing)
     }
 
     /// How many partitions a topic has, which has to be there.
-    pub fn partitions(&self, topic: &str) -> Result<i32, Ended> {
+    pub(super) fn partitions(&self, topic: &str) -> Result<i32, Ended> {
         kafka::existing(topic, &self.topic(topic)?)
     }
 
     /// Where the partitions of a topic begin and end now, for a reader of committed records.
-    pub fn spans(&self, topic: &str) -> Result<Vec<Span>, Ended> {
+    pub(super) fn spans(&self, topic: &str) -> Result<Vec<Span>, Ended> {
         self.spans_seen_by(&self.asker, topic)
     }
 
@@ -104,7 +104,7 @@ impl Reader {
     }
 
     /// The same, once every transaction that is open now has ended: what is in it, and all behind it, cannot be read before.
-    pub fn settled_spans(&self, topic: &str) -> Result<Vec<Span>, Ended> {
+    pub(super) fn settled_spans(&self, topic: &str) -> Result<Vec<Span>, Ended> {
         let mut config = self.config.clone();
         config.set("isolation.level", "read_uncommitted");
         let spans = self.spans_seen_by(&connect(&config)?, topic)?;
@@ -126,7 +126,7 @@ impl Reader {
     }
 
     /// What the group has committed, where it has something.
-    pub fn committed(
+    pub(super) fn committed(
         &self,
         partitions: &[TopicPartition],
     ) -> Result<HashMap<TopicPartition, Committed>, Ended> {
@@ -134,14 +134,14 @@ impl Reader {
     }
 
     /// Shows every record of these partitions, each one's in order.
-    pub fn read(&self, spans: &[Span], see: impl FnMut(&Span, i64, &Parts<'_>)) -> Result<(), Ended> {
+    pub(super) fn read(&self, spans: &[Span], see: impl FnMut(&Span, i64, &Parts<'_>)) -> Result<(), Ended> {
         let spans = spans.iter().filter(|span| span.first < span.end).cloned().collect();
         let (mut reading, mut client) = self.reading(spans, see)?;
         reading.run(&mut client, self.timeout, || None)
     }
 
     /// Shows every record of these partitions while they grow, on a thread of its own. Their ends are told later.
-    pub fn follow(
+    pub(super) fn follow(
         &self,
         spans: Vec<Span>,
         see: impl FnMut(&Span, i64, &Parts<'_>) + Send + 'static,
@@ -181,7 +181,7 @@ fn connect(config: &ClientConfig) -> Result<BaseConsumer<Denial>, Ended> {
 }
 
 /// A thread that reads partitions while they grow.
-pub struct Follower {
+pub(super) struct Follower {
     ends: Arc<Mutex<Option<Vec<Span>>>>,
     outcome: Arc<Mutex<Option<Result<(), Ended>>>>,
     thread: JoinHandle<()>,
@@ -189,12 +189,12 @@ pub struct Follower {
 
 impl Follower {
     /// The partitions end here: it ends when all before is read. Those that are not named have ended.
-    pub fn read_to(&self, ends: Vec<Span>) {
+    pub(super) fn read_to(&self, ends: Vec<Span>) {
         *self.ends.lock() = Some(ends);
     }
 
     /// How it ended, if it has.
-    pub fn outcome(&self) -> Option<Result<(), Ended>> {
+    pub(super) fn outcome(&self) -> Option<Result<(), Ended>> {
         let ended = self.thread.is_finished();
         let panicked = || ended.then(|| Err(Ended::new(Exit::Bug, "the reader's thread panicked")));
         self.outcome.lock().clone().or_else(panicked)

@@ -10,7 +10,7 @@ use crate::sync::model;
 
 impl World {
     /// The application has answered an assignment.
-    pub fn accepted(&mut self, id: usize, starts: &[(TopicPartition, i64)]) {
+    pub(super) fn accepted(&mut self, id: usize, starts: &[(TopicPartition, i64)]) {
         self.note(|| format!("member {id} accepts {starts:?}"));
         let member = self.member(id);
         let expected = std::mem::take(&mut member.given);
@@ -44,7 +44,7 @@ impl World {
     }
 
     /// The application has given partitions up.
-    pub fn given_up(&mut self, id: usize, partitions: &[TopicPartition]) {
+    pub(super) fn given_up(&mut self, id: usize, partitions: &[TopicPartition]) {
         self.note(|| format!("member {id} gives up {partitions:?}"));
         let (eager, revoke) = (!self.plan.cooperative, self.plan.revoke);
         let small = self.plan.metadata_limit < 4096;
@@ -73,7 +73,7 @@ impl World {
         self.answered(id);
     }
 
-    pub fn answered(&mut self, id: usize) {
+    pub(super) fn answered(&mut self, id: usize) {
         let is_member = self.group.joined.contains(&id);
         let member = self.member(id);
         if member.closed {

@@ -18,7 +18,7 @@ const SHUT_OUT: u32 = 3;
 
 /// What a client asks the coordinator for.
 #[derive(Clone, Debug)]
-pub enum Ask {
+pub(super) enum Ask {
     Init,
     Offsets(Vec<(i32, i64, String)>, Membership),
     End { commit: bool },
@@ -34,7 +34,7 @@ impl Ask {
 }
 
 /// A client's part: which name it has, and what it waits for.
-pub struct Transacting {
+pub(super) struct Transacting {
     pub of: usize,
     /// Since it was made ready.
     pub epoch: Option<u32>,
@@ -56,7 +56,7 @@ struct Call {
 }
 
 /// On its way to the coordinator, whatever became of its sender.
-pub struct Request {
+pub(super) struct Request {
     pub client: usize,
     pub epoch: Option<u32>,
     pub ask: Ask,
@@ -84,14 +84,14 @@ enum Fate {
 
 impl Transacting {
     /// Of a client that is not made ready.
-    pub fn new(of: usize) -> Self {
+    pub(super) fn new(of: usize) -> Self {
         Self { of, epoch: None, begun: false, touched: false, in_doubt: false, call: None }
     }
 }
 
 impl World {
     /// The application begins a transaction.
-    pub fn begin(&mut self, client: usize) -> Result<(), Failed> {
+    pub(super) fn begin(&mut self, client: usize) -> Result<(), Failed> {
         if self.producing.producers[client].fatal {
             return Err(failed(Code::Fatal, Remedy::Rebuild));
         }
@@ -106,7 +106,7 @@ impl World {
     }
 
     /// The application hands a record over.
-    pub fn touch(&mut self, client: usize, place: Place) {
+    pub(super) fn touch(&mut self, client: usize, place: Place) {
         let transacting = self.transacting(client);
         transacting.touched = true;
         if !transacting.begun {
@@ -115,7 +115,7 @@ impl World {
     }
 
     /// The application asks for this, or asks for it again.
-    pub fn ask(&mut self, client: usize, ask: Ask) {
+    pub(super) fn ask(&mut self, client: usize, ask: Ask) {
         let producer = &self.producing.producers[client];
         let (outstanding, fatal, dead) = (producer.outstanding, producer.fatal, producer.dead);
         if dead {
@@ -180,12 +180,12 @@ impl World {
     }
 
     /// What came of the call, if it is known.
-    pub fn outcome(&mut self, client: usize) -> Option<Result<(), Failed>> {
+    pub(super) fn outcome(&mut self, client: usize) -> Option<Result<(), Failed>> {
         self.transacting(client).call.take_if(|call| call.heard)?.answer
     }
 
     /// A request reaches the coordinator.
-    pub fn asked(&mut self, number: u64) {
+    pub(super) fn asked(&mut self, number: u64) {
         if self.is_silent() {
             let time = self.silent_until - crate::sync::model::now();
             return self.after(time, Due::Asked(number));
@@ -225,7 +225,7 @@ impl World {
     }
 
     /// The answer is back.
-    pub fn answered_to(&mut self, client: usize, request: u64) {
+    pub(super) fn answered_to(&mut self, client: usize, request: u64) {
         let bell = self.producing.producers[client].bell.clone();
         if let Some(call) = self.transacting(client).call.as_mut().filter(|call| call.request == request) {
             call.heard = true;
@@ -252,7 +252,7 @@ impl World {
     }
 
     /// The client hears that its epoch is over.
-    pub fn shut_out(&mut self, client: usize) -> Failed {
+    pub(super) fn shut_out(&mut self, client: usize) -> Failed {
         let instance = self.producing.producers[client].instance;
         let times = self.name_of(client).told.entry(instance).or_default();
         *times += 1;
@@ -270,7 +270,7 @@ impl World {
     }
 
     /// The newest client of a name breaks, and says so.
-    pub fn break_named(&mut self) {
+    pub(super) fn break_named(&mut self) {
         let all: Vec<usize> = self.transactions.names.iter().map(|name| name.client).collect();
         let is_alive = |client: &usize| {
             let producer = &self.producing.producers[*client];
@@ -291,6 +291,6 @@ impl World {
     }
 }
 
-pub fn failed(code: Code, remedy: Remedy) -> Failed {
+pub(super) fn failed(code: Code, remedy: Remedy) -> Failed {
     Failed { code, text: format!("{code:?}"), remedy }
 }

@@ -12,10 +12,10 @@ use crate::source::client::{Committed, Event};
 use crate::source::start::read_note;
 
 /// The group's name.
-pub const GROUP: &str = "group";
+pub(super) const GROUP: &str = "group";
 
 /// A commit on its way.
-pub struct Commit {
+pub(super) struct Commit {
     generation: u64,
     offsets: Vec<(i32, i64, String)>,
     fate: Fate,
@@ -32,7 +32,11 @@ enum Fate {
 
 impl World {
     /// The application sends a commit.
-    pub fn commit_sent(&mut self, id: usize, offsets: &[(TopicPartition, Committed)]) -> Result<(), Code> {
+    pub(super) fn commit_sent(
+        &mut self,
+        id: usize,
+        offsets: &[(TopicPartition, Committed)],
+    ) -> Result<(), Code> {
         let mut offsets: Vec<(i32, i64, String)> = offsets
             .iter()
             .map(|((_, partition), committed)| (*partition, committed.offset, committed.metadata.clone()))
@@ -134,7 +138,7 @@ impl World {
         }
     }
 
-    pub fn commit_arrives(&mut self, id: usize) {
+    pub(super) fn commit_arrives(&mut self, id: usize) {
         if self.is_silent() {
             let time = self.silent_until - crate::sync::model::now();
             self.after(time, Due::CommitArrives(id));
@@ -176,7 +180,7 @@ impl World {
         if commit.fate == Fate::AnswerLost { Err(Code::RequestTimedOut) } else { Ok(()) }
     }
 
-    pub fn commit_answered(&mut self, id: usize) {
+    pub(super) fn commit_answered(&mut self, id: usize) {
         let commit = self
             .group
             .members
@@ -188,7 +192,7 @@ impl World {
     }
 
     /// A round ends: what was sent before is answered before.
-    pub fn flush_commit(&mut self, id: usize) {
+    pub(super) fn flush_commit(&mut self, id: usize) {
         let Some(commit) = self.group.members.get_mut(&id).and_then(|member| member.commit.take()) else {
             return;
         };
@@ -202,7 +206,7 @@ impl World {
     }
 
     /// Which offsets the group's commit covers.
-    pub fn covered(&self, partition: i32) -> impl Fn(i64) -> bool + use<> {
+    pub(super) fn covered(&self, partition: i32) -> impl Fn(i64) -> bool + use<> {
         let (offset, metadata) = self.group.committed.get(&partition).cloned().unwrap_or_default();
         let note = read_note(GROUP, &place(partition), &Committed { offset, metadata }).unwrap_or_default();
         let map = note.finished.within(self.end_of(partition)).unwrap_or_default();
@@ -210,7 +214,7 @@ impl World {
     }
 
     /// The group has run before, without transactions: some records are finished beyond its offsets.
-    pub fn leave_maps(&mut self) {
+    pub(super) fn leave_maps(&mut self) {
         for partition in 0..self.plan.partitions {
             let offsets: Vec<i64> =
                 self.inputs[partition as usize].iter().map(|input| input.offset).collect();
@@ -226,7 +230,7 @@ impl World {
     }
 
     /// Somebody commits in the group's name, while it has no member.
-    pub fn forge(&mut self) {
+    pub(super) fn forge(&mut self) {
         if !self.group.joined.is_empty() || self.has_open() {
             return;
         }

@@ -17,7 +17,7 @@ use crate::sync::model;
 use crate::topic_id::TopicId;
 
 /// The id of the topic: commits carry it.
-pub fn topic_id() -> Option<TopicId> {
+pub(super) fn topic_id() -> Option<TopicId> {
     TopicId::new([7; TopicId::SIZE])
 }
 
@@ -25,7 +25,7 @@ pub fn topic_id() -> Option<TopicId> {
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// See the module.
-pub struct SimConsumer {
+pub(super) struct SimConsumer {
     sim: Arc<Sim>,
     id: usize,
     bell: Arc<Bell>,
@@ -33,7 +33,7 @@ pub struct SimConsumer {
 }
 
 impl SimConsumer {
-    pub fn new(sim: &Arc<Sim>, instance: usize, fixed: Option<String>) -> Self {
+    pub(super) fn new(sim: &Arc<Sim>, instance: usize, fixed: Option<String>) -> Self {
         let (id, bell) = sim.with(|world| {
             let id = world.group.members.len();
             let member = Member::new(instance, fixed);
@@ -51,7 +51,7 @@ impl SimConsumer {
 }
 
 /// What the group has committed; no answer for who is `gone`, nor while a transaction is open that could change it.
-pub fn stable(
+pub(super) fn stable(
     sim: &Sim,
     gone: bool,
     partitions: &[TopicPartition],

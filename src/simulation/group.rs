@@ -17,7 +17,7 @@ use crate::sync::model;
 
 /// What the client waits for from its application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Waits {
+pub(super) enum Waits {
     Nothing,
     Accept,
     GiveUp,
@@ -25,7 +25,7 @@ pub enum Waits {
 
 /// A partition that a member reads.
 #[derive(Debug)]
-pub struct Fetch {
+pub(super) struct Fetch {
     pub start: i64,
     pub position: i64,
     pub attached: bool,
@@ -38,7 +38,7 @@ pub struct Fetch {
 }
 
 /// See the module.
-pub struct Member {
+pub(super) struct Member {
     pub instance: usize,
     pub fixed: Option<String>,
     pub bell: Arc<Bell>,
@@ -59,7 +59,7 @@ pub struct Member {
 }
 
 impl Member {
-    pub fn new(instance: usize, fixed: Option<String>) -> Self {
+    pub(super) fn new(instance: usize, fixed: Option<String>) -> Self {
         Self {
             instance,
             fixed,
@@ -81,7 +81,7 @@ impl Member {
     }
 
     /// The id that the coordinator gave it.
-    pub fn name(&self, id: usize) -> String {
+    pub(super) fn name(&self, id: usize) -> String {
         format!("member-{id}-{}", self.joins)
     }
 
@@ -94,7 +94,7 @@ impl Member {
 
 /// See the module.
 #[derive(Default)]
-pub struct Group {
+pub(super) struct Group {
     pub members: BTreeMap<usize, Member>,
     /// Who belongs to the group.
     pub joined: BTreeSet<usize>,
@@ -105,7 +105,7 @@ pub struct Group {
     pub committed: BTreeMap<i32, (i64, String)>,
 }
 
-pub fn place(partition: i32) -> TopicPartition {
+pub(super) fn place(partition: i32) -> TopicPartition {
     ("in".into(), partition)
 }
 
@@ -114,11 +114,11 @@ fn places(partitions: impl IntoIterator<Item = i32>) -> Vec<TopicPartition> {
 }
 
 impl World {
-    pub fn member(&mut self, id: usize) -> &mut Member {
+    pub(super) fn member(&mut self, id: usize) -> &mut Member {
         self.group.members.get_mut(&id).expect("members stay, also when they have left")
     }
 
-    pub fn tell(&mut self, id: usize, event: Event) {
+    pub(super) fn tell(&mut self, id: usize, event: Event) {
         self.note(|| format!("member {id} is told {event:?}"));
         let member = self.member(id);
         member.events.push_back(event);
@@ -127,7 +127,7 @@ impl World {
     }
 
     /// A round begins, if none is going on: everybody has to join it.
-    pub fn begin_round(&mut self) {
+    pub(super) fn begin_round(&mut self) {
         if self.group.round.is_some() {
             return;
         }
@@ -143,7 +143,7 @@ impl World {
     }
 
     /// A member hears that a round is going on.
-    pub fn notice(&mut self, id: usize) {
+    pub(super) fn notice(&mut self, id: usize) {
         let cooperative = self.plan.cooperative;
         let going_on = self.group.round.as_ref().is_some_and(|joined| !joined.contains(&id));
         let is_member = self.group.joined.contains(&id);
@@ -161,20 +161,20 @@ impl World {
     }
 
     /// All that it reads is to be given up.
-    pub fn tell_revoked(&mut self, id: usize) {
+    pub(super) fn tell_revoked(&mut self, id: usize) {
         let member = self.member(id);
         let partitions: Vec<i32> = member.reads.keys().copied().collect();
         self.revoke(id, partitions);
     }
 
-    pub fn revoke(&mut self, id: usize, partitions: Vec<i32>) {
+    pub(super) fn revoke(&mut self, id: usize, partitions: Vec<i32>) {
         let member = self.member(id);
         member.waits = Waits::GiveUp;
         member.told_revoke_at = Some(model::now());
         self.tell(id, Event::Told(Told::Revoked(places(partitions))));
     }
 
-    pub fn join(&mut self, id: usize) {
+    pub(super) fn join(&mut self, id: usize) {
         let member = self.member(id);
         if member.closed {
             return;
@@ -213,7 +213,7 @@ impl World {
         }
     }
 
-    pub fn rebalance_deadline(&mut self, round: u64) {
+    pub(super) fn rebalance_deadline(&mut self, round: u64) {
         let Some(joined) = self.group.round.clone().filter(|_| round == self.group.rounds) else { return };
         let late: Vec<usize> = self.group.joined.difference(&joined).copied().collect();
         for id in late {
@@ -222,7 +222,7 @@ impl World {
     }
 
     /// Everybody has joined: assigns.
-    pub fn complete(&mut self, round: u64) {
+    pub(super) fn complete(&mut self, round: u64) {
         let members: Vec<usize> = self.group.joined.iter().copied().collect();
         let all = self.group.round.as_ref().is_some_and(|joined| self.group.joined.is_subset(joined));
         if round != self.group.rounds || !all || members.is_empty() {
@@ -249,7 +249,7 @@ impl World {
         }
     }
 
-    pub fn assign_all(&mut self, id: usize, target: BTreeSet<i32>) {
+    pub(super) fn assign_all(&mut self, id: usize, target: BTreeSet<i32>) {
         let member = self.member(id);
         member.waits = Waits::Accept;
         member.given = target.clone();
@@ -273,7 +273,7 @@ impl World {
     }
 
     /// A member is thrown out, and hears of it later.
-    pub fn evict(&mut self, id: usize) {
+    pub(super) fn evict(&mut self, id: usize) {
         if !self.group.joined.remove(&id) {
             return;
         }
@@ -296,7 +296,7 @@ impl World {
         }
     }
 
-    pub fn tell_lost(&mut self, id: usize) {
+    pub(super) fn tell_lost(&mut self, id: usize) {
         let is_dead = self.dead.contains(&self.group.members[&id].instance);
         let member = self.member(id);
         if member.closed || is_dead {
@@ -309,7 +309,7 @@ impl World {
     }
 
     /// A member leaves; a static one only when its session is over.
-    pub fn left(&mut self, id: usize, says_so: bool) {
+    pub(super) fn left(&mut self, id: usize, says_so: bool) {
         self.note(|| format!("member {id} ends, and says so: {says_so}"));
         let session = self.plan.session;
         let small = self.plan.metadata_limit < 4096;
@@ -335,13 +335,13 @@ impl World {
     }
 
     /// From now on it waits for nothing.
-    pub fn abort(&mut self, instance: usize) {
+    pub(super) fn abort(&mut self, instance: usize) {
         self.note(|| format!("instance {instance} stops without waiting"));
         self.aborted.insert(instance);
     }
 
     /// From now on nothing of this incarnation has an effect.
-    pub fn kill(&mut self, instance: usize) {
+    pub(super) fn kill(&mut self, instance: usize) {
         self.note(|| format!("instance {instance} is killed"));
         self.dead.insert(instance);
         let ids: Vec<usize> = self
@@ -357,7 +357,7 @@ impl World {
         self.producing.kill(instance);
     }
 
-    pub fn evict_one(&mut self) {
+    pub(super) fn evict_one(&mut self) {
         let joined: Vec<usize> = self.group.joined.iter().copied().collect();
         if !joined.is_empty() {
             let id = joined[self.random.usize(..joined.len())];
@@ -365,13 +365,13 @@ impl World {
         }
     }
 
-    pub fn doom_all(&mut self, id: usize) {
+    pub(super) fn doom_all(&mut self, id: usize) {
         let partitions: Vec<i32> = self.member(id).reads.keys().copied().collect();
         partitions.into_iter().for_each(|partition| self.doom(id, partition));
     }
 
     /// What was delivered in this assignment and is not committed may be repeated.
-    pub fn doom(&mut self, id: usize, partition: i32) {
+    pub(super) fn doom(&mut self, id: usize, partition: i32) {
         let covered = self.covered(partition);
         let clean = self.plan.clean;
         let member = self.group.members.get_mut(&id).expect("a member");

@@ -38,7 +38,7 @@ const LAST_WORDS: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// See the module.
-pub struct Instance {
+pub(super) struct Instance {
     sim: Arc<Sim>,
     pub id: usize,
     drain: Duration,
@@ -76,7 +76,7 @@ fn policy(plan: &Plan, id: usize) -> Policy {
 
 impl Instance {
     /// Starts instance `number`, for the `id`-th time that any is started.
-    pub fn start(sim: &Arc<Sim>, plan: &Plan, number: usize, id: usize) -> Self {
+    pub(super) fn start(sim: &Arc<Sim>, plan: &Plan, number: usize, id: usize) -> Self {
         sim.with(|world| world.note(|| format!("instance {id} starts (number {number})")));
         let context = Context::new(Arc::<Link>::default(), super::METRICS.clone());
         let clock = Arc::new(Clock);
@@ -126,7 +126,7 @@ impl Instance {
     }
 
     /// What is in flight stays in the budget, and the books are in balance.
-    pub fn check(&self, plan: &Plan) {
+    pub(super) fn check(&self, plan: &Plan) {
         let limit = if plan.sabotage == Some(Sabotage::ExceedsBudget) { 1 } else { plan.budget.records };
         let (in_flight, off) = self.pipeline.with_ledger(|ledger| {
             let off: Vec<i64> =
@@ -156,7 +156,7 @@ impl Instance {
     }
 
     /// Drains, commits, leaves; gives up what takes longer than it may.
-    pub fn stop(self) {
+    pub(super) fn stop(self) {
         self.sim.with(|world| world.note(|| format!("instance {} is to stop", self.id)));
         self.controls.iter().for_each(|control| control.stop());
         if !self.all_gone(self.drain) {
@@ -167,7 +167,7 @@ impl Instance {
     }
 
     /// Does not wait for what is not finished.
-    pub fn abort(self) {
+    pub(super) fn abort(self) {
         self.sim.with(|world| world.abort(self.id));
         self.controls.iter().for_each(|control| control.abort());
         if !self.all_gone(LAST_WORDS) {

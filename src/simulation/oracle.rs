@@ -8,17 +8,17 @@ use super::world::Input;
 use crate::policy::{Order, Partitioning};
 
 /// A record, by its partition and offset.
-pub type Place = (i32, i64);
+pub(super) type Place = (i32, i64);
 
 /// What is written of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum What {
+pub(super) enum What {
     Leg(u32),
     Dead,
 }
 
 /// What is worked on one after the other: within an instance, a partition, and a key or none.
-pub type Lane = (usize, i32, Option<u8>);
+pub(super) type Lane = (usize, i32, Option<u8>);
 
 /// The first occurrence of a result.
 struct First {
@@ -31,7 +31,7 @@ struct First {
 
 /// See the module.
 #[derive(Default)]
-pub struct Oracle {
+pub(super) struct Oracle {
     wrong: Vec<(&'static str, String)>,
     written: BTreeMap<(Place, What), u32>,
     /// What was written first: where, and of which record.
@@ -49,26 +49,26 @@ pub struct Oracle {
 
 impl Oracle {
     /// Notes what must not be; the first few tell enough.
-    pub fn wrong(&mut self, class: &'static str, what: String) {
+    pub(super) fn wrong(&mut self, class: &'static str, what: String) {
         if self.wrong.len() < 20 {
             self.wrong.push((class, what));
         }
     }
 
-    pub fn is_wrong(&self) -> bool {
+    pub(super) fn is_wrong(&self) -> bool {
         !self.wrong.is_empty()
     }
 
-    pub fn verdict(&mut self) -> Vec<(&'static str, String)> {
+    pub(super) fn verdict(&mut self) -> Vec<(&'static str, String)> {
         std::mem::take(&mut self.wrong)
     }
 
-    pub fn new(exactly_once: bool) -> Self {
+    pub(super) fn new(exactly_once: bool) -> Self {
         Self { exactly_once, ..Self::default() }
     }
 
     /// A record is there for readers, at this position of its partition's log.
-    pub fn written(
+    pub(super) fn written(
         &mut self,
         place: Place,
         what: What,
@@ -95,17 +95,17 @@ impl Oracle {
         }
     }
 
-    pub fn filtered(&mut self, place: Place) {
+    pub(super) fn filtered(&mut self, place: Place) {
         self.filtered.insert(place);
     }
 
     /// This one is finished, and not to be seen here.
-    pub fn was_finished(&mut self, place: Place) {
+    pub(super) fn was_finished(&mut self, place: Place) {
         self.before.insert(place);
     }
 
     /// Whether all that is to become of a record is there.
-    pub fn is_finished(&self, place: Place, kind: Kind) -> bool {
+    pub(super) fn is_finished(&self, place: Place, kind: Kind) -> bool {
         match kind {
             _ if self.before.contains(&place) => true,
             Kind::Filter => self.filtered.contains(&place),
@@ -114,7 +114,7 @@ impl Oracle {
         }
     }
 
-    pub fn may_repeat(&mut self, place: Place) {
+    pub(super) fn may_repeat(&mut self, place: Place) {
         if self.exactly_once {
             return;
         }
@@ -122,11 +122,11 @@ impl Oracle {
     }
 
     /// An assignment of this partition ended, and its work may still run.
-    pub fn untidy(&mut self, partition: i32) {
+    pub(super) fn untidy(&mut self, partition: i32) {
         self.untidy.insert(partition);
     }
 
-    pub fn begins(&mut self, lane: Option<Lane>, place: Place) {
+    pub(super) fn begins(&mut self, lane: Option<Lane>, place: Place) {
         let other = self.at_work.values().any(|at_work| lane.is_some() && *at_work == lane);
         if other && !self.untidy.contains(&place.0) {
             self.wrong("two at once", format!("{place:?} is begun while another of {lane:?} is at work"));
@@ -134,18 +134,18 @@ impl Oracle {
         self.at_work.insert((lane.map_or(usize::MAX, |lane| lane.0), place), lane);
     }
 
-    pub fn ends(&mut self, instance: usize, place: Place) {
+    pub(super) fn ends(&mut self, instance: usize, place: Place) {
         self.at_work.remove(&(instance, place));
         self.at_work.remove(&(usize::MAX, place));
     }
 
     /// How many results were written more than once.
-    pub fn repeats(&self) -> u32 {
+    pub(super) fn repeats(&self) -> u32 {
         self.written.values().map(|count| count - 1).sum()
     }
 
     /// The last look, when everything has come to rest.
-    pub fn look(&mut self, plan: &Plan, inputs: &[Vec<Input>]) {
+    pub(super) fn look(&mut self, plan: &Plan, inputs: &[Vec<Input>]) {
         self.look_for_lost(inputs);
         self.look_for_repeats();
         self.look_at_order(plan);

@@ -9,7 +9,7 @@ use crate::policy::{AfterFailure, Order, Partitioning};
 
 /// What the transform, and the output, make of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     Emit,
     Several(u32),
     Filter,
@@ -29,7 +29,7 @@ pub enum Kind {
 
 impl Kind {
     /// How many records it becomes on the output.
-    pub fn legs(self) -> u32 {
+    pub(super) fn legs(self) -> u32 {
         match self {
             Self::Several(legs) => legs,
             Self::Emit | Self::Fails(_) | Self::Slow(_) => 1,
@@ -38,14 +38,14 @@ impl Kind {
     }
 
     /// Whether it ends as a dead letter.
-    pub fn dies(self) -> bool {
+    pub(super) fn dies(self) -> bool {
         matches!(self, Self::Reject | Self::Panic | Self::Hopeless | Self::TooLarge | Self::Huge)
     }
 }
 
 /// A record to be written to the input.
 #[derive(Clone, Copy, Debug)]
-pub struct Draft {
+pub(super) struct Draft {
     pub partition: i32,
     /// Offsets left out before it.
     pub hole: i64,
@@ -55,7 +55,7 @@ pub struct Draft {
 
 /// What happens at a time.
 #[derive(Clone, Debug)]
-pub enum Act {
+pub(super) enum Act {
     Append(Vec<Draft>),
     Start(usize),
     /// Drains, commits, leaves.
@@ -80,7 +80,7 @@ pub enum Act {
 
 /// Chances, in percent, of what may go wrong with a request.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Chances {
+pub(super) struct Chances {
     pub commit_refused: u8,
     pub commit_lost: u8,
     pub commit_answer_lost: u8,
@@ -101,7 +101,7 @@ pub struct Chances {
 
 /// How the world lies, to show that the oracle sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sabotage {
+pub(super) enum Sabotage {
     LosesRecord,
     WritesTwice,
     SwapsRecords,
@@ -121,7 +121,7 @@ pub enum Sabotage {
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub(super) struct Plan {
     pub seed: u64,
     pub clean: bool,
     /// In transactions.
@@ -169,11 +169,11 @@ pub struct Plan {
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
 /// Tries that a record has.
-pub const ATTEMPTS: u32 = 3;
+pub(super) const ATTEMPTS: u32 = 3;
 
 impl Plan {
     /// What the seed says, in transactions or without.
-    pub fn of(seed: u64, exactly_once: bool) -> Self {
+    pub(super) fn of(seed: u64, exactly_once: bool) -> Self {
         let mut plan = Self::new(seed);
         plan.draw_unanswered(&mut fastrand::Rng::with_seed(seed ^ 0x57a1));
         if exactly_once {
@@ -215,7 +215,7 @@ impl Plan {
     }
 
     /// Everything that the seed says, without transactions.
-    pub fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed ^ 0x5151);
         let random = &mut random;
         let clean = random.u8(..4) == 0;

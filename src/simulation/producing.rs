@@ -26,12 +26,12 @@ const LATER: Duration = Duration::from_millis(1);
 const BYTES: usize = 1_000;
 
 /// A topic (0 the output, 1 for dead letters) and its partition.
-pub type Target = (usize, i32);
+pub(super) type Target = (usize, i32);
 
 /// What the broker says of a request.
-pub type Answers = Vec<(Message, Result<(), Undelivered>)>;
+pub(super) type Answers = Vec<(Message, Result<(), Undelivered>)>;
 
-pub struct Message {
+pub(super) struct Message {
     pub parcel: Arc<Job>,
     pub place: Place,
     pub what: What,
@@ -40,7 +40,7 @@ pub struct Message {
 }
 
 #[derive(Default)]
-pub struct Producer {
+pub(super) struct Producer {
     pub instance: usize,
     pub bell: Arc<Bell>,
     pub queues: BTreeMap<Target, VecDeque<Message>>,
@@ -76,7 +76,7 @@ impl Producer {
         !self.dead && !self.fatal && Arc::strong_count(&self.bell) > 1
     }
 
-    pub fn next_report(&mut self) -> Option<Report<Job>> {
+    pub(super) fn next_report(&mut self) -> Option<Report<Job>> {
         let report = self.reports.pop_front();
         if report.is_none() && self.outstanding == 0 {
             self.failing.clear();
@@ -88,7 +88,7 @@ impl Producer {
 
 /// See the module.
 #[derive(Default)]
-pub struct Producing {
+pub(super) struct Producing {
     pub producers: Vec<Producer>,
     pub sick: [Option<(Instant, Code)>; 2],
     /// Some of a record's results may have been written, and others not.
@@ -108,7 +108,7 @@ impl Producing {
     }
 
     /// What is on its way arrives, the rest never leaves.
-    pub fn kill(&mut self, instance: usize) {
+    pub(super) fn kill(&mut self, instance: usize) {
         for producer in self.producers.iter_mut().filter(|producer| producer.instance == instance) {
             producer.dead = true;
             // Kept, so that its end is not mistaken for one.
@@ -120,7 +120,12 @@ impl Producing {
 }
 
 impl World {
-    pub fn written(&mut self, id: usize, target: Target, message: Message) -> Result<(), (Arc<Job>, Code)> {
+    pub(super) fn written(
+        &mut self,
+        id: usize,
+        target: Target,
+        message: Message,
+    ) -> Result<(), (Arc<Job>, Code)> {
         let chances = self.chances();
         let full = self.happens(chances.queue_full);
         let time = self.latency();
@@ -161,7 +166,7 @@ impl World {
     }
 
     /// A request reaches the broker: as many messages as have gathered by now.
-    pub fn batch_arrives(&mut self, id: usize, target: Target) {
+    pub(super) fn batch_arrives(&mut self, id: usize, target: Target) {
         let chances = self.chances();
         let again = if self.is_silent() {
             Some(self.silent_until - model::now())
@@ -295,11 +300,11 @@ impl World {
         refused.then_some(codes[if topic == 0 { message.place.1 as usize % codes.len() } else { 0 }])
     }
 
-    pub fn kind_of(&self, place: Place) -> Option<Kind> {
+    pub(super) fn kind_of(&self, place: Place) -> Option<Kind> {
         Some(self.draft_of(place)?.kind)
     }
 
-    pub fn draft_of(&self, (partition, offset): Place) -> Option<Draft> {
+    pub(super) fn draft_of(&self, (partition, offset): Place) -> Option<Draft> {
         let log = self.inputs.get(partition as usize)?;
         let index = log.binary_search_by_key(&offset, |input| input.offset).ok()?;
         Some(log[index].draft)
@@ -376,7 +381,7 @@ impl World {
     }
 
     /// In the order of the requests, whichever way took longer.
-    pub fn batch_answered(&mut self, id: usize, target: Target) {
+    pub(super) fn batch_answered(&mut self, id: usize, target: Target) {
         let producer = &mut self.producing.producers[id];
         let Some(answers) = producer.answers.get_mut(&target).and_then(VecDeque::pop_front) else { return };
         let count = answers.len();
@@ -405,7 +410,7 @@ impl World {
     }
 
     /// The application is told something by its client.
-    pub fn report(&mut self, id: usize, report: Report<Job>) {
+    pub(super) fn report(&mut self, id: usize, report: Report<Job>) {
         let producer = &mut self.producing.producers[id];
         producer.reports.push_back(report);
         let bell = producer.bell.clone();
@@ -413,7 +418,7 @@ impl World {
     }
 
     /// What was not sent is given up, and what was sent is waited for.
-    pub fn give_up_queued(&mut self, id: usize) {
+    pub(super) fn give_up_queued(&mut self, id: usize) {
         let producer = &mut self.producing.producers[id];
         let mut given_up = Vec::new();
         for (target, queue) in &mut producer.queues {
@@ -432,7 +437,7 @@ impl World {
 
     /// One of the clients that are in use ends in a fatal error: that of an output or of dead letters, of which each instance has
     /// one; half of the time one that has something on its way, if any has.
-    pub fn break_one(&mut self) {
+    pub(super) fn break_one(&mut self) {
         if self.plan.exactly_once {
             return self.break_named();
         }
@@ -453,7 +458,7 @@ impl World {
         self.ring(bell);
     }
 
-    pub fn purge(&mut self, id: usize) {
+    pub(super) fn purge(&mut self, id: usize) {
         let producer = &mut self.producing.producers[id];
         let queues = std::mem::take(&mut producer.queues);
         let answers = std::mem::take(&mut producer.answers);

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What came of a seed.
 #[derive(Debug, Default)]
-pub struct Report {
+pub(super) struct Report {
     pub wrong: Vec<(&'static str, String)>,
     pub hash: u64,
     pub lines: Vec<String>,
@@ -29,7 +29,7 @@ pub struct Report {
 }
 
 /// Runs a plan; with a trace, if one is `wanted`.
-pub fn run(plan: &Plan, wanted: bool) -> Report {
+pub(super) fn run(plan: &Plan, wanted: bool) -> Report {
     let report = Arc::new(parking_lot::Mutex::new(Report::default()));
     let (out, begun) = (report.clone(), Arc::new(parking_lot::Mutex::new(None)));
     let (scenario_plan, handle) = (plan.clone(), begun.clone());

@@ -7,18 +7,18 @@ use xxhash_rust::xxh3::Xxh3;
 
 /// See the module.
 #[derive(Default)]
-pub struct Trace {
+pub(super) struct Trace {
     wanted: bool,
     hash: Xxh3,
     lines: Vec<String>,
 }
 
 impl Trace {
-    pub fn new(wanted: bool) -> Self {
+    pub(super) fn new(wanted: bool) -> Self {
         Self { wanted, ..Self::default() }
     }
 
-    pub fn note(&mut self, at: Duration, what: impl FnOnce() -> String) {
+    pub(super) fn note(&mut self, at: Duration, what: impl FnOnce() -> String) {
         if self.wanted {
             let line = format!("{:>10.3} ms  {}", at.as_secs_f64() * 1000.0, what());
             self.hash.write(line.as_bytes());
@@ -26,11 +26,11 @@ impl Trace {
         }
     }
 
-    pub fn hash(&self) -> u64 {
+    pub(super) fn hash(&self) -> u64 {
         self.hash.digest()
     }
 
-    pub fn take(&mut self) -> Vec<String> {
+    pub(super) fn take(&mut self) -> Vec<String> {
         std::mem::take(&mut self.lines)
     }
 }

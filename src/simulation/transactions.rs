@@ -21,7 +21,7 @@ use crate::kafka::membership::Membership;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the coordinator says.
-pub enum Says {
+pub(super) enum Says {
     Done,
     /// Not now: the client asks again by itself.
     Later,
@@ -32,7 +32,7 @@ pub enum Says {
 }
 
 /// A name.
-pub struct Name {
+pub(super) struct Name {
     name: String,
     epoch: u32,
     open: Option<Open>,
@@ -65,7 +65,7 @@ struct Entry {
 
 /// See the module.
 #[derive(Default)]
-pub struct Transactions {
+pub(super) struct Transactions {
     pub names: Vec<Name>,
     pub requests: BTreeMap<u64, Request>,
     count: u64,
@@ -73,12 +73,12 @@ pub struct Transactions {
 
 impl Transactions {
     /// Whether an open transaction may change the offset of one of these partitions.
-    pub fn are_unstable(&self, partitions: impl IntoIterator<Item = i32>) -> bool {
+    pub(super) fn are_unstable(&self, partitions: impl IntoIterator<Item = i32>) -> bool {
         let open: Vec<&Open> = self.names.iter().filter_map(|name| name.open.as_ref()).collect();
         partitions.into_iter().any(|one| open.iter().any(|open| open.offsets.contains_key(&one)))
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.count += 1;
         self.count
     }
@@ -86,7 +86,7 @@ impl Transactions {
 
 /// Whether a client's record may be written now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MayWrite {
+pub(super) enum MayWrite {
     Yes,
     Later,
     ShutOut,
@@ -94,7 +94,7 @@ pub enum MayWrite {
 
 impl World {
     /// A client of this name is made.
-    pub fn named(&mut self, client: usize, name: &str) -> Transacting {
+    pub(super) fn named(&mut self, client: usize, name: &str) -> Transacting {
         let names = &mut self.transactions.names;
         let known = names.iter().position(|known| known.name == name);
         let of = known.unwrap_or(names.len());
@@ -112,17 +112,17 @@ impl World {
         self.plan.sabotage == Some(how)
     }
 
-    pub fn transacting(&mut self, client: usize) -> &mut Transacting {
+    pub(super) fn transacting(&mut self, client: usize) -> &mut Transacting {
         self.producing.producers[client].transacting.as_mut().expect("a client with transactions")
     }
 
-    pub fn name_of(&mut self, client: usize) -> &mut Name {
+    pub(super) fn name_of(&mut self, client: usize) -> &mut Name {
         let of = self.transacting(client).of;
         &mut self.transactions.names[of]
     }
 
     /// What the coordinator makes of a request.
-    pub fn coordinate(&mut self, request: &Request) -> Says {
+    pub(super) fn coordinate(&mut self, request: &Request) -> Says {
         let client = request.client;
         match &request.ask {
             Ask::Init => self.init(client),
@@ -216,7 +216,7 @@ impl World {
     }
 
     /// Nobody has ended it in time.
-    pub fn too_old(&mut self, of: usize, number: u64) {
+    pub(super) fn too_old(&mut self, of: usize, number: u64) {
         let name = &mut self.transactions.names[of];
         if name.open.as_ref().is_some_and(|open| open.number == number && open.decided.is_none()) {
             name.epoch += 1;
@@ -226,7 +226,7 @@ impl World {
     }
 
     /// Somebody uses a name that is in use, and goes away.
-    pub fn shut_one_out(&mut self) {
+    pub(super) fn shut_one_out(&mut self) {
         let names = self.transactions.names.len();
         if names == 0 {
             return;
@@ -243,7 +243,7 @@ impl World {
     }
 
     /// The markers are written.
-    pub fn ended(&mut self, of: usize) {
+    pub(super) fn ended(&mut self, of: usize) {
         let Some(open) = self.transactions.names[of].open.take() else { return };
         let number = open.number;
         self.note(|| format!("transaction {number} has ended"));
@@ -296,7 +296,7 @@ impl World {
     }
 
     /// Whether the broker takes a record of this client.
-    pub fn may_write(&mut self, client: usize) -> MayWrite {
+    pub(super) fn may_write(&mut self, client: usize) -> MayWrite {
         let epoch = self.transacting(client).epoch;
         let name = self.name_of(client);
         match &name.open {
@@ -307,13 +307,13 @@ impl World {
     }
 
     /// The coordinator hears that something is to be written.
-    pub fn add_to_transaction(&mut self, client: usize) {
+    pub(super) fn add_to_transaction(&mut self, client: usize) {
         let of = self.transacting(client).of;
         self.open(of);
     }
 
     /// These are written, and hidden.
-    pub fn write_hidden(&mut self, client: usize, writes: Vec<(Place, What)>, target: Target) {
+    pub(super) fn write_hidden(&mut self, client: usize, writes: Vec<(Place, What)>, target: Target) {
         let of = self.transacting(client).of;
         for (place, what) in writes {
             let position = self.transactions.next();
@@ -323,7 +323,7 @@ impl World {
     }
 
     /// A transaction is open, or somebody's is.
-    pub fn has_open(&self) -> bool {
+    pub(super) fn has_open(&self) -> bool {
         self.transactions.names.iter().any(|name| name.open.is_some())
     }
 }

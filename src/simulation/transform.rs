@@ -13,12 +13,12 @@ use crate::sync::model;
 use crate::transform::{Context, Field, Outcome, Output, Transform};
 
 /// What an input record holds.
-pub fn value(partition: i32, offset: i64) -> String {
+pub(super) fn value(partition: i32, offset: i64) -> String {
     format!("{partition}/{offset}")
 }
 
 /// Which record this is, and what of it.
-pub fn read(outgoing: &Outgoing<'_>) -> (Place, What) {
+pub(super) fn read(outgoing: &Outgoing<'_>) -> (Place, What) {
     let number = |text: Option<&[u8]>| std::str::from_utf8(text?).ok()?.parse::<i64>().ok();
     let (place, what) = if outgoing.topic == 1 {
         let header = |name| number(outgoing.headers.last(name));
@@ -35,7 +35,7 @@ pub fn read(outgoing: &Outgoing<'_>) -> (Place, What) {
 }
 
 /// See the module.
-pub struct Scripted {
+pub(super) struct Scripted {
     pub sim: Arc<Sim>,
     pub instance: usize,
     pub quick: bool,

@@ -17,18 +17,18 @@ use crate::sync::model::{self, Condvar, Mutex};
 
 /// One thread waits for it, others ring.
 #[derive(Default)]
-pub struct Bell {
+pub(super) struct Bell {
     rung: Mutex<bool>,
     changed: Condvar,
 }
 
 impl Bell {
-    pub fn ring(&self) {
+    pub(super) fn ring(&self) {
         *self.rung.lock() = true;
         self.changed.notify_all();
     }
 
-    pub fn wait(&self, time: Duration) {
+    pub(super) fn wait(&self, time: Duration) {
         let mut rung = self.rung.lock();
         if !*rung {
             self.changed.wait_for(&mut rung, time);
@@ -38,7 +38,7 @@ impl Bell {
 }
 
 /// What is due at a time.
-pub enum Due {
+pub(super) enum Due {
     Join(usize),
     Notice(usize),
     Complete(u64),
@@ -58,13 +58,13 @@ pub enum Due {
 
 /// A record of the input.
 #[derive(Clone, Copy, Debug)]
-pub struct Input {
+pub(super) struct Input {
     pub offset: i64,
     pub draft: Draft,
 }
 
 /// See the module.
-pub struct World {
+pub(super) struct World {
     pub plan: Plan,
     pub random: fastrand::Rng,
     pub began: Instant,
@@ -116,48 +116,48 @@ impl World {
     }
 
     /// Notes what happens, for who reads the trace.
-    pub fn note(&mut self, what: impl FnOnce() -> String) {
+    pub(super) fn note(&mut self, what: impl FnOnce() -> String) {
         let at = model::now() - self.began;
         self.trace.note(at, what);
     }
 
     /// Chances, until faults stop.
-    pub fn chances(&self) -> Chances {
+    pub(super) fn chances(&self) -> Chances {
         if self.healed { Chances::default() } else { self.plan.chances }
     }
 
-    pub fn happens(&mut self, percent: u8) -> bool {
+    pub(super) fn happens(&mut self, percent: u8) -> bool {
         percent > 0 && self.random.u8(..100) < percent
     }
 
     /// Whether the world lies here: each sabotage does so once a run, and not at the first chance.
-    pub fn sabotages(&mut self, how: Sabotage) -> bool {
+    pub(super) fn sabotages(&mut self, how: Sabotage) -> bool {
         let now = self.plan.sabotage == Some(how) && !self.sabotaged && self.random.u8(..4) == 0;
         self.sabotaged |= now;
         now
     }
 
-    pub fn is_silent(&self) -> bool {
+    pub(super) fn is_silent(&self) -> bool {
         model::now() < self.silent_until
     }
 
     /// A request's way.
-    pub fn latency(&mut self) -> Duration {
+    pub(super) fn latency(&mut self) -> Duration {
         Duration::from_micros(self.random.u64(..=self.plan.latency * 1000))
     }
 
-    pub fn after(&mut self, time: Duration, due: Due) {
+    pub(super) fn after(&mut self, time: Duration, due: Due) {
         self.count += 1;
         let at = model::now() + time;
         self.wake_broker |= self.due.first_key_value().is_none_or(|((first, _), _)| at < *first);
         self.due.insert((at, self.count), due);
     }
 
-    pub fn ring(&mut self, bell: Arc<Bell>) {
+    pub(super) fn ring(&mut self, bell: Arc<Bell>) {
         self.bells.push(bell);
     }
 
-    pub fn append(&mut self, drafts: &[Draft]) {
+    pub(super) fn append(&mut self, drafts: &[Draft]) {
         for draft in drafts {
             let log = &mut self.inputs[draft.partition as usize];
             let offset = log.last().map_or(0, |last: &Input| last.offset + 1) + draft.hole;
@@ -169,12 +169,12 @@ impl World {
     }
 
     /// The offset of the next record.
-    pub fn end_of(&self, partition: i32) -> i64 {
+    pub(super) fn end_of(&self, partition: i32) -> i64 {
         self.inputs[partition as usize].last().map_or(0, |last| last.offset + 1)
     }
 
     /// Whether the group has committed everything, and everything is finished.
-    pub fn is_done(&self) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         (0..self.plan.partitions).all(|partition| {
             let end = self.end_of(partition);
             end == 0 || self.group.committed.get(&partition).is_some_and(|(offset, _)| *offset >= end)
@@ -215,7 +215,7 @@ impl World {
     }
 
     /// No fault from here on.
-    pub fn heal(&mut self) {
+    pub(super) fn heal(&mut self) {
         self.note(|| "faults stop".to_owned());
         self.healed = true;
         self.silent_until = model::now();
@@ -223,25 +223,25 @@ impl World {
         self.wake_broker = true;
     }
 
-    pub fn sick(&mut self, topic: usize, time: Duration, code: Code) {
+    pub(super) fn sick(&mut self, topic: usize, time: Duration, code: Code) {
         self.note(|| format!("topic {topic} is sick for {time:?}: {code:?}"));
         self.producing.sick[topic] = Some((model::now() + time, code));
     }
 }
 
 /// See the module.
-pub struct Sim {
+pub(super) struct Sim {
     world: parking_lot::Mutex<World>,
     broker: Bell,
 }
 
 impl Sim {
-    pub fn new(plan: Plan, trace: Trace) -> Arc<Self> {
+    pub(super) fn new(plan: Plan, trace: Trace) -> Arc<Self> {
         Arc::new(Self { world: parking_lot::Mutex::new(World::new(plan, trace)), broker: Bell::default() })
     }
 
     /// Looks at the world, or changes it: no other thread goes on meanwhile.
-    pub fn with<R>(&self, act: impl FnOnce(&mut World) -> R) -> R {
+    pub(super) fn with<R>(&self, act: impl FnOnce(&mut World) -> R) -> R {
         let mut world = self.world.lock();
         let result = act(&mut world);
         let bells = std::mem::take(&mut world.bells);
@@ -255,7 +255,7 @@ impl Sim {
     }
 
     /// The broker's thread.
-    pub fn serve(&self) {
+    pub(super) fn serve(&self) {
         loop {
             let (pause, stopped) = self.with(|world| (world.go_on(), world.stopped));
             if stopped {
@@ -266,7 +266,7 @@ impl Sim {
     }
 
     /// Ends the broker's thread.
-    pub fn stop(&self) {
+    pub(super) fn stop(&self) {
         self.with(|world| (world.stopped, world.wake_broker) = (true, true));
     }
 }

@@ -19,7 +19,7 @@ use crate::sink::transaction::client::{Committed, Committer, Failed, Remedy, Tra
 use crate::sync::model;
 
 /// Makes clients for one instance.
-pub struct SimConnect {
+pub(super) struct SimConnect {
     pub sim: Arc<Sim>,
     pub instance: usize,
     /// `transactional.id`, of clients with transactions.
@@ -27,7 +27,7 @@ pub struct SimConnect {
 }
 
 /// See the module.
-pub struct SimProducer {
+pub(super) struct SimProducer {
     sim: Arc<Sim>,
     id: usize,
     bell: Arc<Bell>,

@@ -127,6 +127,7 @@ impl<T: Transform + 'static> From<Arc<T>> for Handler {
 
 /// What a transform is told beside the record.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Context {
     /// Milliseconds since 1970, read once for the batch that a worker took.
     pub now_ms: i64,
@@ -134,8 +135,16 @@ pub struct Context {
     pub attempt: u32,
 }
 
+impl Context {
+    /// At this time, milliseconds since 1970, and this attempt, from 1.
+    pub fn new(now_ms: i64, attempt: u32) -> Self {
+        Self { now_ms, attempt }
+    }
+}
+
 /// What is to become of a record.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Outcome {
     /// Write this one record.
     Emit(Output),
@@ -189,6 +198,7 @@ pub enum Field<T> {
 
 /// Why a record could not be transformed.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Failure {
     /// A stable word of few kinds, such as `invalid_json`: it becomes a metric's label and the header
     /// `processor.dlq.reason`.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 /// See the module.
-pub struct Options {
+pub(crate) struct Options {
     usage: &'static str,
     words: std::vec::IntoIter<String>,
     named: BTreeMap<String, String>,
@@ -14,7 +14,7 @@ pub struct Options {
 
 impl Options {
     /// Those of this process. `cargo bench` adds `--bench`, which says nothing.
-    pub fn read(usage: &'static str) -> Self {
+    pub(crate) fn read(usage: &'static str) -> Self {
         let all = std::env::args().skip(1).filter(|word| word != "--bench");
         let (named, words): (Vec<_>, Vec<_>) = all.partition(|word| word.contains('='));
         let named = named
@@ -24,17 +24,17 @@ impl Options {
     }
 
     /// The next word.
-    pub fn word(&mut self) -> String {
+    pub(crate) fn word(&mut self) -> String {
         self.words.next().unwrap_or_else(|| self.refuse("a word is missing"))
     }
 
     /// What was given under this name.
-    pub fn text(&mut self, name: &str) -> Option<String> {
+    pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         self.named.remove(name)
     }
 
     /// The same, as a number.
-    pub fn number<T: FromStr>(&mut self, name: &str, default: T) -> T {
+    pub(crate) fn number<T: FromStr>(&mut self, name: &str, default: T) -> T {
         match self.text(name) {
             None => default,
             Some(text) => {
@@ -44,7 +44,7 @@ impl Options {
     }
 
     /// All names with this beginning, without it.
-    pub fn beginning_with(&mut self, prefix: &str) -> Vec<(String, String)> {
+    pub(crate) fn beginning_with(&mut self, prefix: &str) -> Vec<(String, String)> {
         let (chosen, rest): (BTreeMap<_, _>, _) =
             std::mem::take(&mut self.named).into_iter().partition(|(name, _)| name.starts_with(prefix));
         self.named = rest;
@@ -52,7 +52,7 @@ impl Options {
     }
 
     /// Nothing may be left over.
-    pub fn end(mut self) {
+    pub(crate) fn end(mut self) {
         if let Some(name) = self.named.keys().next() {
             self.refuse(&format!("{name} is no option"));
         }
@@ -62,7 +62,7 @@ impl Options {
     }
 
     /// Ends the program with this complaint and the usage.
-    pub fn refuse(&self, complaint: &str) -> ! {
+    pub(crate) fn refuse(&self, complaint: &str) -> ! {
         eprintln!("{complaint}\nusage: {}", self.usage);
         std::process::exit(2)
     }

@@ -187,7 +187,7 @@ impl<'a> Raw<'a> {
         self.outgoing.clear();
         self.values.clear();
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let context = Context { now_ms: now.map_or(0, |since| since.as_millis() as i64), attempt: 1 };
+        let context = Context::new(now.map_or(0, |since| since.as_millis() as i64), 1);
         for index in 0..got {
             let message = unsafe { &*self.messages[index] };
             assert_eq!(message.err as i32, 0, "a record was asked for and an error came");

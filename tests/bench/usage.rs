@@ -33,13 +33,13 @@ fn seconds([seconds, micros]: [i64; 2]) -> f64 {
 }
 
 /// User and system time of this process, all its threads, seconds.
-pub fn cpu_seconds() -> f64 {
+pub(crate) fn cpu_seconds() -> f64 {
     let usage = read();
     seconds(usage.user) + seconds(usage.system)
 }
 
 /// Everything, for the one line that a program prints at its end.
-pub fn all() -> Value {
+pub(crate) fn all() -> Value {
     let usage = read();
     json!({
         "cpu_s": seconds(usage.user) + seconds(usage.system),

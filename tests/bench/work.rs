@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Work {
+pub(crate) enum Work {
     /// Nothing at all.
     Nothing,
     /// Sleeps so long.
@@ -17,7 +17,7 @@ pub enum Work {
 
 impl Work {
     /// `wait:1ms`, `wait:100us`, `cpu:50us`; a time of 0 is nothing.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (kind, time) = text.split_once(':')?;
         let time = duration(time)?;
         match kind {
@@ -29,7 +29,7 @@ impl Work {
     }
 
     /// Does it.
-    pub fn run(self) {
+    pub(crate) fn run(self) {
         match self {
             Self::Nothing => {}
             Self::Wait(time) => wait(time),

@@ -11,17 +11,17 @@ use std::process::{Command, Stdio};
 use crate::proxy::{Proxy, Rules};
 
 /// The user that the processor is.
-pub const USER: &str = "processor";
+pub(crate) const USER: &str = "processor";
 /// Its password, on a loopback address, for the time of a run.
-pub const PASSWORD: &str = "chaos";
+pub(crate) const PASSWORD: &str = "chaos";
 /// How many brokers there are.
-pub const BROKERS: u16 = 3;
+pub(crate) const BROKERS: u16 = 3;
 
 /// A light compiler starts brokers sooner.
 const JVM: &str = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC";
 
 /// The running cluster. Wiped when dropped, and by its script when this process is gone.
-pub struct Cluster {
+pub(crate) struct Cluster {
     script: PathBuf,
     /// Where the script keeps it.
     pub dir: PathBuf,
@@ -32,7 +32,7 @@ pub struct Cluster {
 
 impl Cluster {
     /// Starts it; its files are in `work`.
-    pub fn start(root: &Path, work: &Path) -> Result<Self, String> {
+    pub(crate) fn start(root: &Path, work: &Path) -> Result<Self, String> {
         let base_port = free_ports()?;
         let proxies =
             (1..=BROKERS).map(|n| Proxy::start(base_port + 10 * (n - 1) + 2)).collect::<Result<_, _>>()?;
@@ -49,7 +49,7 @@ impl Cluster {
     }
 
     /// `scripts/kafka ARGUMENTS`; what it printed.
-    pub fn kafka(&self, arguments: &[&str]) -> Result<String, String> {
+    pub(crate) fn kafka(&self, arguments: &[&str]) -> Result<String, String> {
         // Into files, not pipes: a broker that is launched keeps what its script had open.
         let (out, err) = (self.extra.with_extension("out"), self.extra.with_extension("err"));
         let file = |path: &Path| std::fs::File::create(path).map_err(|e| format!("{}: {e}", path.display()));
@@ -77,18 +77,18 @@ impl Cluster {
     }
 
     /// One of Kafka's own tools, told where the brokers are.
-    pub fn tool(&self, class: &str, arguments: &[&str]) -> Result<String, String> {
+    pub(crate) fn tool(&self, class: &str, arguments: &[&str]) -> Result<String, String> {
         let servers = self.servers();
         self.kafka(&[&["tool", class, "--bootstrap-server", &servers], arguments].concat())
     }
 
     /// To one broker: `kill`, `pause`, `resume`, `launch`, `restart`, `wait`.
-    pub fn broker(&self, what: &str, number: u16) -> Result<(), String> {
+    pub(crate) fn broker(&self, what: &str, number: u16) -> Result<(), String> {
         self.kafka(&[what, &number.to_string()]).map(drop)
     }
 
     /// Brings back whatever broker is dead or stopped.
-    pub fn heal(&self) -> Result<(), String> {
+    pub(crate) fn heal(&self) -> Result<(), String> {
         self.weather(Rules::default());
         for number in 1..=BROKERS {
             self.broker("resume", number)?;
@@ -98,27 +98,27 @@ impl Cluster {
     }
 
     /// The brokers themselves.
-    pub fn servers(&self) -> String {
+    pub(crate) fn servers(&self) -> String {
         list((0..BROKERS).map(|n| self.base_port + 10 * n))
     }
 
     /// The brokers as the processor sees them.
-    pub fn proxied(&self) -> String {
+    pub(crate) fn proxied(&self) -> String {
         list(self.proxies.iter().map(Proxy::port))
     }
 
     /// The proxies.
-    pub fn proxies(&self) -> &[Proxy] {
+    pub(crate) fn proxies(&self) -> &[Proxy] {
         &self.proxies
     }
 
     /// The same rules at all proxies.
-    pub fn weather(&self, rules: Rules) {
+    pub(crate) fn weather(&self, rules: Rules) {
         self.proxies.iter().for_each(|proxy| proxy.rule(rules));
     }
 
     /// What the rules of all proxies have touched so far.
-    pub fn touched(&self) -> u64 {
+    pub(crate) fn touched(&self) -> u64 {
         self.proxies.iter().map(Proxy::touched).sum()
     }
 

@@ -8,17 +8,17 @@ use std::time::Duration;
 use crate::wait::until;
 
 /// What a process is given to run with.
-pub type Settings = Vec<(String, String)>;
+pub(crate) type Settings = Vec<(String, String)>;
 
 /// A running instance. Killed when dropped.
-pub struct Instance {
+pub(crate) struct Instance {
     child: Child,
     log: PathBuf,
 }
 
 impl Instance {
     /// `PROGRAM run` with these variables and no others; all it prints goes to `log`.
-    pub fn spawn(program: &Path, settings: &Settings, log: PathBuf) -> Result<Self, String> {
+    pub(crate) fn spawn(program: &Path, settings: &Settings, log: PathBuf) -> Result<Self, String> {
         let fault = |e: std::io::Error| format!("{} cannot be started: {e}", program.display());
         let file = File::create(&log).map_err(fault)?;
         let child = Command::new(program)
@@ -34,17 +34,17 @@ impl Instance {
     }
 
     /// All it printed so far.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
     /// How it ended, if it has.
-    pub fn ended(&mut self) -> Option<String> {
+    pub(crate) fn ended(&mut self) -> Option<String> {
         self.child.try_wait().ok().flatten().map(|status| status.to_string())
     }
 
     /// Sends a signal by its name, such as `STOP`.
-    pub fn signal(&self, name: &str) -> Result<(), String> {
+    pub(crate) fn signal(&self, name: &str) -> Result<(), String> {
         let pid = self.child.id().to_string();
         let done = Command::new("kill").args([&format!("-{name}"), &pid]).status();
         if done.is_ok_and(|status| status.success()) {
@@ -55,12 +55,12 @@ impl Instance {
     }
 
     /// SIGKILL: it has no last word.
-    pub fn kill(mut self) -> Result<(), String> {
+    pub(crate) fn kill(mut self) -> Result<(), String> {
         self.child.kill().and_then(|()| self.child.wait()).map(drop).map_err(|e| format!("kill -9: {e}"))
     }
 
     /// SIGTERM, and the end that it has to come to: in time, with exit code 0.
-    pub fn stop(&mut self, limit: Duration) -> Result<Duration, String> {
+    pub(crate) fn stop(&mut self, limit: Duration) -> Result<Duration, String> {
         let name = self.log.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         // Before its first word a process may not handle signals yet: the kernel would end it.
         until(limit, &format!("{name} says something"), || !self.log().is_empty())?;

@@ -19,7 +19,7 @@ const SLICE: u64 = 2;
 const LOOK: Duration = Duration::from_millis(20);
 
 /// A thread that calls `processor generate`, at the brokers' own door, again and again. Its calls are killed when it is dropped.
-pub struct Load {
+pub(crate) struct Load {
     state: Arc<State>,
     thread: Option<JoinHandle<Result<u64, String>>>,
 }
@@ -45,7 +45,7 @@ struct Work {
 
 impl Load {
     /// Begins: `plan.records` at least.
-    pub fn start(plan: &Plan, servers: &str, topic: &str, log: PathBuf, rng: fastrand::Rng) -> Self {
+    pub(crate) fn start(plan: &Plan, servers: &str, topic: &str, log: PathBuf, rng: fastrand::Rng) -> Self {
         let numbers = [("--rate", plan.rate), ("--keys", plan.keys), ("--bad", plan.bad)];
         let numbers = numbers.into_iter().flat_map(|(name, number)| [name.to_owned(), number.to_string()]);
         let words =
@@ -64,7 +64,7 @@ impl Load {
     }
 
     /// Ends it when it has written the least; how many there are.
-    pub fn finish(&mut self) -> Result<u64, String> {
+    pub(crate) fn finish(&mut self) -> Result<u64, String> {
         self.state.enough.store(true, Ordering::Relaxed);
         let thread = self.thread.take().ok_or("the load has ended already")?;
         until(seconds(240), "all records are written", || thread.is_finished())?;

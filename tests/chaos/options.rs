@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::faults::{self, Kind};
 
 /// What the command line says.
-pub struct Options {
+pub(crate) struct Options {
     /// Records a run at least.
     pub records: u64,
     /// Where chance begins.
@@ -28,7 +28,7 @@ pub struct Options {
 const RECORDS: (u64, u64) = (100_000, 20_000);
 
 /// Reads the command line.
-pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
+pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
     let mut arguments = arguments.peekable();
     let (mut records, mut only, mut table) = (None, None, None);
     let (mut short, mut list, mut sabotage, mut exactly_once) = (false, false, false, false);

@@ -38,7 +38,7 @@ const LIES: [Lie; 5] = [
 ];
 
 /// Whether the oracle objects to each falsified copy.
-pub fn run(cluster: &Cluster, plan: &Plan) -> Result<bool, String> {
+pub(crate) fn run(cluster: &Cluster, plan: &Plan) -> Result<bool, String> {
     let mut trial = Trial::prepare(cluster, plan, "sabotage", &[])?;
     trial.begin(2)?;
     trial.settle()?;

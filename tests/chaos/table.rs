@@ -9,7 +9,7 @@ use crate::trial::{COMMIT_INTERVAL, GRACE, IN_FLIGHT, PARTITIONS, Plan, SESSION,
 use crate::verdict::{Tally, Verdict};
 
 /// Where the rows come from, for whoever wants them again.
-pub struct Origin {
+pub(crate) struct Origin {
     /// The seed of all runs.
     pub seed: u64,
     /// The commit that was built, shortened; with a plus where it was changed.
@@ -19,7 +19,7 @@ pub struct Origin {
 }
 
 /// Writes the table.
-pub fn write(path: &Path, verdicts: &[Verdict], plan: &Plan, origin: &Origin) -> Result<(), String> {
+pub(crate) fn write(path: &Path, verdicts: &[Verdict], plan: &Plan, origin: &Origin) -> Result<(), String> {
     let mut rows = rows_of(&std::fs::read_to_string(path).unwrap_or_default());
     for verdict in verdicts {
         rows.insert(verdict.name.to_owned(), row(verdict, origin));

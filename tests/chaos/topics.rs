@@ -10,11 +10,11 @@ use rdkafka::metadata::Metadata;
 use crate::wait::{seconds, until};
 
 /// A client for it.
-pub struct Admin(AdminClient<DefaultClientContext>);
+pub(crate) struct Admin(AdminClient<DefaultClientContext>);
 
 impl Admin {
     /// Connects when it is first used.
-    pub fn new(servers: &str) -> Result<Self, String> {
+    pub(crate) fn new(servers: &str) -> Result<Self, String> {
         ClientConfig::new()
             .set("bootstrap.servers", servers)
             .set("reconnect.backoff.max.ms", "500")
@@ -25,7 +25,7 @@ impl Admin {
     }
 
     /// Creates a topic on all three brokers, and waits until all three have it.
-    pub fn create(&self, name: &str, partitions: i32, more: &[(&str, &str)]) -> Result<(), String> {
+    pub(crate) fn create(&self, name: &str, partitions: i32, more: &[(&str, &str)]) -> Result<(), String> {
         let mut topic =
             NewTopic::new(name, partitions, TopicReplication::Fixed(3)).set("min.insync.replicas", "2");
         for (key, value) in more {
@@ -39,14 +39,14 @@ impl Admin {
     }
 
     /// Deletes topics. That it takes a while is no matter, and neither is one that is not there.
-    pub fn delete(&self, names: &[&str]) -> Result<(), String> {
+    pub(crate) fn delete(&self, names: &[&str]) -> Result<(), String> {
         wait(self.0.delete_topics(names, &options()))
             .map(drop)
             .map_err(|e| format!("topics cannot be deleted: {e}"))
     }
 
     /// Waits until each partition of these topics has a leader and all its copies.
-    pub fn wait_in_sync(&self, names: &[&str]) -> Result<(), String> {
+    pub(crate) fn wait_in_sync(&self, names: &[&str]) -> Result<(), String> {
         for name in names {
             let limit = seconds(120);
             until(limit, &format!("all copies of {name} are in sync"), || {
@@ -57,7 +57,7 @@ impl Admin {
     }
 
     /// The leader of each partition.
-    pub fn leaders(&self, name: &str) -> Result<Vec<i32>, String> {
+    pub(crate) fn leaders(&self, name: &str) -> Result<Vec<i32>, String> {
         let metadata = self.metadata(name).ok_or_else(|| format!("the cluster says nothing of {name}"))?;
         let mut leaders: Vec<_> =
             metadata.topics().iter().flat_map(|t| t.partitions()).map(|p| (p.id(), p.leader())).collect();

@@ -12,28 +12,28 @@ use crate::wait::{pass, seconds, until, while_it_moves};
 use crate::watch::{self, Seen, Topics, Watch};
 
 /// A member that says nothing for so long is no member any more.
-pub const SESSION: Duration = seconds(6);
+pub(crate) const SESSION: Duration = seconds(6);
 /// How much later than that the work of a dead one must go on.
-pub const GRACE: Duration = seconds(10);
+pub(crate) const GRACE: Duration = seconds(10);
 /// How long it takes at the most, from the start of instances to their first records, on a machine for which these limits are meant.
 /// Where it takes longer, they are longer by twice the difference: what is to be done after a fault takes longer there too.
-pub const USUAL_START: Duration = seconds(5);
+pub(crate) const USUAL_START: Duration = seconds(5);
 /// What they are longer by at most: on a machine three times slower than those. A limit that grows without end forbids nothing.
 const SLOWEST: Duration = seconds(20);
 /// How soon work must go on where nothing but connections was disturbed: a client waits up to ten seconds before it connects anew, and
 /// may have to join its group again. 9.5 s was the most that was seen on two busy cores.
-pub const RECONNECTED: Duration = seconds(30);
+pub(crate) const RECONNECTED: Duration = seconds(30);
 /// Records that one instance may have in flight.
-pub const IN_FLIGHT: u64 = 2000;
+pub(crate) const IN_FLIGHT: u64 = 2000;
 /// What is finished and not yet committed is no older than this.
-pub const COMMIT_INTERVAL: Duration = seconds(1);
+pub(crate) const COMMIT_INTERVAL: Duration = seconds(1);
 /// Partitions of the input and of the output.
-pub const PARTITIONS: i32 = 6;
+pub(crate) const PARTITIONS: i32 = 6;
 /// Partitions of the dead letters.
 const DEAD_LETTER_PARTITIONS: i32 = 3;
 
 /// What all runs have in common.
-pub struct Plan {
+pub(crate) struct Plan {
     /// The program under test.
     pub program: PathBuf,
     /// Files of the runs.
@@ -58,7 +58,7 @@ pub struct Plan {
 
 /// What the faults of a run came to.
 #[derive(Default)]
-pub struct Count {
+pub(crate) struct Count {
     /// Faults that were made, by the fault's own count.
     pub faults: u64,
     /// Instances that were killed, or not heard of for longer than a session: each may repeat some records.
@@ -72,7 +72,7 @@ pub struct Count {
 }
 
 /// A run.
-pub struct Trial<'a> {
+pub(crate) struct Trial<'a> {
     /// The cluster, which is there for other runs too.
     pub cluster: &'a Cluster,
     /// What all runs have in common.
@@ -103,7 +103,7 @@ pub struct Trial<'a> {
 
 impl<'a> Trial<'a> {
     /// Makes the topics. Nothing runs yet.
-    pub fn prepare(
+    pub(crate) fn prepare(
         cluster: &'a Cluster,
         plan: &'a Plan,
         name: &str,
@@ -145,7 +145,7 @@ impl<'a> Trial<'a> {
     }
 
     /// Starts the first instances and the records, and waits until some of them are done: faults hit work in full swing.
-    pub fn begin(&mut self, instances: usize) -> Result<(), String> {
+    pub(crate) fn begin(&mut self, instances: usize) -> Result<(), String> {
         for _ in 0..instances {
             self.start_instance()?;
         }
@@ -155,7 +155,7 @@ impl<'a> Trial<'a> {
     }
 
     /// Waits until some records are done.
-    pub fn first_records(&mut self) -> Result<(), String> {
+    pub(crate) fn first_records(&mut self) -> Result<(), String> {
         let some = i64::try_from(self.plan.records / 50).unwrap_or(i64::MAX);
         let time = until(seconds(90), "the first records are written", || self.seen().written >= some)?;
         self.slower = (time.saturating_sub(USUAL_START) * 2).min(SLOWEST);
@@ -163,21 +163,21 @@ impl<'a> Trial<'a> {
     }
 
     /// How many dead letters there are.
-    pub fn dead_letter_count(&self) -> Option<i64> {
+    pub(crate) fn dead_letter_count(&self) -> Option<i64> {
         let client = watch::client(&self.cluster.servers(), &self.topics.group).ok()?;
         watch::ends(&client, &(self.dead_letters.clone(), DEAD_LETTER_PARTITIONS))
             .map(|ends| ends.iter().sum())
     }
 
     /// Starts one more instance.
-    pub fn start_instance(&mut self) -> Result<(), String> {
+    pub(crate) fn start_instance(&mut self) -> Result<(), String> {
         let instance = self.spawn(&[])?;
         self.instances.push(instance);
         Ok(())
     }
 
     /// Starts an instance with settings of its own, which the caller looks after.
-    pub fn spawn(&mut self, more: &[(&str, &str)]) -> Result<Instance, String> {
+    pub(crate) fn spawn(&mut self, more: &[(&str, &str)]) -> Result<Instance, String> {
         let log = self.dir.join(format!("instance-{}.log", self.logs.len()));
         let mut settings = self.settings.clone();
         settings.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
@@ -187,17 +187,17 @@ impl<'a> Trial<'a> {
     }
 
     /// How often a fault is made: as often as that in a long run.
-    pub fn rounds(&self, times: u64) -> u64 {
+    pub(crate) fn rounds(&self, times: u64) -> u64 {
         if self.plan.short { times.div_ceil(3) } else { times }
     }
 
     /// How long a fault lasts: that long in a long run.
-    pub fn lasting(&self, time: Duration) -> Duration {
+    pub(crate) fn lasting(&self, time: Duration) -> Duration {
         if self.plan.short { time / 2 } else { time }
     }
 
     /// What can be seen from outside.
-    pub fn seen(&self) -> Seen {
+    pub(crate) fn seen(&self) -> Seen {
         self.watch.seen()
     }
 
@@ -205,7 +205,7 @@ impl<'a> Trial<'a> {
     ///
     /// # Errors
     /// When that takes longer than `limit`.
-    pub fn recovered(&mut self, limit: Duration, from: &str) -> Result<Duration, String> {
+    pub(crate) fn recovered(&mut self, limit: Duration, from: &str) -> Result<Duration, String> {
         let (looks, limit) = (self.seen().looks, limit + self.slower);
         // What is waited for beyond the limit is only to know by how much it was missed.
         let late = limit + seconds(60);
@@ -227,7 +227,7 @@ impl<'a> Trial<'a> {
     }
 
     /// Ends the load, and waits until everything it wrote is committed.
-    pub fn settle(&mut self) -> Result<(), String> {
+    pub(crate) fn settle(&mut self) -> Result<(), String> {
         self.records = self.load.as_mut().ok_or("no records were written")?.finish()?;
         let records = i64::try_from(self.records).unwrap_or(i64::MAX);
         let drained = while_it_moves(seconds(90), "everything is committed", || {
@@ -238,7 +238,7 @@ impl<'a> Trial<'a> {
     }
 
     /// Stops the instances that are left, all at once as a supervisor does. Each has to end well.
-    pub fn stop(&mut self) -> Result<(), String> {
+    pub(crate) fn stop(&mut self) -> Result<(), String> {
         let mut faults = Vec::new();
         for mut instance in std::mem::take(&mut self.instances) {
             if let Err(fault) = instance.stop(seconds(45)) {
@@ -250,7 +250,7 @@ impl<'a> Trial<'a> {
 
     /// How often an instance had to give partitions up, lost or revoked, by its own log. It has two consumers: two lines may be
     /// one event.
-    pub fn given_up(&self) -> u64 {
+    pub(crate) fn given_up(&self) -> u64 {
         let gives =
             |line: &str| line.contains("kafka::group: lost ") || line.contains("kafka::group: revoked ");
         let says_so = |line: &str| gives(line) && line.contains(" partitions: ");
@@ -262,17 +262,17 @@ impl<'a> Trial<'a> {
     }
 
     /// Where its files are.
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
     /// A fault was made.
-    pub fn made(&mut self) {
+    pub(crate) fn made(&mut self) {
         self.count.faults += 1;
     }
 
     /// Lets things run for a while between two faults; a random time around `time`.
-    pub fn breathe(&mut self, time: Duration) {
+    pub(crate) fn breathe(&mut self, time: Duration) {
         let share = self.rng.f64().mul_add(0.8, 0.6);
         pass(self.lasting(time).mul_f64(share));
     }

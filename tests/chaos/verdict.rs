@@ -10,7 +10,7 @@ use crate::trial::{COMMIT_INTERVAL, IN_FLIGHT, SESSION, Trial};
 
 /// What the oracle found in the topics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Records in the input.
     pub records: u64,
     /// Dead letters.
@@ -32,7 +32,7 @@ pub struct Tally {
 }
 
 /// A run with its judgement.
-pub struct Verdict {
+pub(crate) struct Verdict {
     /// The kind's name.
     pub name: &'static str,
     /// What happened.
@@ -55,12 +55,12 @@ pub struct Verdict {
 
 impl Verdict {
     /// Whether the promises were held.
-    pub fn good(&self) -> bool {
+    pub(crate) fn good(&self) -> bool {
         self.wrong.is_empty()
     }
 
     /// Nothing is known but what is wrong.
-    pub fn of(kind: &Kind, wrong: String) -> Self {
+    pub(crate) fn of(kind: &Kind, wrong: String) -> Self {
         Self {
             name: kind.name,
             says: kind.says,
@@ -76,14 +76,14 @@ impl Verdict {
 }
 
 /// Lets the oracle read the topics of a run.
-pub fn tally(trial: &Trial<'_>) -> Result<Tally, String> {
+pub(crate) fn tally(trial: &Trial<'_>) -> Result<Tally, String> {
     let mut tally = ask(trial, &trial.topics.output.0)?;
     tally.watermark += trial.seen().went_back;
     Ok(tally)
 }
 
 /// Lets the oracle compare the input of a run with this output, which may be a copy.
-pub fn ask(trial: &Trial<'_>, output: &str) -> Result<Tally, String> {
+pub(crate) fn ask(trial: &Trial<'_>, output: &str) -> Result<Tally, String> {
     let answer = Command::new(&trial.plan.program)
         .arg("verify")
         .args(["--servers", &trial.cluster.servers()])
@@ -118,7 +118,7 @@ fn read(text: &str) -> Result<Tally, String> {
 }
 
 /// What a reader that shares nothing with the oracle finds in the same topics (`scripts/chaos.d/reader.py`), where it differs.
-pub fn second_opinion(trial: &Trial<'_>, tally: &Tally) -> Vec<String> {
+pub(crate) fn second_opinion(trial: &Trial<'_>, tally: &Tally) -> Vec<String> {
     let Some((python, program)) = &trial.plan.reader else { return Vec::new() };
     let answer = Command::new(python)
         .arg(program)
@@ -149,7 +149,7 @@ pub fn second_opinion(trial: &Trial<'_>, tally: &Tally) -> Vec<String> {
 /// killed, also what it had in flight and what it finished since its last commit; and where it could be cut off from its
 /// coordinator, for each time that partitions went to another, the same and what it finished in the session in which no commit got
 /// through.
-pub fn allowed(trial: &Trial<'_>, cuts_off: bool) -> u64 {
+pub(crate) fn allowed(trial: &Trial<'_>, cuts_off: bool) -> u64 {
     if trial.plan.exactly_once {
         return trial.count.asked_again;
     }
@@ -161,7 +161,7 @@ pub fn allowed(trial: &Trial<'_>, cuts_off: bool) -> u64 {
 }
 
 /// What of this is not as promised.
-pub fn faults_of(tally: &Tally, allowed: u64, records: u64) -> Vec<String> {
+pub(crate) fn faults_of(tally: &Tally, allowed: u64, records: u64) -> Vec<String> {
     let mut wrong = Vec::new();
     if tally.records != records {
         wrong.push(format!("{} records in the input instead of {records}", tally.records));

@@ -9,7 +9,7 @@ const LOOK: Duration = Duration::from_millis(100);
 const LONG: Duration = seconds(15);
 
 /// Seconds, shorter.
-pub const fn seconds(count: u64) -> Duration {
+pub(crate) const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
@@ -17,7 +17,11 @@ pub const fn seconds(count: u64) -> Duration {
 ///
 /// # Errors
 /// When it does not hold in time.
-pub fn until(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) -> Result<Duration, String> {
+pub(crate) fn until(
+    limit: Duration,
+    what: &str,
+    mut holds: impl FnMut() -> bool,
+) -> Result<Duration, String> {
     let (begin, mut patient) = (Instant::now(), LONG);
     while !holds() {
         if begin.elapsed() > patient {
@@ -36,7 +40,7 @@ pub fn until(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) -> Re
 ///
 /// # Errors
 /// When nothing changes for so long.
-pub fn while_it_moves<T: PartialEq>(
+pub(crate) fn while_it_moves<T: PartialEq>(
     patience: Duration,
     what: &str,
     mut look: impl FnMut() -> (bool, T),
@@ -54,6 +58,6 @@ pub fn while_it_moves<T: PartialEq>(
 }
 
 /// Lets time pass: how long a fault lasts, or the pause between two of them.
-pub fn pass(time: Duration) {
+pub(crate) fn pass(time: Duration) {
     std::thread::sleep(time);
 }

@@ -15,7 +15,7 @@ const BEAT: Duration = Duration::from_millis(150);
 
 /// What is known of a run at one moment.
 #[derive(Clone, Default)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// The committed offset of each input partition; 0 where there is none yet.
     pub committed: Vec<i64>,
     /// The end of each input partition.
@@ -32,12 +32,12 @@ pub struct Seen {
 
 impl Seen {
     /// Records of the input that nothing is committed for.
-    pub fn lag(&self) -> i64 {
+    pub(crate) fn lag(&self) -> i64 {
         self.ends.iter().zip(&self.committed).map(|(end, committed)| end - committed).sum()
     }
 
     /// Whether each partition that had something open `before` has moved since.
-    pub fn moved_since(&self, before: &Self) -> bool {
+    pub(crate) fn moved_since(&self, before: &Self) -> bool {
         let mut all = self.committed.iter().zip(&before.committed).zip(&self.ends);
         !self.committed.is_empty() && all.all(|((now, then), end)| now > then || now == end)
     }
@@ -45,7 +45,7 @@ impl Seen {
 
 /// The topics to look at.
 #[derive(Clone)]
-pub struct Topics {
+pub(crate) struct Topics {
     /// The input, and how many partitions it has.
     pub input: (String, i32),
     /// The output, likewise.
@@ -55,7 +55,7 @@ pub struct Topics {
 }
 
 /// A thread that looks. It ends with the value.
-pub struct Watch {
+pub(crate) struct Watch {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -71,7 +71,7 @@ struct Shared {
 
 impl Watch {
     /// Begins to look.
-    pub fn start(servers: &str, topics: Topics) -> Result<Self, String> {
+    pub(crate) fn start(servers: &str, topics: Topics) -> Result<Self, String> {
         let shared = Arc::new(Shared {
             client: client(servers, &topics.group)?,
             topics,
@@ -85,12 +85,12 @@ impl Watch {
     }
 
     /// What was seen last.
-    pub fn seen(&self) -> Seen {
+    pub(crate) fn seen(&self) -> Seen {
         self.shared.seen().clone()
     }
 
     /// From now on (or no more) offsets that go back are the run's own doing.
-    pub fn excuse(&self, excused: bool) {
+    pub(crate) fn excuse(&self, excused: bool) {
         self.shared.excused.store(excused, Ordering::Relaxed);
     }
 }
@@ -106,7 +106,7 @@ impl Drop for Watch {
 }
 
 /// A client that is no member of the group: it reads the group's offsets, and disturbs nobody.
-pub fn client(servers: &str, group: &str) -> Result<BaseConsumer, String> {
+pub(crate) fn client(servers: &str, group: &str) -> Result<BaseConsumer, String> {
     ClientConfig::new()
         .set("bootstrap.servers", servers)
         .set("group.id", group)
@@ -118,7 +118,7 @@ pub fn client(servers: &str, group: &str) -> Result<BaseConsumer, String> {
 }
 
 /// What a group has committed for a topic; 0 where nothing is.
-pub fn committed(client: &BaseConsumer, (topic, partitions): &(String, i32)) -> Option<Vec<i64>> {
+pub(crate) fn committed(client: &BaseConsumer, (topic, partitions): &(String, i32)) -> Option<Vec<i64>> {
     let mut list = TopicPartitionList::new();
     list.add_partition_range(topic, 0, partitions - 1);
     let list = client.committed_offsets(list, seconds(5)).ok()?;
@@ -128,7 +128,7 @@ pub fn committed(client: &BaseConsumer, (topic, partitions): &(String, i32)) -> 
 }
 
 /// The end of each partition.
-pub fn ends(client: &BaseConsumer, (topic, partitions): &(String, i32)) -> Option<Vec<i64>> {
+pub(crate) fn ends(client: &BaseConsumer, (topic, partitions): &(String, i32)) -> Option<Vec<i64>> {
     (0..*partitions).map(|p| client.fetch_watermarks(topic, p, seconds(5)).ok().map(|(_, end)| end)).collect()
 }
 

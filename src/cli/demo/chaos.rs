@@ -19,7 +19,7 @@ const PAUSE: std::ops::Range<u64> = 100..900;
 
 /// What was done.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Counts {
+pub(super) struct Counts {
     /// How often the broker stood still.
     pub pauses: u64,
     /// How many instances were killed.
@@ -27,7 +27,7 @@ pub struct Counts {
 }
 
 /// Goes on until it is ended.
-pub struct Chaos {
+pub(super) struct Chaos {
     broker: Arc<Broker>,
     end: Sender<()>,
     thread: JoinHandle<Counts>,
@@ -38,7 +38,11 @@ impl Chaos {
     ///
     /// # Errors
     /// When there is no thread left.
-    pub fn start(broker: Arc<Broker>, processes: Option<Arc<Processes>>, seed: u64) -> std::io::Result<Self> {
+    pub(super) fn start(
+        broker: Arc<Broker>,
+        processes: Option<Arc<Processes>>,
+        seed: u64,
+    ) -> std::io::Result<Self> {
         broker.faults().by_chance(seed, MIX);
         let (end, ended) = bounded::<()>(0);
         let victim = broker.clone();
@@ -70,7 +74,7 @@ impl Chaos {
     }
 
     /// Ends it.
-    pub fn end(self) -> Counts {
+    pub(super) fn end(self) -> Counts {
         drop(self.end);
         // A thread that panicked has said so.
         let counts = self.thread.join().unwrap_or_default();

@@ -27,7 +27,7 @@ const LOG_FILTER: &str = "warn,embedded_kafka=error";
 const LOG_SETTINGS: [&str; 2] = ["RUST_LOG", "PROCESSOR_LOG_FORMAT"];
 
 /// The processor, ready to start.
-pub struct Ready {
+pub(super) struct Ready {
     /// Its settings.
     pub config: Config,
     body: Body,
@@ -43,7 +43,7 @@ enum Body {
 }
 
 /// The running processor.
-pub enum Engine {
+pub(super) enum Engine {
     /// On a thread of this process.
     Here(Stopper, JoinHandle<Ended>),
     /// In processes of its own, and whether they were told to stop.
@@ -54,7 +54,7 @@ pub enum Engine {
 ///
 /// # Errors
 /// When the settings of the log are wrong; it was said.
-pub fn prepare(options: &Options, servers: &str, screen: &Arc<Screen>) -> Result<Ready, Exit> {
+pub(super) fn prepare(options: &Options, servers: &str, screen: &Arc<Screen>) -> Result<Ready, Exit> {
     let config = configuration(options, servers)?;
     let log = screen.clone();
     if let Err(error) =
@@ -124,7 +124,7 @@ impl Ready {
     ///
     /// # Errors
     /// When there is no thread left.
-    pub fn start(self) -> Result<Engine, String> {
+    pub(super) fn start(self) -> Result<Engine, String> {
         match self.body {
             Body::Apart(variables) => {
                 Ok(Engine::Apart(Arc::new(Processes::start(variables)?), AtomicBool::new(false)))
@@ -142,7 +142,7 @@ impl Ready {
 
 impl Engine {
     /// Its processes, if it has some of its own.
-    pub fn processes(&self) -> Option<Arc<Processes>> {
+    pub(super) fn processes(&self) -> Option<Arc<Processes>> {
         match self {
             Self::Here(..) => None,
             Self::Apart(processes, _) => Some(processes.clone()),
@@ -150,7 +150,7 @@ impl Engine {
     }
 
     /// Tells it to drain and to stop.
-    pub fn stop(&self) {
+    pub(super) fn stop(&self) {
         match self {
             Self::Here(stopper, _) => stopper.stop(),
             Self::Apart(processes, told) => {
@@ -161,7 +161,7 @@ impl Engine {
     }
 
     /// Whether it has ended, told or not.
-    pub fn has_ended(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         match self {
             Self::Here(_, thread) => thread.is_finished(),
             Self::Apart(processes, told) => processes.has_ended(told.load(Ordering::Relaxed)),
@@ -169,7 +169,7 @@ impl Engine {
     }
 
     /// How it ended, if it did not end well. Waits for nothing.
-    pub fn end(self) -> Result<(), String> {
+    pub(super) fn end(self) -> Result<(), String> {
         if !self.has_ended() {
             return Err("the processor did not end in time".to_owned());
         }
@@ -193,7 +193,7 @@ impl Engine {
 const PROCESSES: usize = 2;
 
 /// Instances as processes of their own, which can be killed: `processor run` as a user would start it. Ended by [`Processes::stop`], or killed when this is dropped.
-pub struct Processes {
+pub(super) struct Processes {
     variables: Vec<(String, String)>,
     all: Mutex<Vec<Child>>,
 }
@@ -203,7 +203,7 @@ impl Processes {
     ///
     /// # Errors
     /// When there can be no process.
-    pub fn start(variables: Vec<(String, String)>) -> Result<Self, String> {
+    pub(super) fn start(variables: Vec<(String, String)>) -> Result<Self, String> {
         let children = Self { variables, all: Mutex::default() };
         for number in 0..PROCESSES {
             let child = children.spawn(number)?;
@@ -229,7 +229,7 @@ impl Processes {
     }
 
     /// Kills one of them, as `kill -9` does, and starts another in its place.
-    pub fn kill(&self, chance: usize) {
+    pub(super) fn kill(&self, chance: usize) {
         let mut all = self.all.lock();
         let number = chance % PROCESSES;
         kill(&mut all[number]);
@@ -241,7 +241,7 @@ impl Processes {
     }
 
     /// Tells them to drain and to stop.
-    pub fn stop(&self) {
+    pub(super) fn stop(&self) {
         for child in self.all.lock().iter() {
             let told = Command::new("kill").arg("-TERM").arg(child.id().to_string()).status();
             if let Err(error) = told {
@@ -251,14 +251,14 @@ impl Processes {
     }
 
     /// Whether one has ended that was not to be killed, or all, when they were told to.
-    pub fn has_ended(&self, told: bool) -> bool {
+    pub(super) fn has_ended(&self, told: bool) -> bool {
         let has_ended = |child: &mut Child| !matches!(child.try_wait(), Ok(None));
         let mut all = self.all.lock();
         if told { all.iter_mut().all(has_ended) } else { all.iter_mut().any(has_ended) }
     }
 
     /// How they ended, if not well. Waits for nothing.
-    pub fn end(&self) -> Result<(), String> {
+    pub(super) fn end(&self) -> Result<(), String> {
         for child in self.all.lock().iter_mut() {
             match child.try_wait() {
                 Ok(Some(status)) if status.success() => {}

@@ -30,7 +30,7 @@ struct Bench {
 }
 
 /// Judges what a thread of its own reads.
-pub struct Judging {
+pub(super) struct Judging {
     bench: Arc<Mutex<Bench>>,
     finished: Arc<AtomicU64>,
     reader: Reader,
@@ -42,7 +42,7 @@ impl Judging {
     ///
     /// # Errors
     /// When there can be no consumer.
-    pub fn start(config: &Config) -> Result<Self, Ended> {
+    pub(super) fn start(config: &Config) -> Result<Self, Ended> {
         let reader = Reader::new(config, "demo-judge", PATIENCE)?;
         let mut judge = Judge::forgetting(rules());
         (0..TOPICS[0].partitions).for_each(|number| judge.growing_partition(INPUT, number));
@@ -58,27 +58,27 @@ impl Judging {
     }
 
     /// How many records were read back with their result.
-    pub fn finished(&self) -> &Arc<AtomicU64> {
+    pub(super) fn finished(&self) -> &Arc<AtomicU64> {
         &self.finished
     }
 
     /// What was counted so far.
-    pub fn counts(&self) -> Counts {
+    pub(super) fn counts(&self) -> Counts {
         self.bench.lock().judge.counts()
     }
 
     /// What 99 of 100 records of the output did not exceed, in milliseconds; of those since this was asked last.
-    pub fn recent_p99(&self) -> Option<u64> {
+    pub(super) fn recent_p99(&self) -> Option<u64> {
         self.bench.lock().recent.take().p99()
     }
 
     /// The same of all.
-    pub fn p99(&self) -> Option<u64> {
+    pub(super) fn p99(&self) -> Option<u64> {
         self.bench.lock().whole.p99()
     }
 
     /// Why there can be no verdict, if so.
-    pub fn trouble(&self) -> Option<String> {
+    pub(super) fn trouble(&self) -> Option<String> {
         self.follower.outcome()?.err().map(|ended| ended.message)
     }
 
@@ -86,7 +86,7 @@ impl Judging {
     ///
     /// # Errors
     /// When the broker does not say.
-    pub fn read_to_the_end(&self) -> Result<(), Ended> {
+    pub(super) fn read_to_the_end(&self) -> Result<(), Ended> {
         let mut ends = Vec::new();
         for topic in TOPICS {
             ends.extend(self.reader.spans(topic.name)?);
@@ -104,12 +104,12 @@ impl Judging {
     }
 
     /// Whether that is done.
-    pub fn has_read(&self) -> bool {
+    pub(super) fn has_read(&self) -> bool {
         self.follower.outcome().is_some()
     }
 
     /// What he found.
-    pub fn report(&self) -> Report {
+    pub(super) fn report(&self) -> Report {
         let judge = &mut self.bench.lock().judge;
         std::mem::replace(judge, Judge::forgetting(rules())).report()
     }

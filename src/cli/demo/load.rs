@@ -19,7 +19,7 @@ const FLUSH: Duration = Duration::from_secs(60);
 const CUSTOMERS: u32 = 1000;
 
 /// The running generator.
-pub struct Producing {
+pub(super) struct Producing {
     answers: Arc<Answers>,
     waited_us: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
@@ -31,7 +31,7 @@ impl Producing {
     ///
     /// # Errors
     /// When there can be no producer.
-    pub fn start(servers: &str, options: &Options, finished: Arc<AtomicU64>) -> Result<Self, String> {
+    pub(super) fn start(servers: &str, options: &Options, finished: Arc<AtomicU64>) -> Result<Self, String> {
         let mut client = ClientConfig::new();
         client
             .set("bootstrap.servers", servers)
@@ -62,27 +62,27 @@ impl Producing {
     }
 
     /// What the broker said.
-    pub fn answers(&self) -> &Answers {
+    pub(super) fn answers(&self) -> &Answers {
         &self.answers
     }
 
     /// How long the generator was held back so far.
-    pub fn waited(&self) -> Duration {
+    pub(super) fn waited(&self) -> Duration {
         Duration::from_micros(self.waited_us.load(Ordering::Relaxed))
     }
 
     /// Tells it to stop.
-    pub fn stop(&self) {
+    pub(super) fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
 
     /// Whether it has ended, told or not.
-    pub fn has_ended(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         self.thread.is_finished()
     }
 
     /// Why it could not go on, if so. Waits for nothing.
-    pub fn end(self) -> Result<(), String> {
+    pub(super) fn end(self) -> Result<(), String> {
         if !self.has_ended() {
             return Err("the generator did not end in time".to_owned());
         }

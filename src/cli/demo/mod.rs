@@ -42,7 +42,7 @@ use engine::Engine;
 use judge::Judging;
 use load::Producing;
 use options::Options;
-pub use options::arguments;
+pub(super) use options::arguments;
 use progress::{Figures, Progress};
 use screen::Screen;
 use topics::{RETENTION, TOPICS};
@@ -58,7 +58,7 @@ const DRAIN: Duration = Duration::from_secs(60);
 const REST: Duration = Duration::from_secs(10);
 
 /// Shows it.
-pub fn command(arguments: &ArgMatches) -> Exit {
+pub(super) fn command(arguments: &ArgMatches) -> Exit {
     match Demo::start(Options::read(arguments)) {
         Ok(demo) => demo.run(),
         Err(exit) => exit,

@@ -40,7 +40,7 @@ Exit codes: 0 nothing lost, repeated or out of order; 1 otherwise, or no verdict
 
 /// What the user wants to see.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Options {
+pub(super) struct Options {
     /// Records a second; 0 is as fast as it goes.
     pub rate: u64,
     /// Which part of the records is broken, of a million.
@@ -60,7 +60,7 @@ pub struct Options {
 }
 
 /// The arguments.
-pub fn arguments() -> Command {
+pub(crate) fn arguments() -> Command {
     let value =
         |name: &'static str, placeholder: &'static str| Arg::new(name).long(name).value_name(placeholder);
     Command::new("demo")
@@ -116,7 +116,7 @@ pub fn arguments() -> Command {
 
 impl Options {
     /// From arguments that were checked.
-    pub fn read(arguments: &ArgMatches) -> Self {
+    pub(super) fn read(arguments: &ArgMatches) -> Self {
         Self {
             rate: arguments.get_one("rate").copied().unwrap_or_default(),
             bad: arguments.get_one("bad").copied().unwrap_or_default(),
@@ -133,7 +133,7 @@ impl Options {
 
 impl Options {
     /// What is said before anything flows.
-    pub fn banner(&self, servers: &str, metrics: Option<SocketAddr>) -> String {
+    pub(super) fn banner(&self, servers: &str, metrics: Option<SocketAddr>) -> String {
         let [input, output, dead_letters] = &TOPICS;
         let rate = match self.rate {
             0 => "as fast as it goes".to_owned(),

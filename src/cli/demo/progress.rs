@@ -68,7 +68,7 @@ impl Moment {
 
 /// What has been counted at one moment.
 #[derive(Clone, Copy, Debug)]
-pub struct Figures {
+pub(super) struct Figures {
     /// How long the flow is to go on, if that is known.
     pub duration: Option<Duration>,
     /// Records in the input topic by the broker's word.
@@ -86,7 +86,7 @@ pub struct Figures {
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Shows a moment once a second, and remembers what it needs of the one before.
-pub struct Progress {
+pub(super) struct Progress {
     next: Instant,
     /// When the flow began; unset as long as the group forms.
     began: Option<Instant>,
@@ -105,27 +105,27 @@ struct Last {
 
 impl Progress {
     /// Has shown nothing.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let shown = Instant::now();
         let last = Last { shown, finished: 0, waited: Duration::ZERO };
         Self { next: shown, began: None, over: false, waits_for: None, last }
     }
 
     /// The flow begins; so long the generator was held back before.
-    pub fn begin(&mut self, now: Instant, waited: Duration) {
+    pub(super) fn begin(&mut self, now: Instant, waited: Duration) {
         self.began = Some(now);
         self.next = now + SECOND;
         self.last = Last { shown: now, waited, ..self.last };
     }
 
     /// The flow is over, and this is waited for.
-    pub fn waits_for(&mut self, what: &'static str) {
+    pub(super) fn waits_for(&mut self, what: &'static str) {
         self.over = true;
         self.waits_for = Some(what);
     }
 
     /// Shows how it goes, if it is time.
-    pub fn maybe_show(&mut self, screen: &Screen, figures: impl FnOnce() -> Figures) {
+    pub(super) fn maybe_show(&mut self, screen: &Screen, figures: impl FnOnce() -> Figures) {
         let now = Instant::now();
         if now < self.next {
             return;
@@ -144,7 +144,7 @@ impl Progress {
     }
 
     /// On a terminal the last figures stay where they are. Elsewhere the verdict follows, and says them too.
-    pub fn show_the_last(&mut self, screen: &Screen, figures: impl FnOnce() -> Figures) {
+    pub(super) fn show_the_last(&mut self, screen: &Screen, figures: impl FnOnce() -> Figures) {
         if screen.is_live() {
             self.next = Instant::now();
             self.waits_for = None;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 /// One for the process.
-pub struct Screen {
+pub(super) struct Screen {
     /// Standard output is a terminal.
     live: bool,
     /// Standard error is one too, so that log lines would run into the lines here.
@@ -17,18 +17,18 @@ pub struct Screen {
 
 impl Screen {
     /// The screen as standard output and standard error are.
-    pub fn new() -> Arc<Self> {
+    pub(super) fn new() -> Arc<Self> {
         let (live, error) = (io::stdout().is_terminal(), io::stderr().is_terminal());
         Arc::new(Self { live, shared: live && error, lines: Mutex::new(Vec::new()) })
     }
 
     /// Whether lines are drawn again and again.
-    pub fn is_live(&self) -> bool {
+    pub(super) fn is_live(&self) -> bool {
         self.live
     }
 
     /// Shows these lines, in place of those that were shown before.
-    pub fn show(&self, lines: Vec<String>) {
+    pub(super) fn show(&self, lines: Vec<String>) {
         let mut shown = self.lines.lock();
         if self.live {
             // What cannot be written (a closed pipe) is not worth ending for: the verdict is in the exit code too.
@@ -40,18 +40,18 @@ impl Screen {
     }
 
     /// What is shown stays, and what comes next stands below it.
-    pub fn let_stand(&self) {
+    pub(super) fn let_stand(&self) {
         self.lines.lock().clear();
     }
 
     /// Where log lines go.
-    pub fn log(self: &Arc<Self>) -> Log {
+    pub(super) fn log(self: &Arc<Self>) -> Log {
         Log(self.clone())
     }
 }
 
 /// Writes to standard error, above what is shown on a terminal. A call is a whole line.
-pub struct Log(Arc<Screen>);
+pub(super) struct Log(Arc<Screen>);
 
 impl Write for Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
@@ -84,7 +84,7 @@ fn redrawn(before: usize, lines: &[String]) -> String {
 }
 
 /// A number with its thousands apart: `1,234,567`.
-pub fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -97,7 +97,7 @@ pub fn grouped(number: u64) -> String {
 }
 
 /// How this program was called.
-pub fn program() -> String {
+pub(super) fn program() -> String {
     std::env::args_os().next().map_or("processor".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 

@@ -3,7 +3,7 @@
 use crate::sink::Target;
 
 /// One of the topics.
-pub struct Named {
+pub(super) struct Named {
     /// What is written to it; `None` is the input.
     pub target: Option<Target>,
     /// What it is called.
@@ -13,31 +13,31 @@ pub struct Named {
 }
 
 /// The processor's group.
-pub const GROUP: &str = "demo";
+pub(super) const GROUP: &str = "demo";
 /// The input, the output, and the dead-letter topic of the group.
-pub const TOPICS: [Named; 3] = [
+pub(super) const TOPICS: [Named; 3] = [
     Named { target: None, name: "demo.orders", partitions: 6 },
     Named { target: Some(Target::Output), name: "demo.orders.valid", partitions: 6 },
     Named { target: Some(Target::DeadLetter), name: "dlq.demo", partitions: 3 },
 ];
 /// The first of them.
-pub const INPUT: &str = TOPICS[0].name;
+pub(super) const INPUT: &str = TOPICS[0].name;
 /// The second.
-pub const OUTPUT: &str = TOPICS[1].name;
+pub(super) const OUTPUT: &str = TOPICS[1].name;
 /// The third.
-pub const DEAD_LETTERS: &str = TOPICS[2].name;
+pub(super) const DEAD_LETTERS: &str = TOPICS[2].name;
 
 /// `reconnect.backoff.max.ms` of all clients: where connections are cut all the time, the default of ten seconds would leave
 /// little to see.
-pub const RECONNECT_MS: &str = "500";
+pub(super) const RECONNECT_MS: &str = "500";
 
 /// The setting of each instance by which the judge knows whose result a record is.
-pub const SOURCE_HEADER: (&str, &str) = ("PROCESSOR_SOURCE_HEADER", "true");
+pub(super) const SOURCE_HEADER: (&str, &str) = ("PROCESSOR_SOURCE_HEADER", "true");
 
 /// Bytes that a partition keeps. [`AHEAD`] records may be under way. In the output they are of
 /// [`SIZE`](crate::cli::stamp::SIZE), 10 MiB together, which fit even if all have one partition; as dead letters of 1.4 KiB, and
 /// their three partitions share them.
-pub const RETENTION: u64 = 16 << 20;
+pub(super) const RETENTION: u64 = 16 << 20;
 
 /// Records that may be written and not yet read back with their result. It bounds what the broker has to keep for the judge.
-pub const AHEAD: u64 = 30_000;
+pub(super) const AHEAD: u64 = 30_000;

@@ -11,7 +11,7 @@ use crate::cli::verify::{Counts as Judged, Progress, Report};
 
 /// Everything that is known at the end.
 #[derive(Clone, Debug, Default)]
-pub struct Verdict {
+pub(super) struct Verdict {
     /// What the judge counted.
     pub judged: Judged,
     /// What else he found to be wrong.
@@ -40,7 +40,7 @@ pub struct Verdict {
 
 impl Verdict {
     /// Takes over what the judge found; `to_the_end` if he has read all, and knows what is committed.
-    pub fn take(&mut self, report: &Report, to_the_end: bool) {
+    pub(super) fn take(&mut self, report: &Report, to_the_end: bool) {
         self.twice_in_input = report.aside.twice_in_input;
         if to_the_end {
             let left = |one: &Progress| one.end - one.committed.unwrap_or(one.first);
@@ -69,7 +69,7 @@ impl Verdict {
     }
 
     /// 0 if all is as it should be.
-    pub fn exit(&self) -> Exit {
+    pub(super) fn exit(&self) -> Exit {
         if self.is_good() { Exit::Clean } else { Exit::Failure }
     }
 
@@ -161,7 +161,7 @@ impl fmt::Display for Verdict {
 }
 
 /// What is said at the very end.
-pub fn next() -> String {
+pub(super) fn next() -> String {
     let program = program();
     format!(
         "try next:\n  \

@@ -15,7 +15,7 @@ const LONGEST: u64 = 64 * 1024;
 
 /// What to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Question {
+pub(crate) enum Question {
     /// Whether it reads, or could: not while it starts, drains, or waits for a broker.
     Ready,
     /// Whether it should be let alone rather than started anew.
@@ -42,7 +42,7 @@ impl Question {
 
 /// What the instance said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// Whether it is so.
     pub yes: bool,
     /// Its own words, in JSON.
@@ -51,7 +51,7 @@ pub struct Answer {
 
 /// Why there is no answer.
 #[derive(Debug, Error)]
-pub enum AskError {
+pub(crate) enum AskError {
     /// The address cannot be one.
     #[error("{url:?} is not the address of an instance: {reason}; write it as http://127.0.0.1:8890")]
     Url {
@@ -100,7 +100,7 @@ pub enum AskError {
 
 /// The address at which an instance with this configuration can be asked from the same machine; `None` if it has no
 /// listener. An address that stands for all interfaces, which are served with IPv4 in any case, is asked over its loopback.
-pub fn address_of(http: Http) -> Option<String> {
+pub(crate) fn address_of(http: Http) -> Option<String> {
     let Http::At(mut address) = http else { return None };
     if address.ip().is_unspecified() {
         address.set_ip(Ipv4Addr::LOCALHOST.into());
@@ -112,7 +112,7 @@ pub fn address_of(http: Http) -> Option<String> {
 ///
 /// # Errors
 /// When there is no answer, or none of a processor. No is an answer.
-pub fn ask(url: &str, question: Question, timeout: Duration) -> Result<Answer, AskError> {
+pub(crate) fn ask(url: &str, question: Question, timeout: Duration) -> Result<Answer, AskError> {
     let host = host_of(url)?;
     let addresses = resolve(url, &host)?;
     let deadline = Instant::now() + timeout;

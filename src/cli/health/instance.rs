@@ -18,7 +18,7 @@ use crate::cli::{flags, run};
 const ADDRESS: &str = "PROCESSOR_HTTP_ADDR";
 
 /// Where to ask.
-pub enum Place {
+pub(super) enum Place {
     /// At this address.
     At(String),
     /// An instance runs, and has no listener.
@@ -34,7 +34,7 @@ pub enum Place {
 ///
 /// # Errors
 /// When the address that was given is none.
-pub fn find(own: &ArgMatches) -> Result<Place, ConfigError> {
+pub(super) fn find(own: &ArgMatches) -> Result<Place, ConfigError> {
     let flags = flags::flags(own);
     let flag = flags.iter().any(|(name, _)| name == ADDRESS);
     let asked = config::http(std::env::vars_os(), flags)?;

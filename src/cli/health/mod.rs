@@ -14,7 +14,7 @@ use instance::Place;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The arguments.
-pub fn arguments() -> Command {
+pub(crate) fn arguments() -> Command {
     let command = Command::new("health")
         .about("Asks a running instance whether it is ready, or alive: exit code 0 or 1");
     let url = Arg::new("url")
@@ -27,7 +27,7 @@ pub fn arguments() -> Command {
 }
 
 /// Asks the instance at `--url`, or the one on this machine.
-pub fn command(arguments: &ArgMatches) -> Exit {
+pub(crate) fn command(arguments: &ArgMatches) -> Exit {
     let question = if arguments.get_flag("live") { Question::Live } else { Question::Ready };
     let place = arguments.get_one::<String>("url").cloned().map(Place::At);
     match place.map_or_else(|| instance::find(arguments), Ok) {

@@ -25,7 +25,7 @@ use crate::cli::topics::{Reader, Span};
 use crate::cli::{memory, output};
 
 /// Judges, and says what came of it.
-pub fn command(arguments: &ArgMatches) -> Exit {
+pub(crate) fn command(arguments: &ArgMatches) -> Exit {
     let options = match Options::read(arguments) {
         Ok(options) => options,
         Err(exit) => return exit,

@@ -55,7 +55,7 @@ pub(super) struct Partition {
 }
 
 /// The end of a partition that is read while it grows.
-pub const GROWING: i64 = i64::MAX;
+pub(super) const GROWING: i64 = i64::MAX;
 
 impl Partition {
     /// The number of the first entry.

@@ -18,7 +18,7 @@ use crate::sink::origin::{self, Origin};
 
 /// See the module.
 #[derive(Debug)]
-pub struct Judge {
+pub(crate) struct Judge {
     rules: Rules,
     inputs: Inputs,
     lanes: Lanes,
@@ -41,7 +41,7 @@ type Early = (Place, Option<(u32, u32)>, Record);
 
 /// What was counted so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub(crate) struct Counts {
     /// Records of the input.
     pub input: u64,
     /// Those of them that are finished by what is in the output.
@@ -56,12 +56,12 @@ pub struct Counts {
 
 impl Counts {
     /// Records of the input that are finished.
-    pub fn finished(&self) -> u64 {
+    pub(crate) fn finished(&self) -> u64 {
         self.output + self.dead_lettered
     }
 
     /// Records of the input without a result.
-    pub fn unfinished(&self) -> u64 {
+    pub(crate) fn unfinished(&self) -> u64 {
         self.input - self.finished()
     }
 }
@@ -111,7 +111,7 @@ struct Place {
 
 impl Judge {
     /// Has seen nothing.
-    pub fn new(rules: Rules) -> Self {
+    pub(crate) fn new(rules: Rules) -> Self {
         Self {
             rules,
             inputs: Inputs::default(),
@@ -130,24 +130,24 @@ impl Judge {
     /// A judge of topics that grow while they are read: input and results may be shown in any order, and it forgets what is finished
     /// before all that is not. A result of a record that is forgotten counts as repeated. What has no position of its record, but a
     /// stamp, is only known while the record is not forgotten.
-    pub fn forgetting(rules: Rules) -> Self {
+    pub(crate) fn forgetting(rules: Rules) -> Self {
         Self { forgets: true, ..Self::new(rules) }
     }
 
     /// The same without an end: it grows while it is read.
-    pub fn growing_partition(&mut self, topic: &str, number: i32) {
+    pub(crate) fn growing_partition(&mut self, topic: &str, number: i32) {
         self.inputs.declare(topic, number, 0, GROWING);
     }
 
     /// A partition grows no more, and ends here.
-    pub fn ends(&mut self, topic: &str, number: i32, end: i64) {
+    pub(crate) fn ends(&mut self, topic: &str, number: i32, end: i64) {
         if let Some(partition) = self.inputs.partition(topic, number) {
             partition.end = end;
         }
     }
 
     /// What was counted so far.
-    pub fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         Counts {
             input: self.records.input,
             output: self.finished[0],
@@ -164,26 +164,26 @@ impl Judge {
     }
 
     /// There is this partition of an input topic, with the records from `first` to before `end`.
-    pub fn partition(&mut self, topic: &str, number: i32, first: i64, end: i64) {
+    pub(crate) fn partition(&mut self, topic: &str, number: i32, first: i64, end: i64) {
         self.inputs.declare(topic, number, first, end);
     }
 
     /// The group has committed this offset of a partition.
-    pub fn committed(&mut self, topic: &str, number: i32, offset: i64) {
+    pub(crate) fn committed(&mut self, topic: &str, number: i32, offset: i64) {
         if let Some(partition) = self.inputs.partition(topic, number) {
             partition.committed = Some(offset);
         }
     }
 
     /// The commit's metadata says that this record is finished, beyond the committed offset. After the input was shown.
-    pub fn claimed(&mut self, topic: &str, number: i32, offset: i64) {
+    pub(crate) fn claimed(&mut self, topic: &str, number: i32, offset: i64) {
         if let Found::Record(one) = self.inputs.at(topic, number, offset) {
             self.inputs.entry_mut(one).claimed = true;
         }
     }
 
     /// A record of the input, a partition's in offset order. The partition was declared.
-    pub fn input(&mut self, topic: &str, number: i32, offset: i64, parts: &Parts<'_>) {
+    pub(crate) fn input(&mut self, topic: &str, number: i32, offset: i64, parts: &Parts<'_>) {
         let Some(place) = self.inputs.place(topic, number) else { return };
         self.records.input += 1;
         let stamp = stamp::read(parts.headers.last(stamp::HEADER_NAME), parts.value);
@@ -201,7 +201,7 @@ impl Judge {
 
     /// A record of the output or the dead-letter topic, a partition's in offset order. After all of the input, unless the judge is
     /// [`Judge::forgetting`]. Whether it may be the first result of a record: not where it is known to be another one's.
-    pub fn result(&mut self, target: Target, partition: i32, offset: i64, parts: &Parts<'_>) -> bool {
+    pub(crate) fn result(&mut self, target: Target, partition: i32, offset: i64, parts: &Parts<'_>) -> bool {
         match target {
             Target::Output => self.records.output += 1,
             Target::DeadLetter => self.records.dead_letters += 1,

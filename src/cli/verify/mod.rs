@@ -23,8 +23,8 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-pub use command::command;
-pub use judge::{Counts, Judge};
-pub use options::arguments;
-pub use report::{Progress, Report};
-pub use rules::{Limit, Rules, Same};
+pub(super) use command::command;
+pub(super) use judge::{Counts, Judge};
+pub(super) use options::arguments;
+pub(super) use report::{Progress, Report};
+pub(super) use rules::{Limit, Rules, Same};

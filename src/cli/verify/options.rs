@@ -35,7 +35,7 @@ say which record they are of; 69 broker or topic missing, or no answer within --
 77 authentication or permission; 78 configuration";
 
 /// What the user wants to know.
-pub struct Options {
+pub(super) struct Options {
     /// The settings, with stand-ins where they do not matter.
     pub config: Config,
     /// What to look for.
@@ -47,7 +47,7 @@ pub struct Options {
 }
 
 /// The arguments.
-pub fn arguments() -> Command {
+pub(crate) fn arguments() -> Command {
     let value =
         |name: &'static str, placeholder: &'static str| Arg::new(name).long(name).value_name(placeholder);
     let limit = |name, help: &'static str| {
@@ -93,7 +93,7 @@ const NO_GROUP: &str = "processor-verify";
 
 impl Options {
     /// From arguments that were checked, and the environment.
-    pub fn read(arguments: &ArgMatches) -> Result<Self, Exit> {
+    pub(super) fn read(arguments: &ArgMatches) -> Result<Self, Exit> {
         let has_group = settings::load_with(arguments, &[("KAFKA_GROUP_ID", NO_GROUP)]);
         let (loaded, missing) = has_group?;
         let mut config = loaded.config;

@@ -8,11 +8,11 @@ use serde::Serialize;
 use super::rules::Limit;
 
 /// Of the JSON.
-pub const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 /// One kind of fault.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// How many there are.
     pub count: u64,
     /// How many are put up with.
@@ -25,7 +25,7 @@ pub struct Finding {
 
 /// Where one of them is, as `topic/partition/offset`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Example {
+pub(crate) struct Example {
     /// The result's position.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
@@ -53,7 +53,7 @@ impl Finding {
 
 /// How many records there were.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Records {
+pub(crate) struct Records {
     /// In the input topics.
     pub input: u64,
     /// In the output topic.
@@ -64,7 +64,7 @@ pub struct Records {
 
 /// By what results were matched with their records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Matched {
+pub(crate) struct Matched {
     /// By the header `processor.source`.
     pub source: u64,
     /// By the headers `__dlq.errors.*`.
@@ -75,7 +75,7 @@ pub struct Matched {
 
 /// What is no fault of the program's, and not judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Aside {
+pub(crate) struct Aside {
     /// Results of records that the input no longer has.
     pub removed: u64,
     /// Results of records of other topics or groups.
@@ -86,7 +86,7 @@ pub struct Aside {
 
 /// A partition of the input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Progress {
+pub(crate) struct Progress {
     /// Its topic.
     pub topic: String,
     /// Its number.
@@ -111,7 +111,7 @@ pub struct Progress {
 
 /// Everything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     /// See [`VERSION`].
     pub version: u32,
     /// Whether nothing is wrong, but for what is put up with.
@@ -153,7 +153,7 @@ pub struct Report {
 
 impl Report {
     /// The findings by name, in the order in which they are shown.
-    pub fn findings(&self) -> [(&'static str, &Finding); 10] {
+    pub(crate) fn findings(&self) -> [(&'static str, &Finding); 10] {
         [
             ("lost", &self.lost),
             ("unfinished", &self.unfinished),
@@ -169,7 +169,7 @@ impl Report {
     }
 
     /// All of it in a word.
-    pub fn verdict(&self) -> Verdict {
+    pub(crate) fn verdict(&self) -> Verdict {
         let wrong = self.findings().iter().filter(|(_, finding)| !finding.ok).count();
         match (wrong, self.unjudged.ok) {
             (0, _) => Verdict::Good,
@@ -181,7 +181,7 @@ impl Report {
 
 /// A report in a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Nothing is wrong, but for what is put up with.
     Good,
     /// Nothing is known to be wrong, and not all could be judged.

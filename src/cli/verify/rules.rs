@@ -8,7 +8,7 @@ use crate::policy::Order;
 
 /// How many of a kind are put up with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit {
+pub(crate) enum Limit {
     /// No more than so many.
     UpTo(u64),
     /// As many as there are.
@@ -17,7 +17,7 @@ pub enum Limit {
 
 impl Limit {
     /// Whether so many are within it.
-    pub fn allows(self, count: u64) -> bool {
+    pub(crate) fn allows(self, count: u64) -> bool {
         match self {
             Self::UpTo(limit) => count <= limit,
             Self::Any => true,
@@ -62,7 +62,7 @@ impl Serialize for Limit {
 
 /// What a result has in common with its record. (A dead letter has all of it, and that is always looked at.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Same {
+pub(crate) struct Same {
     /// The key.
     pub key: bool,
     /// The headers, but for those that the program adds.
@@ -81,7 +81,7 @@ impl Default for Same {
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub struct Rules {
+pub(crate) struct Rules {
     /// The output topic.
     pub output: String,
     /// The dead-letter topic, if there is one.

@@ -21,11 +21,12 @@ use crate::transform::{Context, Outcome, Transform};
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Making them takes longer than an execution.
-pub static METRICS: LazyLock<Arc<Metrics>> = LazyLock::new(|| Arc::new(Metrics::new(About::default())));
+pub(super) static METRICS: LazyLock<Arc<Metrics>> =
+    LazyLock::new(|| Arc::new(Metrics::new(About::default())));
 
 /// What the sink does with a parcel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub(super) enum Answer {
     Deliver,
     Refuse,
     PutBack,
@@ -33,11 +34,11 @@ pub enum Answer {
 }
 
 /// A record, by its partition and offset.
-pub type Place = (i32, i64);
+pub(super) type Place = (i32, i64);
 
 /// What has happened, in its order.
 #[derive(Default)]
-pub struct Log {
+pub(super) struct Log {
     /// Handed to the broker: where to, its key, and which record it was made of.
     pub written: Vec<(Target, String, Place)>,
     /// What the broker has answered for, or a transform has filtered.
@@ -50,7 +51,7 @@ pub struct Log {
     no_more: bool,
 }
 
-pub struct Rig {
+pub(super) struct Rig {
     pub pipeline: Arc<Pipeline>,
     pub log: Arc<Board<Log>>,
     pub stop: Receiver<String>,
@@ -87,7 +88,7 @@ impl<F: Fn(&Record, &Context) -> Outcome + Send + Sync> Transform for Noting<F> 
     }
 }
 
-pub fn policy() -> Policy {
+pub(super) fn policy() -> Policy {
     let (backoff, backoff_max) = (Duration::from_millis(2), Duration::from_millis(8));
     Policy {
         order: Order::Key,
@@ -107,7 +108,7 @@ pub fn policy() -> Policy {
 
 impl Rig {
     /// With a sink that answers each parcel as it is told.
-    pub fn new(
+    pub(super) fn new(
         policy: Policy,
         apply: impl Fn(&Record, &Context) -> Outcome + Send + Sync + 'static,
         answer: impl Fn(&Job) -> Answer + Clone + Send + 'static,
@@ -116,7 +117,7 @@ impl Rig {
     }
 
     /// As [`Rig::new`], in one execution with the reader running what it may, in another without.
-    pub fn quick_or_not(
+    pub(super) fn quick_or_not(
         policy: Policy,
         apply: impl Fn(&Record, &Context) -> Outcome + Send + Sync + 'static,
         answer: impl Fn(&Job) -> Answer + Clone + Send + 'static,
@@ -142,7 +143,7 @@ impl Rig {
     }
 
     /// Nobody takes what is ready, until [`Rig::sink_runs`].
-    pub fn without_sink(
+    pub(super) fn without_sink(
         policy: Policy,
         apply: impl Fn(&Record, &Context) -> Outcome + Send + Sync + 'static,
     ) -> Self {
@@ -168,22 +169,22 @@ impl Rig {
     }
 
     /// Threads that end when the ready list is closed, and one that takes answers.
-    pub fn sink_runs(&mut self, producers: Vec<JoinHandle<()>>, answers: JoinHandle<()>) {
+    pub(super) fn sink_runs(&mut self, producers: Vec<JoinHandle<()>>, answers: JoinHandle<()>) {
         (self.producers, self.answers) = (producers, Some(answers));
     }
 
-    pub fn assign(&self, partition: i32, start: i64) -> Slot {
+    pub(super) fn assign(&self, partition: i32, start: i64) -> Slot {
         self.assign_behind(partition, start, OffsetMap::default())
     }
 
     /// What of `finished` comes is skipped.
-    pub fn assign_behind(&self, partition: i32, start: i64, finished: OffsetMap) -> Slot {
+    pub(super) fn assign_behind(&self, partition: i32, start: i64, finished: OffsetMap) -> Slot {
         let beginning = Beginning { start, finished, ..Beginning::default() };
         self.pipeline.assign(0, "in".into(), partition, beginning)
     }
 
     /// What would be committed now.
-    pub fn position(&self, slot: Slot) -> (i64, OffsetMap) {
+    pub(super) fn position(&self, slot: Slot) -> (i64, OffsetMap) {
         self.pipeline.with_ledger(|ledger| {
             let tracker = ledger.get(slot).expect("assigned").tracker();
             (tracker.watermark(), tracker.finished())
@@ -191,22 +192,22 @@ impl Rig {
     }
 
     /// Offers records of these keys from `next` on, and says how many were admitted.
-    pub fn offer(&self, slot: Slot, partition: i32, next: i64, keys: &[&str]) -> usize {
+    pub(super) fn offer(&self, slot: Slot, partition: i32, next: i64, keys: &[&str]) -> usize {
         let mut records =
             keys.iter().zip(next..).map(|(key, offset)| record(partition, offset, key)).collect();
         self.pipeline.admit(slot, &mut records)
     }
 
-    pub fn watermark(&self, slot: Slot) -> i64 {
+    pub(super) fn watermark(&self, slot: Slot) -> i64 {
         self.pipeline.with_ledger(|ledger| ledger.get(slot).expect("assigned").tracker().watermark())
     }
 
-    pub fn in_flight(&self) -> usize {
+    pub(super) fn in_flight(&self) -> usize {
         self.pipeline.with_ledger(|ledger| ledger.in_flight().records)
     }
 
     /// Waits for a state that the pipeline comes to by itself.
-    pub fn until(&self, what: &str, reached: impl Fn() -> bool) {
+    pub(super) fn until(&self, what: &str, reached: impl Fn() -> bool) {
         let end = model::now() + HOUR;
         let mut pause = Duration::from_millis(1);
         while !reached() {
@@ -219,7 +220,7 @@ impl Rig {
     }
 
     /// What may be committed is finished.
-    pub fn check(&self) {
+    pub(super) fn check(&self) {
         for watermark in self.pipeline.uncommitted(0) {
             let ranges = watermark.note.finished.ranges().iter().cloned();
             let mut said = (0..watermark.offset).chain(ranges.flatten());
@@ -233,7 +234,7 @@ impl Rig {
     }
 
     /// Ends all threads, and sees that nothing is left and nothing is charged for.
-    pub fn end(self) -> Log {
+    pub(super) fn end(self) -> Log {
         let (pipeline, log) = (self.pipeline.clone(), self.log.clone());
         self.end_in_the_middle();
         let in_flight = pipeline.with_ledger(|ledger| ledger.in_flight());
@@ -245,7 +246,7 @@ impl Rig {
     }
 
     /// Ends all threads, whatever is left.
-    pub fn end_in_the_middle(self) {
+    pub(super) fn end_in_the_middle(self) {
         self.pipeline.close();
         self.workers.into_iter().for_each(JoinHandle::join);
         self.pipeline.close_ready();
@@ -257,7 +258,7 @@ impl Rig {
 
 impl Log {
     /// Which records of each key went to `target`, in that order; each only where it stands first.
-    pub fn firsts(&self, target: Target) -> BTreeMap<&str, Vec<Place>> {
+    pub(super) fn firsts(&self, target: Target) -> BTreeMap<&str, Vec<Place>> {
         let mut by_key: BTreeMap<&str, Vec<Place>> = BTreeMap::new();
         for (_, key, place) in self.written.iter().filter(|(to, ..)| *to == target) {
             let places = by_key.entry(key).or_default();
@@ -269,19 +270,19 @@ impl Log {
     }
 
     /// No key's records are out of order.
-    pub fn assert_in_order(&self, target: Target) {
+    pub(super) fn assert_in_order(&self, target: Target) {
         for (key, places) in self.firsts(target) {
             assert!(places.is_sorted(), "key {key} came as {places:?}");
         }
     }
 
     /// No key was at two workers. Only where no assignment was lost: the new one does not wait for what the old one runs.
-    pub fn assert_one_at_a_time(&self) {
+    pub(super) fn assert_one_at_a_time(&self) {
         assert!(!self.two_at_one_key, "two workers at one key");
     }
 
     /// How often each record was written, to whichever topic.
-    pub fn times(&self) -> BTreeMap<Place, usize> {
+    pub(super) fn times(&self) -> BTreeMap<Place, usize> {
         let mut times = BTreeMap::new();
         self.written.iter().for_each(|(.., place)| *times.entry(*place).or_default() += 1);
         times
@@ -342,11 +343,11 @@ fn record(partition: i32, offset: i64, key: &str) -> Record {
     Record::new("in".into(), partition, offset, parts)
 }
 
-pub fn text(key: Option<&[u8]>) -> String {
+pub(super) fn text(key: Option<&[u8]>) -> String {
     String::from_utf8_lossy(key.unwrap_or_default()).into_owned()
 }
 
 /// What is left to offer: a consumer's queue.
-pub fn rest<'a>(keys: &[&'a str]) -> VecDeque<&'a str> {
+pub(super) fn rest<'a>(keys: &[&'a str]) -> VecDeque<&'a str> {
     keys.iter().copied().collect()
 }

@@ -55,7 +55,7 @@ struct Gone {
 }
 
 impl Watch {
-    pub fn new(known: &std::collections::HashMap<Arc<str>, Known>, now: Instant) -> Self {
+    pub(super) fn new(known: &std::collections::HashMap<Arc<str>, Known>, now: Instant) -> Self {
         let ids: Ids = known.iter().map(|(topic, known)| (topic.clone(), known.topic_id)).collect();
         Self {
             history: History::from(&ids),
@@ -69,7 +69,7 @@ impl Watch {
     }
 
     /// Whether what is known now has not changed for a while, since `begun`.
-    pub fn is_settled(&self, begun: Instant) -> bool {
+    pub(super) fn is_settled(&self, begun: Instant) -> bool {
         self.answered.is_some_and(|answered| answered >= begun + SETTLED)
     }
 }

@@ -47,12 +47,12 @@ struct Channels<P> {
 }
 
 /// A send a task.
-pub fn singles(shape: &Shape) -> Box<dyn Contender> {
+pub(crate) fn singles(shape: &Shape) -> Box<dyn Contender> {
     make::<Job>(shape)
 }
 
 /// A send for all tasks of a batch that go to the same group of lanes.
-pub fn batches(shape: &Shape) -> Box<dyn Contender> {
+pub(crate) fn batches(shape: &Shape) -> Box<dyn Contender> {
     make::<Vec<Job>>(shape)
 }
 

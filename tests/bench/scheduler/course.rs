@@ -10,7 +10,7 @@ use crate::usage;
 
 /// What is scheduled: as large as a record's handle in the program.
 #[derive(Clone, Debug)]
-pub struct Job {
+pub(crate) struct Job {
     pub lane: u64,
     pub number: u64,
     /// Only its size matters.
@@ -20,7 +20,7 @@ pub struct Job {
 
 /// How it is run.
 #[derive(Clone, Copy, Debug)]
-pub struct Shape {
+pub(crate) struct Shape {
     pub workers: usize,
     pub in_flight: usize,
     pub keys: usize,
@@ -30,17 +30,17 @@ pub struct Shape {
 }
 
 impl Shape {
-    pub fn with_in_flight(self, in_flight: usize) -> Self {
+    pub(crate) fn with_in_flight(self, in_flight: usize) -> Self {
         Self { in_flight, ..self }
     }
 
-    pub fn with_keys(self, keys: usize) -> Self {
+    pub(crate) fn with_keys(self, keys: usize) -> Self {
         Self { keys, ..self }
     }
 }
 
 /// A way from pushed to taken in which the tasks of a lane stay in order.
-pub trait Contender: Sync {
+pub(crate) trait Contender: Sync {
     /// Adds jobs; empties `jobs`. One thread calls it.
     fn push(&self, jobs: &mut Vec<Job>);
     /// A worker's life, until it is closed and empty.
@@ -55,7 +55,7 @@ pub trait Contender: Sync {
 
 /// What a task cost.
 #[derive(Clone, Copy, Debug)]
-pub struct Measured {
+pub(crate) struct Measured {
     pub cpu_ns: f64,
     pub wall_ns: f64,
     pub instructions: Option<f64>,
@@ -154,7 +154,12 @@ fn run(
 }
 
 /// Runs the course once.
-pub fn measure(contender: &dyn Contender, shape: &Shape, tasks: u64, counter: Option<&Counter>) -> Measured {
+pub(crate) fn measure(
+    contender: &dyn Contender,
+    shape: &Shape,
+    tasks: u64,
+    counter: Option<&Counter>,
+) -> Measured {
     let mut marks = Vec::with_capacity(2);
     let mark = || marks.push((Instant::now(), usage::cpu_seconds(), counter.map(Counter::read)));
     run(contender, shape, tasks, |job| _ = std::hint::black_box(job), mark);
@@ -170,7 +175,7 @@ pub fn measure(contender: &dyn Contender, shape: &Shape, tasks: u64, counter: Op
 }
 
 /// A contender that loses the order of a lane is none.
-pub fn check_order(contender: &dyn Contender, shape: &Shape) {
+pub(crate) fn check_order(contender: &dyn Contender, shape: &Shape) {
     let shape = Shape { in_flight: shape.in_flight.min(10_000), keys: shape.keys.min(100), ..*shape };
     let mut last: HashMap<u64, u64> = HashMap::new();
     let look = |job: &Job| {

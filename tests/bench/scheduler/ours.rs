@@ -16,7 +16,7 @@ struct Ours {
 }
 
 /// See the module.
-pub fn make(shape: &Shape) -> Box<dyn Contender> {
+pub(crate) fn make(shape: &Shape) -> Box<dyn Contender> {
     Box::new(Ours { scheduler: Scheduler::new(shape.workers, 1), pick: shape.pick })
 }
 

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 /// A counter that runs, for all threads that start after it.
-pub struct Counter(i32);
+pub(crate) struct Counter(i32);
 
 #[cfg(target_arch = "x86_64")]
 const PERF_EVENT_OPEN: Option<i64> = Some(298);
@@ -37,7 +37,7 @@ unsafe extern "C" {
 
 impl Counter {
     /// Or why not.
-    pub fn open() -> Result<Self, String> {
+    pub(crate) fn open() -> Result<Self, String> {
         let number = PERF_EVENT_OPEN.ok_or("not on this kind of machine")?;
         let attributes = Attributes {
             kind: HARDWARE,
@@ -52,7 +52,7 @@ impl Counter {
     }
 
     /// Instructions so far.
-    pub fn read(&self) -> u64 {
+    pub(crate) fn read(&self) -> u64 {
         let mut count = 0;
         // SAFETY: the file is ours, and a counter without a read format is eight bytes.
         let length = unsafe { read(self.0, &raw mut count, 8) };

@@ -62,12 +62,12 @@ struct Plain<L> {
 }
 
 /// With a `VecDeque`.
-pub fn deque(shape: &Shape) -> Box<dyn Contender> {
+pub(crate) fn deque(shape: &Shape) -> Box<dyn Contender> {
     make::<VecDeque<Job>>(shape)
 }
 
 /// With a `LinkedList`.
-pub fn list(shape: &Shape) -> Box<dyn Contender> {
+pub(crate) fn list(shape: &Shape) -> Box<dyn Contender> {
     make::<LinkedList<Job>>(shape)
 }
 

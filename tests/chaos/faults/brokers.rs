@@ -13,7 +13,7 @@ use crate::wait::{pass, seconds, until};
 /// knocks again, and its group may have to form anew.
 const AFTER: std::time::Duration = seconds(45);
 
-pub const KINDS: &[Kind] = &[
+pub(super) const KINDS: &[Kind] = &[
     kind("broker-kill9", "kill -9 of one broker after another; each is back after some seconds", kill9)
         .cuts_off(),
     kind(

@@ -13,7 +13,7 @@ use super::{Kind, Made, kind};
 use crate::trial::{GRACE, SESSION, Trial};
 use crate::wait::{pass, seconds, until};
 
-pub const KINDS: &[Kind] = &[kind(
+pub(super) const KINDS: &[Kind] = &[kind(
     "clock-jumps",
     "the time of day of both instances jumps one hour back, to the truth, two hours ahead, and back to it",
     jumps,

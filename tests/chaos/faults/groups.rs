@@ -6,7 +6,7 @@ use super::{Kind, Made, kind};
 use crate::trial::{GRACE, SESSION, Trial};
 use crate::wait::{pass, seconds, until};
 
-pub const KINDS: &[Kind] = &[
+pub(super) const KINDS: &[Kind] = &[
     kind(
         "rebalance-storm",
         "a third instance comes and is stopped again, every second or two (cooperative-sticky)",

@@ -4,7 +4,7 @@ use super::{Kind, Made, kind};
 use crate::trial::{GRACE, SESSION, Trial};
 use crate::wait::{pass, seconds};
 
-pub const KINDS: &[Kind] = &[
+pub(super) const KINDS: &[Kind] = &[
     kind(
         "instance-kill9",
         "kill -9 of one of two instances; a new one comes when its work has gone on elsewhere",

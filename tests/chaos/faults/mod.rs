@@ -14,10 +14,10 @@ mod permissions;
 use crate::trial::Trial;
 
 /// What a fault's function returns.
-pub type Made = Result<(), String>;
+pub(crate) type Made = Result<(), String>;
 
 /// A kind of fault.
-pub struct Kind {
+pub(crate) struct Kind {
     /// Its name, in the table and at the command line.
     pub name: &'static str,
     /// What happens.
@@ -55,11 +55,11 @@ impl Kind {
 }
 
 /// The five that continuous integration runs: one of each way in which a process, a group, a broker and a network fail.
-pub const SHORT: [&str; 5] =
+pub(crate) const SHORT: [&str; 5] =
     ["instance-kill9", "rebalance-storm", "broker-kill9", "connections-cut", "produce-answers-lost"];
 
 /// All kinds, in the order in which they are run: those that take longest come last.
-pub fn all() -> impl Iterator<Item = &'static Kind> {
+pub(crate) fn all() -> impl Iterator<Item = &'static Kind> {
     [
         instances::KINDS,
         groups::KINDS,

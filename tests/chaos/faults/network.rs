@@ -7,7 +7,7 @@ use crate::proxy::{Api, Rules};
 use crate::trial::{RECONNECTED, Trial};
 use crate::wait::{pass, seconds, until};
 
-pub const KINDS: &[Kind] = &[
+pub(super) const KINDS: &[Kind] = &[
     kind("connections-cut", "all connections to all brokers are cut, about every second", cut).cuts_off(),
     kind("connections-delayed", "every request and every answer comes 150 ms late", delayed),
     kind(

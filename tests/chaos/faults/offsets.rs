@@ -8,7 +8,7 @@ use crate::trial::{GRACE, SESSION, Trial};
 use crate::wait::{seconds, until};
 use crate::watch;
 
-pub const KINDS: &[Kind] = &[
+pub(super) const KINDS: &[Kind] = &[
     kind(
         "metadata-garbage",
         "all instances are killed; noise is written as the metadata of the group's offsets",

@@ -7,7 +7,7 @@ use crate::wait::{pass, seconds};
 
 const AFTER: std::time::Duration = seconds(45);
 
-pub const KINDS: &[Kind] = &[
+pub(super) const KINDS: &[Kind] = &[
     kind("quota-throttled", "the user's writes are throttled to 60 KB/s a broker by quota, for 20 s", quota),
     kind("output-forbidden", "the right to write to the output is taken away for 12 s", output),
     kind(

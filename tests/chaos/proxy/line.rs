@@ -13,7 +13,7 @@ use super::rules::Shared;
 const LARGEST: usize = 100 << 20;
 
 /// A connection of a client and the one to the broker that belongs to it.
-pub struct Line {
+pub(super) struct Line {
     client: TcpStream,
     broker: TcpStream,
     shared: Arc<Shared>,
@@ -23,7 +23,7 @@ pub struct Line {
 
 impl Line {
     /// Nothing is carried yet.
-    pub fn new(client: TcpStream, broker: TcpStream, shared: Arc<Shared>) -> Arc<Self> {
+    pub(super) fn new(client: TcpStream, broker: TcpStream, shared: Arc<Shared>) -> Arc<Self> {
         for stream in [&client, &broker] {
             // Without it frames come a little later, which breaks nothing.
             let _ = stream.set_nodelay(true);
@@ -32,7 +32,7 @@ impl Line {
     }
 
     /// Closes both ends. One that is closed already is no matter.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         let _ = self.client.shutdown(Shutdown::Both);
         let _ = self.broker.shutdown(Shutdown::Both);
     }
@@ -89,7 +89,7 @@ impl Line {
 }
 
 /// Starts both threads. When one ends, for whatever reason, the connection is closed, and so the other ends too.
-pub fn serve(line: &Arc<Line>) {
+pub(super) fn serve(line: &Arc<Line>) {
     for carry in [Line::requests, Line::answers] {
         let line = Arc::clone(line);
         std::thread::spawn(move || {

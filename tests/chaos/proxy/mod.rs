@@ -14,17 +14,17 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
 use rules::Shared;
-pub use rules::{Api, Rules};
+pub(crate) use rules::{Api, Rules};
 
 /// One proxy. It serves until the process ends.
-pub struct Proxy {
+pub(crate) struct Proxy {
     shared: Arc<Shared>,
     address: SocketAddr,
 }
 
 impl Proxy {
     /// Listens on a free port, for a broker at `port` that may not be there yet.
-    pub fn start(port: u16) -> Result<Self, String> {
+    pub(crate) fn start(port: u16) -> Result<Self, String> {
         let listener = TcpListener::bind("127.0.0.1:0").map_err(|e| format!("a proxy finds no port: {e}"))?;
         let address = listener.local_addr().map_err(|e| format!("a proxy does not know its port: {e}"))?;
         let shared = Arc::new(Shared::default());
@@ -41,22 +41,22 @@ impl Proxy {
     }
 
     /// Where clients reach the broker through it.
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.address.port()
     }
 
     /// From now on these rules hold, for the connections that are open too.
-    pub fn rule(&self, rules: Rules) {
+    pub(crate) fn rule(&self, rules: Rules) {
         self.shared.rule(rules);
     }
 
     /// Cuts all connections; how many there were.
-    pub fn cut(&self) -> u64 {
+    pub(crate) fn cut(&self) -> u64 {
         self.shared.cut()
     }
 
     /// How many frames or connections the rules have touched so far.
-    pub fn touched(&self) -> u64 {
+    pub(crate) fn touched(&self) -> u64 {
         self.shared.touched()
     }
 }

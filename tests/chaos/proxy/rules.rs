@@ -8,7 +8,7 @@ use super::line::Line;
 
 /// Kinds of requests that a rule can name, by their number in Kafka's protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Api {
+pub(crate) enum Api {
     /// Records for a partition.
     Produce = 0,
     /// A group's offsets.
@@ -21,14 +21,14 @@ pub enum Api {
 
 impl Api {
     /// Whether a request that begins with this number is of this kind.
-    pub fn is(self, number: i16) -> bool {
+    pub(crate) fn is(self, number: i16) -> bool {
         self as i16 == number
     }
 }
 
 /// What is done to frames. The default lets everything pass.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Rules {
+pub(crate) struct Rules {
     /// Each frame comes so much later, in both directions.
     pub delay: Duration,
     /// Nothing passes and nothing is closed: a cable that was pulled.
@@ -45,7 +45,7 @@ pub struct Rules {
 
 /// What the connections of one proxy share.
 #[derive(Default)]
-pub struct Shared {
+pub(super) struct Shared {
     rules: Mutex<Rules>,
     /// Told when the rules change: somebody may be waiting for the end of one.
     changed: Condvar,
@@ -55,41 +55,41 @@ pub struct Shared {
 
 impl Shared {
     /// The rules now.
-    pub fn rules(&self) -> Rules {
+    pub(super) fn rules(&self) -> Rules {
         *self.lock()
     }
 
     /// New rules.
-    pub fn rule(&self, rules: Rules) {
+    pub(super) fn rule(&self, rules: Rules) {
         *self.lock() = rules;
         self.changed.notify_all();
     }
 
     /// Waits while `holds` says so.
-    pub fn wait_while(&self, holds: impl Fn(&Rules) -> bool) {
+    pub(super) fn wait_while(&self, holds: impl Fn(&Rules) -> bool) {
         let guard = self.changed.wait_while(self.lock(), |rules| holds(rules));
         drop(guard.unwrap_or_else(PoisonError::into_inner));
     }
 
     /// A rule has had an effect.
-    pub fn touch(&self) {
+    pub(super) fn touch(&self) {
         self.touched.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many effects there were.
-    pub fn touched(&self) -> u64 {
+    pub(super) fn touched(&self) -> u64 {
         self.touched.load(Ordering::Relaxed)
     }
 
     /// A connection is open.
-    pub fn enter(&self, line: &Arc<Line>) {
+    pub(super) fn enter(&self, line: &Arc<Line>) {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.retain(|line| line.strong_count() > 0);
         lines.push(Arc::downgrade(line));
     }
 
     /// Closes all connections.
-    pub fn cut(&self) -> u64 {
+    pub(super) fn cut(&self) -> u64 {
         let lines = std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner));
         let open: Vec<_> = lines.iter().filter_map(Weak::upgrade).collect();
         open.iter().for_each(|line| line.close());

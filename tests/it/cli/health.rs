@@ -8,7 +8,7 @@ use super::{Waiting, code, err, out, processor};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_processor");
 
 /// An address of this host at which nobody listens now.
-pub fn free(host: &str) -> String {
+pub(super) fn free(host: &str) -> String {
     TcpListener::bind((host, 0)).expect("a free port").local_addr().expect("a bound port").to_string()
 }
 

@@ -43,7 +43,7 @@ mod topics;
 mod transactions;
 mod txn_offsets;
 mod versions;
-pub mod wire;
+pub(crate) mod wire;
 mod writer;
 
 use crate::support::kafka::Kafka;

@@ -9,7 +9,7 @@ use crate::support::setup::unique_name;
 use crate::support::{eventually, seconds};
 
 /// Waits until the markers of ended transactions are written: nothing holds readers back.
-pub fn until_stable(wire: &mut Wire, topic: &str, end: i64) -> Fetched {
+pub(super) fn until_stable(wire: &mut Wire, topic: &str, end: i64) -> Fetched {
     let mut got = wire.fetch_committed(topic, 0, 0);
     eventually(seconds(30), &format!("{topic} is stable at {end}"), || {
         got = wire.fetch_committed(topic, 0, 0);

@@ -14,12 +14,12 @@ mod transactions;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-pub use admin::{Described, MemberDescription, TopicRequest};
-pub use batch::{Batch, CHECKED_FROM, Stored, crc32c};
-pub use bytes::{Answer, Body};
-pub use groups::{Commit, Joined, Me, subscription};
-pub use log::{FetchRequest, Fetched, Listed, Produced, READ_COMMITTED, READ_UNCOMMITTED};
-pub use transactions::{Identity, TxnCommit};
+pub(crate) use admin::{Described, MemberDescription, TopicRequest};
+pub(crate) use batch::{Batch, CHECKED_FROM, Stored, crc32c};
+pub(crate) use bytes::{Answer, Body};
+pub(crate) use groups::{Commit, Joined, Me, subscription};
+pub(crate) use log::{FetchRequest, Fetched, Listed, Produced, READ_COMMITTED, READ_UNCOMMITTED};
+pub(crate) use transactions::{Identity, TxnCommit};
 
 use crate::support::kafka::Kafka;
 use crate::support::{eventually, seconds};
@@ -27,7 +27,7 @@ use crate::support::{eventually, seconds};
 /// Which request: Kafka's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i16)]
-pub enum Api {
+pub(crate) enum Api {
     Produce = 0,
     Fetch = 1,
     ListOffsets = 2,
@@ -77,7 +77,7 @@ const NOT_YET: [i16; 4] = [LOADING, 15, 16, 51];
 const LOADING: i16 = 14;
 
 /// Asks again while the broker is not ready; gives the first answer that is one.
-pub fn patiently(mut ask: impl FnMut() -> i16) -> i16 {
+pub(crate) fn patiently(mut ask: impl FnMut() -> i16) -> i16 {
     let mut code = 0;
     eventually(seconds(60), "the coordinator is ready", || {
         code = ask();
@@ -87,19 +87,19 @@ pub fn patiently(mut ask: impl FnMut() -> i16) -> i16 {
 }
 
 /// One connection.
-pub struct Wire {
+pub(crate) struct Wire {
     stream: TcpStream,
     correlation: i32,
 }
 
 impl Wire {
     /// Connects to the cluster's first broker.
-    pub fn to(kafka: &Kafka) -> Self {
+    pub(crate) fn to(kafka: &Kafka) -> Self {
         Self::open(kafka.servers.split(',').next().expect("a cluster has a broker"))
     }
 
     /// Connects to the coordinator of this group, once it serves it.
-    pub fn to_group(kafka: &Kafka, group: &str) -> Self {
+    pub(crate) fn to_group(kafka: &Kafka, group: &str) -> Self {
         let mut wire = Self::to_coordinator(kafka, 0, group);
         let nobody = Me { group, ..Me::default() };
         // A coordinator that still reads its log tells a heartbeat, and only that, that all is well.
@@ -111,7 +111,7 @@ impl Wire {
     }
 
     /// Connects to the coordinator of this transactional id.
-    pub fn to_transactions(kafka: &Kafka, id: &str) -> Self {
+    pub(crate) fn to_transactions(kafka: &Kafka, id: &str) -> Self {
         Self::to_coordinator(kafka, 1, id)
     }
 
@@ -134,19 +134,25 @@ impl Wire {
     }
 
     /// Asks, and reads the whole answer.
-    pub fn call<T>(&mut self, api: Api, version: i16, body: Body, read: impl FnOnce(&mut Answer) -> T) -> T {
+    pub(crate) fn call<T>(
+        &mut self,
+        api: Api,
+        version: i16,
+        body: Body,
+        read: impl FnOnce(&mut Answer) -> T,
+    ) -> T {
         self.send(api, version, body);
         self.receive(api, version, read)
     }
 
     /// Asks only: for answers that the broker holds back, or that never come.
-    pub fn send(&mut self, api: Api, version: i16, body: Body) {
+    pub(crate) fn send(&mut self, api: Api, version: i16, body: Body) {
         self.correlation += 1;
         self.stream.write_all(&request(api, version, self.correlation, body)).expect("the broker reads");
     }
 
     /// Reads the answer to the last [`Wire::send`].
-    pub fn receive<T>(&mut self, api: Api, version: i16, read: impl FnOnce(&mut Answer) -> T) -> T {
+    pub(crate) fn receive<T>(&mut self, api: Api, version: i16, read: impl FnOnce(&mut Answer) -> T) -> T {
         let mut answer = self.frame().unwrap_or_else(|| panic!("{api:?} {version}: the broker hung up"));
         assert_eq!(answer.i32(), self.correlation, "{api:?} {version}: the answer is to this request");
         if version >= api.flexible_from() {
@@ -158,18 +164,18 @@ impl Wire {
     }
 
     /// Sends bytes as they are.
-    pub fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         // A broker that has hung up already is what some tests are about: they find out by reading.
         let _gone = self.stream.write_all(bytes);
     }
 
     /// Says that nothing more will be sent.
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.stream.shutdown(std::net::Shutdown::Write).ok();
     }
 
     /// The next answer as it is; `None` when the broker hung up. Panics when it does neither in a minute.
-    pub fn frame(&mut self) -> Option<Answer> {
+    pub(crate) fn frame(&mut self) -> Option<Answer> {
         let mut length = [0; 4];
         self.read_exact(&mut length)?;
         let mut bytes = vec![0; usize::try_from(i32::from_be_bytes(length)).expect("a length")];
@@ -190,7 +196,7 @@ impl Wire {
 }
 
 /// A request as it travels, length first.
-pub fn request(api: Api, version: i16, correlation: i32, body: Body) -> Vec<u8> {
+pub(crate) fn request(api: Api, version: i16, correlation: i32, body: Body) -> Vec<u8> {
     let header = Body::new().i16(api as i16).i16(version).i32(correlation).text("conformance");
     let header = if version >= api.flexible_from() { header.tags() } else { header };
     Body::new().bytes(&[header.done(), body.done()].concat()).done()

@@ -22,10 +22,10 @@ use processor::source::Intake;
 use processor::transform::{AsyncTransform, Context, Handler, Outcome, Transform};
 
 /// Nothing here takes that long, unless it hangs.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Waits for a state that other threads bring about.
-pub fn eventually(what: &str, reached: impl Fn() -> bool) {
+pub(super) fn eventually(what: &str, reached: impl Fn() -> bool) {
     let until = Instant::now() + DEADLINE;
     while !reached() {
         assert!(Instant::now() < until, "never: {what}");
@@ -34,7 +34,7 @@ pub fn eventually(what: &str, reached: impl Fn() -> bool) {
 }
 
 /// A transform made of a function.
-pub struct With<F>(pub F);
+pub(super) struct With<F>(pub F);
 
 impl<F: Fn(&Record, &Context) -> Outcome + Send + Sync> Transform for With<F> {
     fn apply(&self, record: &Record, context: &Context) -> Outcome {
@@ -43,7 +43,7 @@ impl<F: Fn(&Record, &Context) -> Outcome + Send + Sync> Transform for With<F> {
 }
 
 /// One that says it is quick.
-pub struct Quick<F>(pub F);
+pub(super) struct Quick<F>(pub F);
 
 impl<F: Fn(&Record, &Context) -> Outcome + Send + Sync> Transform for Quick<F> {
     fn apply(&self, record: &Record, context: &Context) -> Outcome {
@@ -57,7 +57,7 @@ impl<F: Fn(&Record, &Context) -> Outcome + Send + Sync> Transform for Quick<F> {
 
 /// What the sink does with a parcel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub(super) enum Answer {
     Deliver,
     Refuse,
     PutBack,
@@ -66,7 +66,7 @@ pub enum Answer {
 
 /// A leg that was acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written {
+pub(super) struct Written {
     pub target: Target,
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
@@ -78,7 +78,7 @@ pub struct Written {
 
 type Decide = dyn Fn(&Job) -> Answer + Send + Sync;
 
-pub struct Rig {
+pub(super) struct Rig {
     pub pipeline: Arc<Pipeline>,
     pub metrics: Arc<Metrics>,
     /// Reasons to stop the program.
@@ -107,7 +107,7 @@ impl Clock for Ahead {
     }
 }
 
-pub fn policy() -> Policy {
+pub(super) fn policy() -> Policy {
     Policy {
         order: Order::Key,
         delivery: Delivery::AtLeastOnce,
@@ -130,16 +130,16 @@ pub fn policy() -> Policy {
 
 impl Rig {
     /// Everything is delivered.
-    pub fn new(policy: Policy, transform: impl Transform + 'static) -> Self {
+    pub(super) fn new(policy: Policy, transform: impl Transform + 'static) -> Self {
         Self::answering(policy, transform, |_| Answer::Deliver)
     }
 
     /// With a transform that waits, on so many threads as there are workers.
-    pub fn waiting(policy: Policy, transform: impl AsyncTransform + 'static) -> Self {
+    pub(super) fn waiting(policy: Policy, transform: impl AsyncTransform + 'static) -> Self {
         Self::of(policy, Handler::Waiting(Arc::new(transform)), |_| Answer::Deliver)
     }
 
-    pub fn answering(
+    pub(super) fn answering(
         policy: Policy,
         transform: impl Transform + 'static,
         decide: impl Fn(&Job) -> Answer + Send + Sync + 'static,
@@ -180,16 +180,16 @@ impl Rig {
         Self { pipeline, metrics, stop, written, gate, held, ended, threads, next: Mutex::default(), clock }
     }
 
-    pub fn assign(&self, partition: i32) -> Slot {
+    pub(super) fn assign(&self, partition: i32) -> Slot {
         self.assign_at(partition, 0)
     }
 
-    pub fn assign_at(&self, partition: i32, start: i64) -> Slot {
+    pub(super) fn assign_at(&self, partition: i32, start: i64) -> Slot {
         self.assign_with(partition, start, OffsetMap::default())
     }
 
     /// From `start` on, and what of `finished` comes is skipped.
-    pub fn assign_with(&self, partition: i32, start: i64, finished: OffsetMap) -> Slot {
+    pub(super) fn assign_with(&self, partition: i32, start: i64, finished: OffsetMap) -> Slot {
         let beginning = Beginning { start, finished, ..Beginning::default() };
         let slot = self.pipeline.assign(0, "in".into(), partition, beginning);
         self.next.lock().insert(slot, start);
@@ -198,7 +198,7 @@ impl Rig {
 
     /// Offers records, as keys, from the slot's next offset on, and returns how many were admitted. A record's value is
     /// its offset.
-    pub fn offer(&self, slot: Slot, partition: i32, keys: &[&str]) -> usize {
+    pub(super) fn offer(&self, slot: Slot, partition: i32, keys: &[&str]) -> usize {
         let mut next = self.next.lock();
         let next = next.get_mut(&slot).expect("assigned");
         let mut records: VecDeque<Record> =
@@ -209,7 +209,7 @@ impl Rig {
     }
 
     /// Admits all of these, waiting for room where there is none.
-    pub fn feed(&self, slot: Slot, partition: i32, keys: &[&str]) {
+    pub(super) fn feed(&self, slot: Slot, partition: i32, keys: &[&str]) {
         let mut rest = keys;
         let until = Instant::now() + DEADLINE;
         while !rest.is_empty() {
@@ -219,47 +219,47 @@ impl Rig {
         }
     }
 
-    pub fn watermark(&self, slot: Slot) -> i64 {
+    pub(super) fn watermark(&self, slot: Slot) -> i64 {
         self.pipeline.with_ledger(|ledger| ledger.get(slot).expect("assigned").tracker().watermark())
     }
 
-    pub fn in_flight(&self) -> Budget {
+    pub(super) fn in_flight(&self) -> Budget {
         self.pipeline.with_ledger(|ledger| ledger.in_flight())
     }
 
-    pub fn in_flight_of(&self, slot: Slot) -> usize {
+    pub(super) fn in_flight_of(&self, slot: Slot) -> usize {
         self.pipeline.in_flight_of(&[slot])
     }
 
     /// Lets time pass for the pipeline. Not while something waits for a time: threads sleep by the machine's.
-    pub fn pass(&self, time: Duration) {
+    pub(super) fn pass(&self, time: Duration) {
         *self.clock.0.lock() += time;
     }
 
-    pub fn wait_until_idle(&self) {
+    pub(super) fn wait_until_idle(&self) {
         eventually("nothing in flight", || self.in_flight() == Budget { records: 0, bytes: 0 });
     }
 
     /// From now on the sink keeps what it takes.
-    pub fn shut(&self) {
+    pub(super) fn shut(&self) {
         self.gate.store(false, Ordering::SeqCst);
     }
 
-    pub fn open(&self) {
+    pub(super) fn open(&self) {
         self.gate.store(true, Ordering::SeqCst);
     }
 
     /// Parcels that the sink keeps.
-    pub fn held(&self) -> usize {
+    pub(super) fn held(&self) -> usize {
         *self.held.lock()
     }
 
-    pub fn written(&self) -> Vec<Written> {
+    pub(super) fn written(&self) -> Vec<Written> {
         self.written.lock().clone()
     }
 
     /// Offsets of what was written to the target, by key, in the order of writing.
-    pub fn by_key(&self, target: Target) -> BTreeMap<String, Vec<i64>> {
+    pub(super) fn by_key(&self, target: Target) -> BTreeMap<String, Vec<i64>> {
         let mut by_key: BTreeMap<String, Vec<i64>> = BTreeMap::new();
         for one in self.written().into_iter().filter(|one| one.target == target) {
             let key = String::from_utf8(one.key.unwrap_or_default()).expect("keys are text here");
@@ -269,7 +269,7 @@ impl Rig {
     }
 
     /// Ends all threads, and fails if one does not end or has panicked.
-    pub fn end(&self) {
+    pub(super) fn end(&self) {
         self.open();
         self.pipeline.close();
         self.pipeline.close_ready();
@@ -279,7 +279,7 @@ impl Rig {
     }
 }
 
-pub fn record(partition: i32, offset: i64, key: &str) -> Record {
+pub(super) fn record(partition: i32, offset: i64, key: &str) -> Record {
     let value = offset.to_string();
     let key = (!key.is_empty()).then_some(key.as_bytes());
     let parts =

@@ -17,12 +17,12 @@ use super::kafka::Kafka;
 use super::{eventually, seconds};
 
 /// The committed offset of each partition of a topic; a partition without one is absent.
-pub type Offsets = BTreeMap<(String, i32), i64>;
+pub(crate) type Offsets = BTreeMap<(String, i32), i64>;
 
 const TIMEOUT: Duration = seconds(30);
 
 /// The settings every client of ours shares.
-pub fn settings(kafka: &Kafka) -> ClientConfig {
+pub(crate) fn settings(kafka: &Kafka) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", &kafka.servers).set("log_level", "2");
     config.set("reconnect.backoff.max.ms", "500").set("topic.metadata.refresh.fast.interval.ms", "50");
@@ -44,7 +44,7 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Creates a topic with these settings, and waits until the cluster shows it.
-pub fn create_topic(kafka: &Kafka, name: &str, partitions: i32, config: &[(&str, &str)]) {
+pub(crate) fn create_topic(kafka: &Kafka, name: &str, partitions: i32, config: &[(&str, &str)]) {
     let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
     for (key, value) in config {
         topic = topic.set(key, value);
@@ -59,14 +59,14 @@ pub fn create_topic(kafka: &Kafka, name: &str, partitions: i32, config: &[(&str,
 }
 
 /// Deletes a topic, and waits until the cluster no longer shows it.
-pub fn delete_topic(kafka: &Kafka, name: &str) {
+pub(crate) fn delete_topic(kafka: &Kafka, name: &str) {
     let results = wait(admin(kafka).delete_topics(&[name], &options())).expect("topics can be deleted");
     assert!(results[0].is_ok(), "topic {name} cannot be deleted: {results:?}");
     eventually(TIMEOUT, &format!("topic {name} is gone"), || partition_count(kafka, name).is_none());
 }
 
 /// Raises the number of a topic's partitions.
-pub fn add_partitions(kafka: &Kafka, name: &str, count: usize) {
+pub(crate) fn add_partitions(kafka: &Kafka, name: &str, count: usize) {
     let results = wait(admin(kafka).create_partitions(&[NewPartitions::new(name, count)], &options()));
     assert!(results.expect("partitions can be added")[0].is_ok(), "topic {name} did not grow to {count}");
     eventually(TIMEOUT, &format!("topic {name} has {count} partitions"), || {
@@ -75,14 +75,14 @@ pub fn add_partitions(kafka: &Kafka, name: &str, count: usize) {
 }
 
 /// Changes one setting of a topic.
-pub fn configure_topic(kafka: &Kafka, name: &str, key: &str, value: &str) {
+pub(crate) fn configure_topic(kafka: &Kafka, name: &str, key: &str, value: &str) {
     let change = AlterConfig::new(ResourceSpecifier::Topic(name)).set(key, value);
     let results = wait(admin(kafka).alter_configs([&change], &options())).expect("settings can be changed");
     assert!(results[0].is_ok(), "{key}={value} of {name}: {results:?}");
 }
 
 /// Deletes what stands before `offset` in one partition.
-pub fn delete_records(kafka: &Kafka, topic: &str, partition: i32, offset: i64) {
+pub(crate) fn delete_records(kafka: &Kafka, topic: &str, partition: i32, offset: i64) {
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(topic, partition, Offset::Offset(offset)).expect("a valid offset");
     let done = wait(admin(kafka).delete_records(&list, &options())).expect("records can be deleted");
@@ -93,14 +93,14 @@ pub fn delete_records(kafka: &Kafka, topic: &str, partition: i32, offset: i64) {
 }
 
 /// How many partitions a topic has; `None` when there is no such topic (or its leaders are not elected yet).
-pub fn partition_count(kafka: &Kafka, name: &str) -> Option<usize> {
+pub(crate) fn partition_count(kafka: &Kafka, name: &str) -> Option<usize> {
     let metadata = admin(kafka).inner().fetch_metadata(Some(name), TIMEOUT).ok()?;
     let topic = metadata.topics().first().filter(|t| t.error().is_none())?;
     topic.partitions().iter().all(|p| p.leader() >= 0).then(|| topic.partitions().len()).filter(|&n| n > 0)
 }
 
 /// Waits until the cluster answers.
-pub fn wait_until_served(kafka: &Kafka) {
+pub(crate) fn wait_until_served(kafka: &Kafka) {
     eventually(seconds(60), "the cluster answers", || {
         admin(kafka).inner().fetch_metadata(None, seconds(5)).is_ok_and(|m| !m.brokers().is_empty())
     });
@@ -111,22 +111,22 @@ fn member(kafka: &Kafka, group: &str) -> BaseConsumer {
 }
 
 /// Reads committed offsets of one group, again and again, with one client.
-pub struct Committed(BaseConsumer);
+pub(crate) struct Committed(BaseConsumer);
 
 impl Committed {
     /// A client that is no member of the group: it reads, and disturbs nobody.
-    pub fn of(kafka: &Kafka, group: &str) -> Self {
+    pub(crate) fn of(kafka: &Kafka, group: &str) -> Self {
         Self(member(kafka, group))
     }
 
     /// What is committed now; `None` when the cluster does not say.
-    pub fn read(&self, topic: &str, partitions: i32) -> Option<Offsets> {
+    pub(crate) fn read(&self, topic: &str, partitions: i32) -> Option<Offsets> {
         let all = self.with_metadata(topic, partitions)?;
         Some(all.into_iter().map(|(partition, offset, _)| ((topic.to_owned(), partition), offset)).collect())
     }
 
     /// Partition, offset and metadata of each committed offset; `None` when the cluster does not say.
-    pub fn with_metadata(&self, topic: &str, partitions: i32) -> Option<Vec<(i32, i64, String)>> {
+    pub(crate) fn with_metadata(&self, topic: &str, partitions: i32) -> Option<Vec<(i32, i64, String)>> {
         let mut list = TopicPartitionList::new();
         list.add_partition_range(topic, 0, partitions - 1);
         let list = self.0.committed_offsets(list, seconds(5)).ok()?;
@@ -141,7 +141,7 @@ impl Committed {
     }
 
     /// Commits for the group from outside; the group must be empty.
-    pub fn commit(&self, topic: &str, partition: i32, offset: i64, metadata: &str) {
+    pub(crate) fn commit(&self, topic: &str, partition: i32, offset: i64, metadata: &str) {
         let mut list = TopicPartitionList::new();
         let mut element = list.add_partition(topic, partition);
         element.set_offset(Offset::Offset(offset)).expect("a valid offset");
@@ -151,7 +151,7 @@ impl Committed {
 }
 
 /// Sets a group's offsets from outside; the group must be empty.
-pub fn reset_offsets(kafka: &Kafka, group: &str, offsets: &Offsets) {
+pub(crate) fn reset_offsets(kafka: &Kafka, group: &str, offsets: &Offsets) {
     let mut list = TopicPartitionList::new();
     for ((topic, partition), offset) in offsets {
         list.add_partition_offset(topic, *partition, Offset::Offset(*offset)).expect("a valid offset");
@@ -160,18 +160,22 @@ pub fn reset_offsets(kafka: &Kafka, group: &str, offsets: &Offsets) {
 }
 
 /// How many members a group has, once it is settled; `None` while it rebalances.
-pub fn members(kafka: &Kafka, group: &str) -> Option<usize> {
+pub(crate) fn members(kafka: &Kafka, group: &str) -> Option<usize> {
     let groups = admin(kafka).inner().fetch_group_list(Some(group), seconds(5)).ok()?;
     let group = groups.groups().iter().find(|g| g.name() == group)?;
     matches!(group.state(), "Stable" | "Empty" | "Dead").then(|| group.members().len())
 }
 
 /// The end of each partition of a topic, as a client sees it.
-pub fn ends(kafka: &Kafka, topic: &str, partitions: i32) -> Option<Vec<i64>> {
+pub(crate) fn ends(kafka: &Kafka, topic: &str, partitions: i32) -> Option<Vec<i64>> {
     ends_seen_by(admin(kafka).inner(), topic, partitions)
 }
 
 /// The same, asked with a client that is there already.
-pub fn ends_seen_by<C: ClientContext>(client: &Client<C>, topic: &str, partitions: i32) -> Option<Vec<i64>> {
+pub(crate) fn ends_seen_by<C: ClientContext>(
+    client: &Client<C>,
+    topic: &str,
+    partitions: i32,
+) -> Option<Vec<i64>> {
     (0..partitions).map(|p| client.fetch_watermarks(topic, p, seconds(5)).ok().map(|(_, end)| end)).collect()
 }

@@ -36,23 +36,23 @@ impl ProducerContext for Reports {
 }
 
 /// An independent producer; in order, without repeats, by the Java client's partitioner.
-pub struct Sender(ThreadedProducer<Reports>);
+pub(crate) struct Sender(ThreadedProducer<Reports>);
 
 impl Sender {
     /// A producer as most applications have it.
-    pub fn new(kafka: &Kafka) -> Self {
+    pub(crate) fn new(kafka: &Kafka) -> Self {
         Self::with(kafka, &[])
     }
 
     /// A producer that writes transactions; see [`Sender::send_transaction`].
-    pub fn transactional(kafka: &Kafka, id: &str) -> Self {
+    pub(crate) fn transactional(kafka: &Kafka, id: &str) -> Self {
         let sender = Self::with(kafka, &[("transactional.id", id)]);
         sender.0.init_transactions(seconds(30)).expect("transactions can be begun");
         sender
     }
 
     /// A producer with settings of its own.
-    pub fn with(kafka: &Kafka, more: &[(&str, &str)]) -> Self {
+    pub(crate) fn with(kafka: &Kafka, more: &[(&str, &str)]) -> Self {
         let mut config = admin::settings(kafka);
         config.set("partitioner", "murmur2_random").set("enable.idempotence", "true").set("linger.ms", "2");
         for (key, value) in more {
@@ -62,7 +62,7 @@ impl Sender {
     }
 
     /// Sends records and returns once the cluster has all of them.
-    pub fn send(&self, topic: &str, inputs: Vec<Input>) -> Vec<Sent> {
+    pub(crate) fn send(&self, topic: &str, inputs: Vec<Input>) -> Vec<Sent> {
         for (index, input) in inputs.iter().enumerate() {
             self.enqueue(topic, index, input);
         }
@@ -78,7 +78,7 @@ impl Sender {
     }
 
     /// Sends records in one transaction and commits it, or aborts it: then nothing was sent.
-    pub fn send_transaction(&self, topic: &str, inputs: Vec<Input>, commit: bool) -> Vec<Sent> {
+    pub(crate) fn send_transaction(&self, topic: &str, inputs: Vec<Input>, commit: bool) -> Vec<Sent> {
         self.begin();
         let sent = self.send(topic, inputs);
         if commit {
@@ -90,12 +90,12 @@ impl Sender {
     }
 
     /// What is sent from here on is in a transaction.
-    pub fn begin(&self) {
+    pub(crate) fn begin(&self) {
         self.0.begin_transaction().expect("a transaction can be begun");
     }
 
     /// Begins a transaction with an offset of `group` for a partition of `topic` in it, and leaves it at that.
-    pub fn leave_open(&self, kafka: &Kafka, group: &str, topic: &str) {
+    pub(crate) fn leave_open(&self, kafka: &Kafka, group: &str, topic: &str) {
         let anybody: BaseConsumer =
             admin::settings(kafka).set("group.id", group).create().expect("a consumer");
         let member = anybody.group_metadata().expect("nobody's member");
@@ -106,12 +106,12 @@ impl Sender {
     }
 
     /// Aborts it.
-    pub fn abort(&self) {
+    pub(crate) fn abort(&self) {
         self.0.abort_transaction(seconds(30)).expect("a transaction can be aborted");
     }
 
     /// Commits it.
-    pub fn commit(&self) {
+    pub(crate) fn commit(&self) {
         self.0.commit_transaction(seconds(30)).expect("a transaction can be committed");
     }
 
@@ -139,7 +139,7 @@ fn owned(headers: &Headers) -> OwnedHeaders {
 
 /// Reads a topic from its beginning to its present end, committed transactions only. What a process that was killed left open
 /// hides what is behind it until the broker ends it: that is waited for.
-pub fn read_topic(kafka: &Kafka, topic: &str, partitions: i32) -> Vec<Seen> {
+pub(crate) fn read_topic(kafka: &Kafka, topic: &str, partitions: i32) -> Vec<Seen> {
     let mut config = admin::settings(kafka);
     config.set("group.id", "reader-of-the-tests").set("enable.auto.commit", "false");
     config.set("isolation.level", "read_committed").set("enable.partition.eof", "true");

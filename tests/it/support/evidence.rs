@@ -9,7 +9,7 @@ use super::setup::Mode;
 
 /// Everything that is known about one run.
 #[derive(Clone, Debug, Default)]
-pub struct Evidence {
+pub(crate) struct Evidence {
     /// What was sent to the input topic and stands there.
     pub sent: Vec<Sent>,
     /// The whole output topic.
@@ -30,7 +30,7 @@ pub struct Evidence {
 
 /// One run of a transform on one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Span {
+pub(crate) struct Span {
     /// What must stay in order: a key or a partition, or the record alone.
     pub lane: String,
     /// Which record.
@@ -42,19 +42,19 @@ pub struct Span {
 
 impl Evidence {
     /// What was sent, by identity.
-    pub fn by_id(&self) -> HashMap<&str, &Sent> {
+    pub(crate) fn by_id(&self) -> HashMap<&str, &Sent> {
         self.sent.iter().map(|sent| (sent.input.id.as_str(), sent)).collect()
     }
 
     /// When each transform ran, in the lanes of this mode.
-    pub fn spans_in(&self, mode: Mode) -> Vec<Span> {
+    pub(crate) fn spans_in(&self, mode: Mode) -> Vec<Span> {
         let sent = self.by_id();
         let written = self.output.iter().chain(&self.dead_letters);
         probe::spans(mode, written.filter_map(|seen| Some((seen, *sent.get(seen.id()?.as_str())?))))
     }
 
     /// The runs of the transform on one record, in order.
-    pub fn runs_of(&self, id: &str) -> Vec<&Span> {
+    pub(crate) fn runs_of(&self, id: &str) -> Vec<&Span> {
         let mut runs: Vec<_> = self.spans.iter().filter(|span| span.id == id).collect();
         runs.sort_unstable_by_key(|span| span.begin);
         runs

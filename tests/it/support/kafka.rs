@@ -9,7 +9,7 @@ use super::say;
 
 /// A running cluster. An embedded one runs for as long as somebody has this.
 #[derive(Clone)]
-pub struct Kafka {
+pub(crate) struct Kafka {
     /// What a client takes as `bootstrap.servers`.
     pub servers: String,
     embedded: Option<Arc<Broker>>,
@@ -17,12 +17,12 @@ pub struct Kafka {
 
 impl Kafka {
     /// The cluster of `KAFKA_TEST_SERVERS`, which all tests share; an embedded broker of this test's own when there is none.
-    pub fn for_test() -> Self {
+    pub(crate) fn for_test() -> Self {
         named().map_or_else(Self::embedded, Self::at)
     }
 
     /// For what only Apache Kafka can do: the cluster of `KAFKA_TEST_SERVERS`; `None`, said loudly, when there is none.
-    pub fn real(why: &str) -> Option<Self> {
+    pub(crate) fn real(why: &str) -> Option<Self> {
         let servers = named();
         if servers.is_none() {
             skip(&format!("needs Apache Kafka: {why}"));
@@ -31,12 +31,12 @@ impl Kafka {
     }
 
     /// An embedded broker, whatever `KAFKA_TEST_SERVERS` says.
-    pub fn embedded() -> Self {
+    pub(crate) fn embedded() -> Self {
         Self::embedded_with(Options::default())
     }
 
     /// The same, with Kafka's default for topics that a client asks for: they are made.
-    pub fn embedded_that_makes_topics() -> Self {
+    pub(crate) fn embedded_that_makes_topics() -> Self {
         Self::embedded_with(Options { auto_create: Some(1), ..Options::default() })
     }
 
@@ -46,22 +46,22 @@ impl Kafka {
     }
 
     /// A cluster that somebody else started.
-    pub fn at(servers: String) -> Self {
+    pub(crate) fn at(servers: String) -> Self {
         Self { servers, embedded: None }
     }
 
     /// Whether this is a cluster that somebody else started.
-    pub fn is_real(&self) -> bool {
+    pub(crate) fn is_real(&self) -> bool {
         self.embedded.is_none()
     }
 
     /// The embedded broker itself.
-    pub fn broker(&self) -> &Broker {
+    pub(crate) fn broker(&self) -> &Broker {
         self.embedded.as_deref().expect("the test asked for an embedded broker")
     }
 
     /// What is to go wrong at the embedded broker.
-    pub fn faults(&self) -> &Faults {
+    pub(crate) fn faults(&self) -> &Faults {
         self.broker().faults()
     }
 }
@@ -73,12 +73,12 @@ impl fmt::Debug for Kafka {
 }
 
 /// What `KAFKA_TEST_SERVERS` names.
-pub fn named() -> Option<String> {
+pub(crate) fn named() -> Option<String> {
     std::env::var("KAFKA_TEST_SERVERS").ok().filter(|servers| !servers.trim().is_empty())
 }
 
 /// One loud line that `scripts/test` counts.
-pub fn skip(reason: &str) {
+pub(crate) fn skip(reason: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     say(&format!("SKIPPED {test}: {reason}"));
 }

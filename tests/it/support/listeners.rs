@@ -11,7 +11,7 @@ use super::kafka::{self, Kafka};
 
 /// How a listener speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listener {
+pub(crate) enum Listener {
     /// In the clear; who comes here is the superuser.
     Plain,
     /// TLS with a certificate for 127.0.0.1.
@@ -57,7 +57,7 @@ impl Listener {
 }
 
 /// See the module.
-pub struct Listeners {
+pub(crate) struct Listeners {
     folder: PathBuf,
     port: u16,
 }
@@ -66,7 +66,7 @@ static ONE: OnceLock<Option<Listeners>> = OnceLock::new();
 
 impl Listeners {
     /// The one of all tests; `None`, said loudly, where no real Kafka is asked for or can be started.
-    pub fn get() -> Option<&'static Self> {
+    pub(crate) fn get() -> Option<&'static Self> {
         if kafka::named().is_none() {
             kafka::skip("needs Apache Kafka: TLS, SASL and rights");
             return None;
@@ -89,12 +89,12 @@ impl Listeners {
     }
 
     /// The cluster, as a client sees it who comes to this listener.
-    pub fn at(&self, listener: Listener) -> Kafka {
+    pub(crate) fn at(&self, listener: Listener) -> Kafka {
         Kafka::at(format!("127.0.0.1:{}", self.port_of(listener)))
     }
 
     /// Opens the door of a listener that is behind one.
-    pub fn door(&self, listener: Listener) -> Door {
+    pub(crate) fn door(&self, listener: Listener) -> Door {
         let port = self.door_of(listener).expect("it is behind one");
         Door::open(port, self.port_of(listener))
     }
@@ -105,26 +105,26 @@ impl Listeners {
     }
 
     /// Gives a listener another value of a property, for the connections to come.
-    pub fn alter(&self, listener: Listener, property: &str, value: &str) {
+    pub(crate) fn alter(&self, listener: Listener, property: &str, value: &str) {
         let what = format!("listener.name.{}.{property}={value}", listener.name().to_lowercase());
         let what = ["--alter", "--add-config", &what, "--entity-type", "brokers", "--entity-name", "1"];
         assert!(self.tool("kafka.admin.ConfigCommand", &what), "{property} of {listener:?}");
     }
 
     /// A certificate (`authority.pem`, `other.pem`) or a keystore (`client.p12`, `client-of-other.p12`, with [`PASSWORD`]).
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
     /// Gives a user this password.
-    pub fn set_password(&self, user: &str, password: &str) {
+    pub(crate) fn set_password(&self, user: &str, password: &str) {
         let credential = format!("SCRAM-SHA-256=[iterations=4096,password={password}]");
         let what = ["--alter", "--add-config", &credential, "--entity-type", "users", "--entity-name", user];
         assert!(self.tool("kafka.admin.ConfigCommand", &what), "a password for {user}");
     }
 
     /// Lets a user do something, such as `--operation Read --topic t`.
-    pub fn allow(&self, user: &str, what: &[&str]) {
+    pub(crate) fn allow(&self, user: &str, what: &[&str]) {
         let user = format!("User:{user}");
         let arguments = [&["--add", "--allow-principal", user.as_str()], what].concat();
         assert!(self.tool("org.apache.kafka.tools.AclCommand", &arguments), "{user} may {what:?}");
@@ -256,7 +256,7 @@ impl Listeners {
 }
 
 /// The only way to a listener, so that a test can end all connections to it. New ones pass.
-pub struct Door {
+pub(crate) struct Door {
     /// How clients come through it.
     pub servers: String,
     streams: Arc<Mutex<Vec<TcpStream>>>,
@@ -289,7 +289,7 @@ impl Door {
     }
 
     /// Ends all connections.
-    pub fn cut(&self) {
+    pub(crate) fn cut(&self) {
         for stream in self.streams.lock().expect("nobody panics").drain(..) {
             // One that has ended by itself is no less cut.
             let _ = stream.shutdown(Shutdown::Both);
@@ -298,7 +298,7 @@ impl Door {
 }
 
 /// Of every keystore.
-pub const PASSWORD: &str = "changeit";
+pub(crate) const PASSWORD: &str = "changeit";
 
 /// The first of this many ports in a row that are free, where outgoing connections do not look for theirs.
 fn free_ports(count: u16) -> u16 {
@@ -308,6 +308,6 @@ fn free_ports(count: u16) -> u16 {
 }
 
 /// A path as a variable has it.
-pub fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("paths of tests are UTF-8")
 }

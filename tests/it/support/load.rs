@@ -7,27 +7,27 @@ use super::record::{Input, Sent};
 use super::scenario::Scenario;
 
 /// What six workers do at most of [`Scenario::send_slow_load`]: the bound on what one commit interval may repeat.
-pub const SLOW_LOAD_A_SECOND: usize = 6_000;
+pub(crate) const SLOW_LOAD_A_SECOND: usize = 6_000;
 
 /// How long a feeder waits between two batches.
 const BEAT: Duration = Duration::from_millis(15);
 
 impl Scenario {
     /// Sends `count` records as they come in life: 37 keys and none, with and without headers, one in 40 invalid.
-    pub fn send_load(&mut self, count: usize) {
+    pub(crate) fn send_load(&mut self, count: usize) {
         let load: Vec<_> = (0..count).map(|_| self.load(37)).collect();
         self.send(load);
     }
 
     /// The same, but each record keeps its worker for a millisecond, so that no machine does more than
     /// [`SLOW_LOAD_A_SECOND`] of them. For the probe.
-    pub fn send_slow_load(&mut self, count: usize) {
+    pub(crate) fn send_slow_load(&mut self, count: usize) {
         let load: Vec<_> = (0..count).map(|_| self.load(37).slow(1)).collect();
         self.send(load);
     }
 
     /// The next record of a load with so many keys.
-    pub fn load(&self, keys: usize) -> Input {
+    pub(crate) fn load(&self, keys: usize) -> Input {
         let id = self.id();
         let n: usize = id[1..].parse().expect("an identity ends in a number");
         let input = if n % 40 == 39 { Input::invalid(&id) } else { Input::valid(&id) };
@@ -36,13 +36,13 @@ impl Scenario {
     }
 
     /// Runs `body` while records keep coming, some thousands a second, until it is done.
-    pub fn while_sending<T>(&mut self, body: impl FnOnce(&Self) -> T) -> T {
+    pub(crate) fn while_sending<T>(&mut self, body: impl FnOnce(&Self) -> T) -> T {
         self.while_sending_such(4_000, |s| s.load(37), body)
     }
 
     /// Runs `body` while records of `input` keep coming, no more than so many a second, until it is done: however long that takes,
     /// there is work.
-    pub fn while_sending_such<T>(
+    pub(crate) fn while_sending_such<T>(
         &mut self,
         a_second: usize,
         input: impl Fn(&Self) -> Input + Sync,
@@ -67,7 +67,7 @@ impl Scenario {
     }
 
     /// Runs `body` while these records are sent, no more than so many a second.
-    pub fn while_sending_all<T>(
+    pub(crate) fn while_sending_all<T>(
         &mut self,
         inputs: Vec<Input>,
         a_second: usize,

@@ -15,7 +15,7 @@ use super::{admin, seconds};
 const MEMORY: Duration = seconds(5);
 
 /// A thread with a client of its own; it ends with the value.
-pub struct Meter {
+pub(crate) struct Meter {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -29,7 +29,7 @@ struct Shared {
 
 impl Meter {
     /// Begins to watch these topics, given with the number of their partitions. They are empty yet.
-    pub fn start(kafka: &Kafka, topics: &[(&str, i32)]) -> Self {
+    pub(crate) fn start(kafka: &Kafka, topics: &[(&str, i32)]) -> Self {
         let topics: Vec<_> = topics.iter().map(|(topic, count)| ((*topic).to_owned(), *count)).collect();
         let client: BaseConsumer = admin::settings(kafka).create().expect("a client");
         let shared =
@@ -39,12 +39,12 @@ impl Meter {
     }
 
     /// How many records the topics hold.
-    pub fn written(&self) -> usize {
+    pub(crate) fn written(&self) -> usize {
         self.shared.looks.lock().expect("no look panics").back().map_or(0, |look| look.1)
     }
 
     /// How many were written in the last while, or a little longer: from the last look before it on.
-    pub fn written_within(&self, last: Duration) -> usize {
+    pub(crate) fn written_within(&self, last: Duration) -> usize {
         let looks = self.shared.looks.lock().expect("no look panics");
         let before = looks.iter().rev().find(|(at, _)| at.elapsed() >= last).or(looks.front());
         looks.back().zip(before).map_or(0, |(now, before)| now.1 - before.1)

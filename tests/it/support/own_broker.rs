@@ -9,7 +9,7 @@ use super::admin;
 use super::kafka::{self, Kafka};
 
 /// A broker to torment. While a test has it, nobody else does.
-pub struct OwnBroker {
+pub(crate) struct OwnBroker {
     /// How clients reach it.
     pub kafka: Kafka,
     /// The real one; without it, it is the embedded one of `kafka`.
@@ -19,7 +19,7 @@ pub struct OwnBroker {
 impl OwnBroker {
     /// An embedded broker at once. Where `KAFKA_TEST_SERVERS` asks for real ones: waits for its turn and returns the real one,
     /// running; `None`, said loudly, where none can be started.
-    pub fn borrow() -> Option<Self> {
+    pub(crate) fn borrow() -> Option<Self> {
         if kafka::named().is_none() {
             return Some(Self { kafka: Kafka::embedded_that_makes_topics(), real: None });
         }
@@ -32,7 +32,7 @@ impl OwnBroker {
     }
 
     /// As a power cut would: SIGKILL.
-    pub fn kill(&self) {
+    pub(crate) fn kill(&self) {
         match &self.real {
             Some(real) => drop(real.script("kill")),
             None => self.kafka.broker().kill(),
@@ -40,7 +40,7 @@ impl OwnBroker {
     }
 
     /// Stops answering without closing its connections: SIGSTOP.
-    pub fn pause(&self) {
+    pub(crate) fn pause(&self) {
         match &self.real {
             Some(real) => drop(real.script("pause")),
             None => self.kafka.broker().pause(),
@@ -48,7 +48,7 @@ impl OwnBroker {
     }
 
     /// Ends [`OwnBroker::pause`].
-    pub fn resume(&self) {
+    pub(crate) fn resume(&self) {
         match &self.real {
             Some(real) => drop(real.script("resume")),
             None => self.kafka.broker().resume(),
@@ -61,7 +61,7 @@ impl OwnBroker {
     }
 
     /// Starts it again after [`OwnBroker::kill`] and waits until it serves.
-    pub fn launch(&self) {
+    pub(crate) fn launch(&self) {
         let Some(real) = &self.real else { return self.kafka.broker().launch() };
         real.script("launch");
         real.script("wait");

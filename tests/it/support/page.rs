@@ -7,14 +7,14 @@ use super::process::Instance;
 use super::{eventually, seconds};
 
 /// The variable that gives an instance a port of its own, whose number its log tells.
-pub const ANY_PORT: (&str, &str) = ("PROCESSOR_HTTP_ADDR", "127.0.0.1:0");
+pub(crate) const ANY_PORT: (&str, &str) = ("PROCESSOR_HTTP_ADDR", "127.0.0.1:0");
 
 /// Where an instance with [`ANY_PORT`] shows its state.
-pub struct Pages(String);
+pub(crate) struct Pages(String);
 
 impl Pages {
     /// Waits until it has said where.
-    pub fn of(instance: &Instance) -> Self {
+    pub(crate) fn of(instance: &Instance) -> Self {
         let find = |log: String| {
             let (_, rest) = log.split_once("probes and metrics at http://")?;
             Some(
@@ -30,7 +30,7 @@ impl Pages {
     }
 
     /// The body of a page.
-    pub fn get(&self, path: &str) -> String {
+    pub(crate) fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(&self.0).expect("the instance listens");
         stream.set_read_timeout(Some(seconds(30))).expect("a socket option");
         let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.0);
@@ -41,7 +41,7 @@ impl Pages {
     }
 
     /// The values of a metric, of all its labels; none if it is absent.
-    pub fn metric(&self, name: &str) -> Vec<f64> {
+    pub(crate) fn metric(&self, name: &str) -> Vec<f64> {
         let text = self.get("/metrics");
         let of = |line: &str| {
             let rest = line.strip_prefix(name)?;

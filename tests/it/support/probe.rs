@@ -12,21 +12,21 @@ const SPAN: &str = "probe.span";
 const PART: &str = "probe.part";
 
 /// A file that tells the probe what to do for as long as it is there.
-pub struct Flag(PathBuf);
+pub(crate) struct Flag(PathBuf);
 
 impl Flag {
-    pub fn raise() -> Self {
+    pub(crate) fn raise() -> Self {
         let name = format!("{}.flag", super::setup::unique_name());
         let file = std::env::temp_dir().join(name);
         std::fs::write(&file, "").expect("the folder for temporary files can be written");
         Self(file)
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
-    pub fn lower(&self) {
+    pub(crate) fn lower(&self) {
         // It may be lowered already.
         let _ = std::fs::remove_file(&self.0);
     }
@@ -40,37 +40,37 @@ impl Drop for Flag {
 
 impl Input {
     /// The same, with its transform blocking a worker so long.
-    pub fn slow(self, ms: u64) -> Self {
+    pub(crate) fn slow(self, ms: u64) -> Self {
         self.ask("probe.sleep", ms)
     }
 
     /// The same, failing for now so often.
-    pub fn retried(self, times: u32) -> Self {
+    pub(crate) fn retried(self, times: u32) -> Self {
         self.ask("probe.retry", times)
     }
 
     /// The same, rejected.
-    pub fn rejected(self) -> Self {
+    pub(crate) fn rejected(self) -> Self {
         self.ask("probe.reject", "").dead("probe_reject")
     }
 
     /// The same, with a transform that panics.
-    pub fn panicking(self) -> Self {
+    pub(crate) fn panicking(self) -> Self {
         self.ask("probe.panic", "").dead("transform_panic")
     }
 
     /// The same, with a transform that does not return while the file of `PROBE_HANG_WHILE` is there.
-    pub fn hanging(self) -> Self {
+    pub(crate) fn hanging(self) -> Self {
         self.ask("probe.hang", "")
     }
 
     /// The same, filtered.
-    pub fn filtered(self) -> Self {
+    pub(crate) fn filtered(self) -> Self {
         Self { expect: Expect::Parts(0), ..self.ask("probe.filter", "") }
     }
 
     /// The same, written in so many parts.
-    pub fn split(self, parts: usize) -> Self {
+    pub(crate) fn split(self, parts: usize) -> Self {
         Self { expect: Expect::Parts(parts), ..self.ask("probe.split", parts) }
     }
 
@@ -81,17 +81,17 @@ impl Input {
 
 impl Seen {
     /// Which part of its record it is; 0 where a record was not split.
-    pub fn part(&self) -> usize {
+    pub(crate) fn part(&self) -> usize {
         self.text(PART).map_or(0, |part| part.parse().expect("the number of a part"))
     }
 
     /// Its headers without those that the probe added.
-    pub fn headers_as_sent(&self) -> impl Iterator<Item = &(String, Option<Vec<u8>>)> {
+    pub(crate) fn headers_as_sent(&self) -> impl Iterator<Item = &(String, Option<Vec<u8>>)> {
         self.headers.iter().filter(|(name, _)| name != SPAN && name != PART)
     }
 
     /// When its transform ran, an entry for each attempt. Dead letters say it at the end of their message.
-    pub fn ran(&self) -> Vec<(u64, u64)> {
+    pub(crate) fn ran(&self) -> Vec<(u64, u64)> {
         let said = |message: &'_ str| message.rsplit_once("; ran ").map(|(_, spans)| spans.to_owned());
         let text = self.text(SPAN).map(str::to_owned);
         let text = text.or_else(|| self.text("__dlq.errors.message").and_then(said)).unwrap_or_default();
@@ -104,7 +104,7 @@ impl Seen {
 }
 
 /// When which record's transform ran, in the lanes of this mode, as far as what was read back tells.
-pub fn spans<'a>(mode: Mode, written: impl Iterator<Item = (&'a Seen, &'a Sent)>) -> Vec<Span> {
+pub(crate) fn spans<'a>(mode: Mode, written: impl Iterator<Item = (&'a Seen, &'a Sent)>) -> Vec<Span> {
     let spans = written.enumerate().flat_map(|(n, (seen, sent))| {
         let lane = match (mode, &sent.input.key) {
             (Mode::Key, Some(key)) => {

@@ -11,13 +11,13 @@ use std::time::Duration;
 use super::{eventually, holds_within, seconds};
 
 /// The program itself.
-pub fn processor() -> PathBuf {
+pub(crate) fn processor() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_processor"))
 }
 
 /// An example, which stands beside this test program: `<profile>/deps/it-…` and `<profile>/examples/…`. `cargo test` builds
 /// it too, unless it is told which test to build.
-pub fn example(name: &str) -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a process knows its program");
     let profile = test.parent().and_then(Path::parent).expect("a test program is two folders deep");
     let program = profile.join("examples").join(name);
@@ -32,7 +32,7 @@ fn planted_bug() -> Option<(&'static str, String)> {
 }
 
 /// A running instance. Killed when dropped; what it printed is shown when the test fails.
-pub struct Instance {
+pub(crate) struct Instance {
     child: Child,
     log: Arc<Mutex<String>>,
     collectors: Vec<JoinHandle<()>>,
@@ -40,7 +40,7 @@ pub struct Instance {
 
 impl Instance {
     /// `PROGRAM ARGUMENTS` with these variables and no others.
-    pub fn spawn(program: &Path, arguments: &[&str], variables: &BTreeMap<String, String>) -> Self {
+    pub(crate) fn spawn(program: &Path, arguments: &[&str], variables: &BTreeMap<String, String>) -> Self {
         let mut child = Command::new(program)
             .args(arguments)
             .env_clear()
@@ -60,22 +60,22 @@ impl Instance {
     }
 
     /// All it printed so far.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.log.lock().expect("no collector panics").clone()
     }
 
     /// Waits until it printed `text`.
-    pub fn wait_for_log(&self, text: &str, deadline: Duration) {
+    pub(crate) fn wait_for_log(&self, text: &str, deadline: Duration) {
         eventually(deadline, &format!("the log says {text:?}"), || self.log().contains(text));
     }
 
     /// Whether the process is there.
-    pub fn is_running(&mut self) -> bool {
+    pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("a child can be asked").is_none()
     }
 
     /// Bytes, as Linux counts them: `VmRSS` now, `VmHWM` at the most.
-    pub fn memory(&self, what: &str) -> usize {
+    pub(crate) fn memory(&self, what: &str) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
         let line = status.lines().find(|line| line.starts_with(what)).expect("Linux tells");
         let kib = line.split_whitespace().nth(1).and_then(|number| number.parse::<usize>().ok());
@@ -83,25 +83,25 @@ impl Instance {
     }
 
     /// Sends a signal by name, such as `TERM`.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         let done = Command::new("kill").args([&format!("-{name}"), &pid]).status().expect("kill can be run");
         assert!(done.success(), "SIG{name} to process {pid}");
     }
 
     /// SIGTERM.
-    pub fn terminate(&self) {
+    pub(crate) fn terminate(&self) {
         self.signal("TERM");
     }
 
     /// SIGKILL: it has no last word.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().expect("a child can be killed");
         self.child.wait().expect("a killed child ends");
     }
 
     /// Waits for its end; the code, or `None` when a signal ended it.
-    pub fn wait_exit(&mut self, deadline: Duration) -> Option<i32> {
+    pub(crate) fn wait_exit(&mut self, deadline: Duration) -> Option<i32> {
         let mut status: Option<ExitStatus> = None;
         let ended = holds_within(deadline, || {
             status = self.child.try_wait().expect("a child can be asked");
@@ -118,7 +118,7 @@ impl Instance {
     }
 
     /// SIGTERM, and a clean end within the drain time.
-    pub fn stop_cleanly(&mut self) {
+    pub(crate) fn stop_cleanly(&mut self) {
         // Before its first word a process may not handle signals yet: the kernel would end it.
         eventually(seconds(30), "the process says something", || !self.log().is_empty());
         self.terminate();
@@ -154,7 +154,7 @@ fn collect(stream: impl Read + Send + 'static, log: &Arc<Mutex<String>>) -> Join
 }
 
 /// Whether whoever runs the tests ignores SIGHUP, as `nohup` does: the program, whose parent they are, then ignores it as well.
-pub fn hangup_is_ignored() -> bool {
+pub(crate) fn hangup_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let ignored =

@@ -3,14 +3,14 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Headers in order, duplicates included.
-pub type Headers = Vec<(String, Option<Vec<u8>>)>;
+pub(crate) type Headers = Vec<(String, Option<Vec<u8>>)>;
 
 /// The header that carries a record's identity where its value cannot.
-pub const ID: &str = "test-id";
+pub(crate) const ID: &str = "test-id";
 
 /// What should become of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expect {
+pub(crate) enum Expect {
     /// It is written to the output topic.
     Output,
     /// It is written to the output topic in so many parts; 0: it is filtered.
@@ -21,7 +21,7 @@ pub enum Expect {
 
 /// A record to send.
 #[derive(Clone, Debug)]
-pub struct Input {
+pub(crate) struct Input {
     /// Unique in the test; in the value, or in the header [`ID`], or in both.
     pub id: String,
     pub key: Option<Vec<u8>>,
@@ -36,7 +36,7 @@ pub struct Input {
 
 impl Input {
     /// A record that the built-in transform accepts. It has no headers, as most records have none.
-    pub fn valid(id: &str) -> Self {
+    pub(crate) fn valid(id: &str) -> Self {
         let now = now_ms();
         let value = format!(
             r#"{{"id":"{id}","timestamp":"{}","data":"more than ten characters","status":"new","other":1.50}}"#,
@@ -54,42 +54,42 @@ impl Input {
     }
 
     /// A record that is refused because its value is not JSON.
-    pub fn invalid(id: &str) -> Self {
+    pub(crate) fn invalid(id: &str) -> Self {
         Self::valid(id).value(Some(b"{\"id\":".to_vec())).dead("invalid_json")
     }
 
     /// The same, with this value; it now bears its identity in a header.
-    pub fn value(mut self, value: Option<Vec<u8>>) -> Self {
+    pub(crate) fn value(mut self, value: Option<Vec<u8>>) -> Self {
         self.value = value;
         self.stamped()
     }
 
     /// The same, with its identity in a header.
-    pub fn stamped(mut self) -> Self {
+    pub(crate) fn stamped(mut self) -> Self {
         self.headers.push((ID.to_owned(), Some(self.id.clone().into_bytes())));
         self
     }
 
     /// The same, under this key.
-    pub fn key(mut self, key: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn key(mut self, key: impl AsRef<[u8]>) -> Self {
         self.key = Some(key.as_ref().to_vec());
         self
     }
 
     /// The same, in this partition whatever the key says.
-    pub fn to(mut self, partition: i32) -> Self {
+    pub(crate) fn to(mut self, partition: i32) -> Self {
         self.partition = Some(partition);
         self
     }
 
     /// The same, with one header more.
-    pub fn header(mut self, name: &str, value: Option<&[u8]>) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: Option<&[u8]>) -> Self {
         self.headers.push((name.to_owned(), value.map(<[u8]>::to_vec)));
         self
     }
 
     /// Valid as before, and larger than 100,000 bytes. Random, so that no compression saves it.
-    pub fn large(self) -> Self {
+    pub(crate) fn large(self) -> Self {
         let text = String::from_utf8(self.value.clone().unwrap_or_default()).expect("JSON is text");
         let data: String = (0..100_000).map(|_| fastrand::alphanumeric()).collect();
         let value = text.replace("more than ten characters", &data).into_bytes();
@@ -97,7 +97,7 @@ impl Input {
     }
 
     /// The same, expected in the dead-letter topic for this reason.
-    pub fn dead(mut self, reason: &'static str) -> Self {
+    pub(crate) fn dead(mut self, reason: &'static str) -> Self {
         self.expect = Expect::DeadLetter(reason);
         self
     }
@@ -105,7 +105,7 @@ impl Input {
 
 /// A record that the cluster took, and where it stands.
 #[derive(Clone, Debug)]
-pub struct Sent {
+pub(crate) struct Sent {
     pub input: Input,
     pub topic: String,
     pub partition: i32,
@@ -114,7 +114,7 @@ pub struct Sent {
 
 impl Sent {
     /// What should be written for it, wherever: its identity with the number of each part.
-    pub fn parts(&self) -> impl Iterator<Item = (String, usize)> {
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (String, usize)> {
         let parts = match self.input.expect {
             Expect::Output | Expect::DeadLetter(_) => 1,
             Expect::Parts(parts) => parts,
@@ -125,7 +125,7 @@ impl Sent {
 
 /// A record that was read back.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub(crate) struct Seen {
     pub partition: i32,
     pub offset: i64,
     pub key: Option<Vec<u8>>,
@@ -136,7 +136,7 @@ pub struct Seen {
 
 impl Seen {
     /// The identity its sender gave it.
-    pub fn id(&self) -> Option<String> {
+    pub(crate) fn id(&self) -> Option<String> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         self.header(ID).map(text).or_else(|| {
             let value: serde_json::Value = serde_json::from_slice(self.value.as_deref()?).ok()?;
@@ -145,18 +145,18 @@ impl Seen {
     }
 
     /// The value of the first header with this name.
-    pub fn header(&self, name: &str) -> Option<&[u8]> {
+    pub(crate) fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers.iter().find(|(n, _)| n == name).and_then(|(_, value)| value.as_deref())
     }
 
     /// A header that is text.
-    pub fn text(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
         std::str::from_utf8(self.header(name)?).ok()
     }
 }
 
 /// Milliseconds since 1970.
-pub fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
     i64::try_from(now.as_millis()).expect("the clock is before the year 292,000,000")
 }

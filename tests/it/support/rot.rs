@@ -8,7 +8,7 @@ use crate::conformance::wire::{CHECKED_FROM, crc32c};
 
 impl OwnBroker {
     /// Changes the first bytes of a partition that are `old` to `new`, which are as many: no checksum is made right.
-    pub fn overwrite(&self, topic: &str, partition: i32, old: &str, new: &str) {
+    pub(crate) fn overwrite(&self, topic: &str, partition: i32, old: &str, new: &str) {
         assert_eq!(old.len(), new.len(), "bytes take the place of as many");
         let (old, new) = (old.as_bytes(), new.as_bytes());
         self.rot(topic, partition, |batch| {
@@ -18,7 +18,7 @@ impl OwnBroker {
     }
 
     /// Changes the batch of a partition that begins at this offset, and makes its checksum right.
-    pub fn rewrite(&self, topic: &str, partition: i32, offset: i64, change: impl Fn(&mut [u8])) {
+    pub(crate) fn rewrite(&self, topic: &str, partition: i32, offset: i64, change: impl Fn(&mut [u8])) {
         self.rot(topic, partition, |batch| {
             let found = batch[..8] == offset.to_be_bytes();
             if found {

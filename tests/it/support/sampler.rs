@@ -10,7 +10,7 @@ use super::admin::{Committed, Offsets};
 use super::kafka::Kafka;
 
 /// A thread with a client of its own; it ends with the value.
-pub struct Sampler {
+pub(crate) struct Sampler {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -26,7 +26,7 @@ struct Shared {
 
 impl Sampler {
     /// Begins to watch.
-    pub fn start(kafka: &Kafka, group: &str, topic: &str, partitions: i32) -> Self {
+    pub(crate) fn start(kafka: &Kafka, group: &str, topic: &str, partitions: i32) -> Self {
         let shared = Arc::new(Shared {
             client: Committed::of(kafka, group),
             topic: topic.to_owned(),
@@ -45,17 +45,17 @@ impl Sampler {
     }
 
     /// Looks once more, now, and returns what is committed; `None` when the cluster does not answer.
-    pub fn now(&self) -> Option<Offsets> {
+    pub(crate) fn now(&self) -> Option<Offsets> {
         self.shared.sample()
     }
 
     /// All that was seen, in order.
-    pub fn samples(&self) -> Vec<Offsets> {
+    pub(crate) fn samples(&self) -> Vec<Offsets> {
         self.shared.samples.lock().expect("no sampler panics").clone()
     }
 
     /// Forgets what was seen: for a test that itself sets offsets back.
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.shared.samples.lock().expect("no sampler panics").clear();
     }
 }

@@ -13,7 +13,7 @@ use super::scenario::{Scenario, World};
 
 /// `PROCESSOR_ORDER`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     Key,
     Partition,
     Unordered,
@@ -55,7 +55,7 @@ macro_rules! in_every_mode {
 pub(crate) use in_every_mode;
 
 /// Partitions and topic settings, before the topics exist.
-pub struct Setup {
+pub(crate) struct Setup {
     program: PathBuf,
     mode: Mode,
     input: (i32, Vec<(&'static str, &'static str)>),
@@ -65,7 +65,7 @@ pub struct Setup {
 }
 
 /// Four input, three output and two dead-letter partitions: counts that differ, so that mixing them up shows.
-pub fn setup() -> Setup {
+pub(crate) fn setup() -> Setup {
     Setup {
         program: process::processor(),
         mode: Mode::Key,
@@ -78,75 +78,75 @@ pub fn setup() -> Setup {
 
 impl Setup {
     /// What stays in order (default: key).
-    pub fn mode(mut self, mode: Mode) -> Self {
+    pub(crate) fn mode(mut self, mode: Mode) -> Self {
         self.mode = mode;
         self
     }
 
     /// With the older kind of rebalance: everybody gives up everything, every time.
-    pub fn eager(self) -> Self {
+    pub(crate) fn eager(self) -> Self {
         self.set("KAFKA_CONSUMER_PARTITION_ASSIGNMENT_STRATEGY", "range")
     }
 
     /// With this example in place of the program.
-    pub fn example(mut self, name: &str) -> Self {
+    pub(crate) fn example(mut self, name: &str) -> Self {
         self.program = process::example(name);
         self
     }
 
     /// With the transform that does what the records ask for, instead of the built-in one: see [`super::probe`].
-    pub fn probe(self) -> Self {
+    pub(crate) fn probe(self) -> Self {
         self.example("probe")
     }
 
     /// With the probe as an asynchronous transform.
-    pub fn async_probe(self) -> Self {
+    pub(crate) fn async_probe(self) -> Self {
         self.probe().set("PROBE_ASYNC", "yes")
     }
 
     /// Where nobody dies, nobody need be thought dead: a machine on which a process stands still for six seconds would make repeats
     /// of it. It is no longer than a test can wait for a member whose leaving was not heard.
-    pub fn patient(self) -> Self {
+    pub(crate) fn patient(self) -> Self {
         self.set("KAFKA_CONSUMER_SESSION_TIMEOUT_MS", 20_000)
     }
 
     /// Results, dead letters and offsets in one transaction.
-    pub fn exactly_once(self) -> Self {
+    pub(crate) fn exactly_once(self) -> Self {
         self.set("PROCESSOR_DELIVERY", "exactly-once").set("PROCESSOR_COMMIT_INTERVAL", "100ms")
     }
 
     /// Another number of input partitions.
-    pub fn input_partitions(mut self, count: i32) -> Self {
+    pub(crate) fn input_partitions(mut self, count: i32) -> Self {
         self.input.0 = count;
         self
     }
 
     /// A setting of the input topic.
-    pub fn input(mut self, key: &'static str, value: &'static str) -> Self {
+    pub(crate) fn input(mut self, key: &'static str, value: &'static str) -> Self {
         self.input.1.push((key, value));
         self
     }
 
     /// A setting of the output topic.
-    pub fn output(mut self, key: &'static str, value: &'static str) -> Self {
+    pub(crate) fn output(mut self, key: &'static str, value: &'static str) -> Self {
         self.output.1.push((key, value));
         self
     }
 
     /// A setting of the dead-letter topic.
-    pub fn dead_letters(mut self, key: &'static str, value: &'static str) -> Self {
+    pub(crate) fn dead_letters(mut self, key: &'static str, value: &'static str) -> Self {
         self.dead_letters.1.push((key, value));
         self
     }
 
     /// A variable of the program.
-    pub fn set(mut self, name: &'static str, value: impl ToString) -> Self {
+    pub(crate) fn set(mut self, name: &'static str, value: impl ToString) -> Self {
         self.variables.push((name, value.to_string()));
         self
     }
 
     /// Creates the topics.
-    pub fn on(self, kafka: &Kafka) -> Scenario {
+    pub(crate) fn on(self, kafka: &Kafka) -> Scenario {
         let name = unique_name();
         let [input, output, dead_letters] = ["in", "out", "dlq"].map(|kind| format!("{name}.{kind}"));
         for (topic, (count, config)) in
@@ -195,7 +195,7 @@ fn defaults(kafka: &Kafka, mode: Mode) -> BTreeMap<String, String> {
 }
 
 /// From the test's own name, so that a broker's log can be read.
-pub fn unique_name() -> String {
+pub(crate) fn unique_name() -> String {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let test = std::thread::current().name().unwrap_or("test").replace("::", ".");
     let short: String = test.chars().rev().take(80).collect::<Vec<_>>().into_iter().rev().collect();

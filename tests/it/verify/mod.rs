@@ -99,7 +99,7 @@ impl World {
 }
 
 /// Runs the program with these arguments and no variable.
-pub fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     Command::new(process::processor()).args(arguments).env_clear().output().expect("the program can be run")
 }
 

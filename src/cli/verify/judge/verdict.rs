@@ -29,7 +29,7 @@ impl Judge {
     }
 
     /// What was found.
-    pub fn report(mut self) -> Report {
+    pub(crate) fn report(mut self) -> Report {
         self.give_up_early();
         self.share_with_twins();
         let mut report = Report {

@@ -5,7 +5,7 @@ use super::{Api, Wire};
 
 /// A topic to be made.
 #[derive(Clone, Copy, Debug)]
-pub struct TopicRequest<'a> {
+pub(crate) struct TopicRequest<'a> {
     pub name: &'a str,
     pub partitions: i32,
     pub copies: i16,
@@ -14,14 +14,14 @@ pub struct TopicRequest<'a> {
 }
 
 impl<'a> TopicRequest<'a> {
-    pub fn of(name: &'a str, partitions: i32) -> Self {
+    pub(crate) fn of(name: &'a str, partitions: i32) -> Self {
         Self { name, partitions, copies: 1, settings: &[], only_check: false }
     }
 }
 
 /// One setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Described {
+pub(crate) struct Described {
     pub name: String,
     pub value: Option<String>,
     /// 1: of the topic; 4: of the broker's file; 5: the default.
@@ -30,7 +30,7 @@ pub struct Described {
 
 /// A group as tools see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupDescription {
+pub(crate) struct GroupDescription {
     pub code: i16,
     pub state: String,
     pub kind: String,
@@ -40,7 +40,7 @@ pub struct GroupDescription {
 
 /// A member as tools see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MemberDescription {
+pub(crate) struct MemberDescription {
     pub member: String,
     pub instance: Option<String>,
     pub metadata: Vec<u8>,
@@ -53,7 +53,7 @@ const BROKER: i8 = 4;
 
 impl Wire {
     /// The code, and the versions of each request.
-    pub fn versions(&mut self, version: i16) -> (i16, Vec<(i16, i16, i16)>) {
+    pub(crate) fn versions(&mut self, version: i16) -> (i16, Vec<(i16, i16, i16)>) {
         self.call(Api::Versions, version, Body::new(), |a| {
             let got = (a.i16(), a.list(|a| (a.i16(), a.i16(), a.i16())));
             if version >= 1 {
@@ -64,7 +64,7 @@ impl Wire {
     }
 
     /// Code, host, port.
-    pub fn find_coordinator(&mut self, kind: i8, key: &str) -> (i16, String, i32) {
+    pub(crate) fn find_coordinator(&mut self, kind: i8, key: &str) -> (i16, String, i32) {
         self.call(Api::FindCoordinator, 2, Body::new().text(key).i8(kind), |a| {
             a.i32();
             let code = (a.i16(), a.text(), a.i32()).0;
@@ -72,11 +72,11 @@ impl Wire {
         })
     }
 
-    pub fn create_topic(&mut self, topic: &TopicRequest<'_>) -> i16 {
+    pub(crate) fn create_topic(&mut self, topic: &TopicRequest<'_>) -> i16 {
         self.create_topic_by(4, topic)
     }
 
-    pub fn create_topic_by(&mut self, version: i16, topic: &TopicRequest<'_>) -> i16 {
+    pub(crate) fn create_topic_by(&mut self, version: i16, topic: &TopicRequest<'_>) -> i16 {
         let body = Body::new().count(1).text(topic.name).i32(topic.partitions).i16(topic.copies).count(0);
         let body = body.list(topic.settings, |body, (name, value)| body.text(name).text(value));
         let body = body.i32(30_000).bool(topic.only_check);
@@ -86,7 +86,7 @@ impl Wire {
         })
     }
 
-    pub fn delete_topic(&mut self, name: &str) -> i16 {
+    pub(crate) fn delete_topic(&mut self, name: &str) -> i16 {
         let body = Body::new().count(1).text(name).i32(30_000);
         self.call(Api::DeleteTopics, 3, body, |a| {
             a.i32();
@@ -95,7 +95,7 @@ impl Wire {
     }
 
     /// Sets the number of partitions.
-    pub fn create_partitions(&mut self, name: &str, count: i32) -> i16 {
+    pub(crate) fn create_partitions(&mut self, name: &str, count: i32) -> i16 {
         let body = Body::new().count(1).text(name).i32(count).i32(-1).i32(30_000).bool(false);
         self.call(Api::CreatePartitions, 1, body, |a| {
             a.i32();
@@ -103,15 +103,15 @@ impl Wire {
         })
     }
 
-    pub fn topic_settings(&mut self, name: &str, keys: Option<&[&str]>) -> (i16, Vec<Described>) {
+    pub(crate) fn topic_settings(&mut self, name: &str, keys: Option<&[&str]>) -> (i16, Vec<Described>) {
         self.describe(2, TOPIC, name, keys)
     }
 
-    pub fn broker_settings(&mut self, node: i32) -> (i16, Vec<Described>) {
+    pub(crate) fn broker_settings(&mut self, node: i32) -> (i16, Vec<Described>) {
         self.describe(2, BROKER, &node.to_string(), None)
     }
 
-    pub fn describe(
+    pub(crate) fn describe(
         &mut self,
         version: i16,
         kind: i8,
@@ -135,23 +135,23 @@ impl Wire {
     }
 
     /// Sets one setting of a topic and takes all others back.
-    pub fn replace_settings(&mut self, topic: &str, key: &str, value: &str) -> i16 {
+    pub(crate) fn replace_settings(&mut self, topic: &str, key: &str, value: &str) -> i16 {
         let body = Body::new().count(1).i8(TOPIC).text(topic).count(1).text(key).text(value).bool(false);
         self.call(Api::AlterConfigs, 1, body, altered)
     }
 
     /// Sets one setting of a topic, or takes it back.
-    pub fn change_setting(&mut self, topic: &str, key: &str, value: Option<&str>) -> i16 {
+    pub(crate) fn change_setting(&mut self, topic: &str, key: &str, value: Option<&str>) -> i16 {
         let body = Body::new().count(1).i8(TOPIC).text(topic).count(1).text(key);
         let body = body.i8(i8::from(value.is_none())).text_or_null(value).bool(false);
         self.call(Api::IncrementalAlterConfigs, 0, body, altered)
     }
 
-    pub fn describe_group(&mut self, group: &str) -> GroupDescription {
+    pub(crate) fn describe_group(&mut self, group: &str) -> GroupDescription {
         self.describe_group_by(4, group)
     }
 
-    pub fn describe_group_by(&mut self, version: i16, group: &str) -> GroupDescription {
+    pub(crate) fn describe_group_by(&mut self, version: i16, group: &str) -> GroupDescription {
         let body = Body::new().count(1).text(group);
         let body = if version >= 3 { body.bool(false) } else { body };
         let mut all = self.call(Api::DescribeGroups, version, body, |a| {
@@ -164,7 +164,7 @@ impl Wire {
     }
 
     /// Name and kind of each group.
-    pub fn list_groups(&mut self, version: i16) -> Vec<(String, String)> {
+    pub(crate) fn list_groups(&mut self, version: i16) -> Vec<(String, String)> {
         self.call(Api::ListGroups, version, Body::new(), |a| {
             if version >= 1 {
                 a.i32();
@@ -174,7 +174,7 @@ impl Wire {
         })
     }
 
-    pub fn delete_group(&mut self, group: &str) -> i16 {
+    pub(crate) fn delete_group(&mut self, group: &str) -> i16 {
         self.call(Api::DeleteGroups, 1, Body::new().count(1).text(group), |a| {
             a.i32();
             a.list(|a| (a.text(), a.i16()).1)[0]

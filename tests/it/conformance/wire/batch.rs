@@ -8,11 +8,11 @@ const TRANSACTIONAL: i16 = 0x10;
 /// The batch is a marker: a commit or an abort.
 const CONTROL: i16 = 0x20;
 /// Where the part begins that the checksum covers: the attributes.
-pub const CHECKED_FROM: usize = 21;
+pub(crate) const CHECKED_FROM: usize = 21;
 
 /// A batch to be written.
 #[derive(Clone, Debug)]
-pub struct Batch {
+pub(crate) struct Batch {
     values: Vec<Vec<u8>>,
     timestamps: Vec<i64>,
     attributes: i16,
@@ -21,42 +21,42 @@ pub struct Batch {
 
 impl Batch {
     /// These values, without keys, made now, from nobody in particular.
-    pub fn of<T: AsRef<[u8]>>(values: &[T]) -> Self {
+    pub(crate) fn of<T: AsRef<[u8]>>(values: &[T]) -> Self {
         let values: Vec<_> = values.iter().map(|v| v.as_ref().to_vec()).collect();
         Self { timestamps: vec![now_ms(); values.len()], values, attributes: 0, producer: (-1, -1, -1) }
     }
 
     /// So many records of one byte.
-    pub fn sized(count: usize) -> Self {
+    pub(crate) fn sized(count: usize) -> Self {
         Self::of(&vec![b"x"; count])
     }
 
     /// When each record was made.
-    pub fn at(mut self, timestamps: &[i64]) -> Self {
+    pub(crate) fn at(mut self, timestamps: &[i64]) -> Self {
         self.timestamps = timestamps.to_vec();
         self
     }
 
     /// From an idempotent producer: its id, its epoch, and the first record's number.
-    pub fn by(mut self, id: i64, epoch: i16, sequence: i32) -> Self {
+    pub(crate) fn by(mut self, id: i64, epoch: i16, sequence: i32) -> Self {
         self.producer = (id, epoch, sequence);
         self
     }
 
     /// Within a transaction.
-    pub fn transactional(mut self) -> Self {
+    pub(crate) fn transactional(mut self) -> Self {
         self.attributes |= TRANSACTIONAL;
         self
     }
 
     /// As only brokers may write it.
-    pub fn control(mut self) -> Self {
+    pub(crate) fn control(mut self) -> Self {
         self.attributes |= CONTROL;
         self
     }
 
     /// As it travels, with a checksum that is right.
-    pub fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let count = i32::try_from(self.values.len()).expect("few records");
         let mut checked = Vec::new();
         checked.extend(self.attributes.to_be_bytes());
@@ -104,7 +104,7 @@ fn zigzag(into: &mut Vec<u8>, value: i64) {
 }
 
 /// CRC-32C, a bit at a time: test batches are small.
-pub fn crc32c(bytes: &[u8]) -> u32 {
+pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| crc >> 1 ^ if crc & 1 == 1 { 0x82f6_3b78 } else { 0 })
     })
@@ -112,7 +112,7 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
 
 /// A batch that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
+pub(crate) struct Stored {
     pub base: i64,
     pub attributes: i16,
     pub producer: i64,
@@ -123,7 +123,7 @@ pub struct Stored {
 
 /// A record of a [`Stored`] batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+pub(crate) struct Record {
     pub offset: i64,
     pub timestamp: i64,
     pub key: Option<Vec<u8>>,
@@ -132,7 +132,7 @@ pub struct Record {
 
 impl Stored {
     /// The whole batches of a fetch; what is cut off at the end is left out, as a consumer does. Checksums are checked.
-    pub fn all(bytes: &[u8]) -> Vec<Self> {
+    pub(crate) fn all(bytes: &[u8]) -> Vec<Self> {
         let (mut rest, mut all) = (bytes, Vec::new());
         while let Some(length) = rest.get(8..12) {
             let length = 12 + u32::from_be_bytes(length.try_into().expect("4 bytes")) as usize;
@@ -160,13 +160,13 @@ impl Stored {
     }
 
     /// Whether it is a marker that ends a transaction: `Some(true)` commits.
-    pub fn marker(&self) -> Option<bool> {
+    pub(crate) fn marker(&self) -> Option<bool> {
         let key = self.records.first()?.key.as_ref().filter(|_| self.attributes & CONTROL != 0)?;
         Some(key[3] == 1)
     }
 
     /// The values, as text.
-    pub fn values(&self) -> Vec<String> {
+    pub(crate) fn values(&self) -> Vec<String> {
         let text = |r: &Record| String::from_utf8_lossy(r.value.as_deref().unwrap_or_default()).into_owned();
         self.records.iter().map(text).collect()
     }

@@ -2,15 +2,15 @@
 
 /// What is written after a request's header.
 #[derive(Default)]
-pub struct Body(Vec<u8>);
+pub(crate) struct Body(Vec<u8>);
 
 impl Body {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// The bytes so far.
-    pub fn done(self) -> Vec<u8> {
+    pub(crate) fn done(self) -> Vec<u8> {
         self.0
     }
 
@@ -19,67 +19,67 @@ impl Body {
         self
     }
 
-    pub fn bool(self, value: bool) -> Self {
+    pub(crate) fn bool(self, value: bool) -> Self {
         self.i8(i8::from(value))
     }
 
-    pub fn i8(self, value: i8) -> Self {
+    pub(crate) fn i8(self, value: i8) -> Self {
         self.put(&value.to_be_bytes())
     }
 
-    pub fn i16(self, value: i16) -> Self {
+    pub(crate) fn i16(self, value: i16) -> Self {
         self.put(&value.to_be_bytes())
     }
 
-    pub fn i32(self, value: i32) -> Self {
+    pub(crate) fn i32(self, value: i32) -> Self {
         self.put(&value.to_be_bytes())
     }
 
-    pub fn i64(self, value: i64) -> Self {
+    pub(crate) fn i64(self, value: i64) -> Self {
         self.put(&value.to_be_bytes())
     }
 
     /// A length of 4 bytes.
-    pub fn count(self, count: usize) -> Self {
+    pub(crate) fn count(self, count: usize) -> Self {
         self.i32(i32::try_from(count).expect("a length"))
     }
 
-    pub fn text(self, text: &str) -> Self {
+    pub(crate) fn text(self, text: &str) -> Self {
         self.i16(i16::try_from(text.len()).expect("a length")).put(text.as_bytes())
     }
 
-    pub fn text_or_null(self, text: Option<&str>) -> Self {
+    pub(crate) fn text_or_null(self, text: Option<&str>) -> Self {
         match text {
             Some(text) => self.text(text),
             None => self.i16(-1),
         }
     }
 
-    pub fn bytes(self, bytes: &[u8]) -> Self {
+    pub(crate) fn bytes(self, bytes: &[u8]) -> Self {
         self.count(bytes.len()).put(bytes)
     }
 
-    pub fn list<T>(self, items: &[T], each: impl Fn(Self, &T) -> Self) -> Self {
+    pub(crate) fn list<T>(self, items: &[T], each: impl Fn(Self, &T) -> Self) -> Self {
         items.iter().fold(self.count(items.len()), each)
     }
 
-    pub fn compact_text(self, text: &str) -> Self {
+    pub(crate) fn compact_text(self, text: &str) -> Self {
         self.compact_count(text.len()).put(text.as_bytes())
     }
 
-    pub fn compact_text_or_null(self, text: Option<&str>) -> Self {
+    pub(crate) fn compact_text_or_null(self, text: Option<&str>) -> Self {
         match text {
             Some(text) => self.compact_text(text),
             None => self.i8(0),
         }
     }
 
-    pub fn compact_list<T>(self, items: &[T], each: impl Fn(Self, &T) -> Self) -> Self {
+    pub(crate) fn compact_list<T>(self, items: &[T], each: impl Fn(Self, &T) -> Self) -> Self {
         items.iter().fold(self.compact_count(items.len()), each)
     }
 
     /// No tagged fields.
-    pub fn tags(self) -> Self {
+    pub(crate) fn tags(self) -> Self {
         self.i8(0)
     }
 
@@ -97,22 +97,22 @@ impl Body {
 
 /// What a broker answered. Reading past its end fails the test.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     bytes: Vec<u8>,
     at: usize,
 }
 
 impl Answer {
-    pub fn new(bytes: Vec<u8>) -> Self {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
         Self { bytes, at: 0 }
     }
 
     /// Fails the test when something is left over.
-    pub fn end(&self, what: &str) {
+    pub(crate) fn end(&self, what: &str) {
         assert_eq!(self.at, self.bytes.len(), "{what}: the answer has fields that its version does not have");
     }
 
-    pub fn take(&mut self, count: usize) -> &[u8] {
+    pub(crate) fn take(&mut self, count: usize) -> &[u8] {
         let from = self.at;
         self.at += count;
         assert!(self.at <= self.bytes.len(), "the answer ends within a field, at byte {}", self.bytes.len());
@@ -123,58 +123,58 @@ impl Answer {
         self.take(N).try_into().expect("the length asked for")
     }
 
-    pub fn bool(&mut self) -> bool {
+    pub(crate) fn bool(&mut self) -> bool {
         self.i8() != 0
     }
 
-    pub fn i8(&mut self) -> i8 {
+    pub(crate) fn i8(&mut self) -> i8 {
         i8::from_be_bytes(self.array())
     }
 
-    pub fn i16(&mut self) -> i16 {
+    pub(crate) fn i16(&mut self) -> i16 {
         i16::from_be_bytes(self.array())
     }
 
-    pub fn i32(&mut self) -> i32 {
+    pub(crate) fn i32(&mut self) -> i32 {
         i32::from_be_bytes(self.array())
     }
 
-    pub fn i64(&mut self) -> i64 {
+    pub(crate) fn i64(&mut self) -> i64 {
         i64::from_be_bytes(self.array())
     }
 
     /// `None` is null.
-    pub fn text(&mut self) -> Option<String> {
+    pub(crate) fn text(&mut self) -> Option<String> {
         let length = usize::try_from(self.i16()).ok()?;
         Some(String::from_utf8(self.take(length).to_vec()).expect("text is UTF-8"))
     }
 
     /// Text that is not null.
-    pub fn some_text(&mut self) -> String {
+    pub(crate) fn some_text(&mut self) -> String {
         self.text().expect("text")
     }
 
     /// Null is empty.
-    pub fn blob(&mut self) -> Vec<u8> {
+    pub(crate) fn blob(&mut self) -> Vec<u8> {
         usize::try_from(self.i32()).map_or_else(|_| Vec::new(), |length| self.take(length).to_vec())
     }
 
     /// Null is empty.
-    pub fn list<T>(&mut self, mut each: impl FnMut(&mut Self) -> T) -> Vec<T> {
+    pub(crate) fn list<T>(&mut self, mut each: impl FnMut(&mut Self) -> T) -> Vec<T> {
         (0..self.i32()).map(|_| each(self)).collect()
     }
 
-    pub fn compact_text(&mut self) -> Option<String> {
+    pub(crate) fn compact_text(&mut self) -> Option<String> {
         let length = usize::try_from(self.varint()).expect("a length").checked_sub(1)?;
         Some(String::from_utf8(self.take(length).to_vec()).expect("text is UTF-8"))
     }
 
-    pub fn compact_list<T>(&mut self, mut each: impl FnMut(&mut Self) -> T) -> Vec<T> {
+    pub(crate) fn compact_list<T>(&mut self, mut each: impl FnMut(&mut Self) -> T) -> Vec<T> {
         (1..self.varint()).map(|_| each(self)).collect()
     }
 
     /// Tagged fields are read over: a broker may add some.
-    pub fn tags(&mut self) {
+    pub(crate) fn tags(&mut self) {
         for _ in 0..self.varint() {
             self.varint();
             let length = usize::try_from(self.varint()).expect("a length");
@@ -183,7 +183,7 @@ impl Answer {
     }
 
     /// Unsigned, as lengths of the compact types are.
-    pub fn varint(&mut self) -> u64 {
+    pub(crate) fn varint(&mut self) -> u64 {
         let (mut value, mut shift) = (0, 0);
         loop {
             let byte = u64::from(self.array::<1>()[0]);
@@ -196,7 +196,7 @@ impl Answer {
     }
 
     /// Signed, as the fields of a record are.
-    pub fn zigzag(&mut self) -> i64 {
+    pub(crate) fn zigzag(&mut self) -> i64 {
         let value = self.varint();
         (value >> 1) as i64 ^ -((value & 1) as i64)
     }

@@ -7,7 +7,7 @@ use super::{Api, Wire};
 
 /// Who asks: a group, a generation of it, a member, and perhaps its name for life.
 #[derive(Clone, Copy, Debug)]
-pub struct Me<'a> {
+pub(crate) struct Me<'a> {
     pub group: &'a str,
     pub generation: i32,
     pub member: &'a str,
@@ -23,7 +23,7 @@ impl Default for Me<'_> {
 
 /// What a member learns by joining.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Joined {
+pub(crate) struct Joined {
     pub code: i16,
     pub generation: i32,
     pub protocol: String,
@@ -35,7 +35,7 @@ pub struct Joined {
 
 /// One offset to commit.
 #[derive(Clone, Copy, Debug)]
-pub struct Commit<'a> {
+pub(crate) struct Commit<'a> {
     pub topic: &'a str,
     pub partition: i32,
     pub offset: i64,
@@ -44,7 +44,7 @@ pub struct Commit<'a> {
 
 /// What is committed for one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Committed {
+pub(crate) struct Committed {
     pub topic: String,
     pub partition: i32,
     pub offset: i64,
@@ -54,7 +54,7 @@ pub struct Committed {
 
 /// What a member of type `consumer` says of itself: no topics, and this. A real coordinator reads it, and leaves whoever
 /// sends something else without an answer.
-pub fn subscription(data: &str) -> Vec<u8> {
+pub(crate) fn subscription(data: &str) -> Vec<u8> {
     Body::new().i16(0).count(0).bytes(data.as_bytes()).done()
 }
 
@@ -69,7 +69,7 @@ fn membership(me: &Me<'_>, version: i16, instance_from: i16) -> Body {
 
 impl Wire {
     /// Asks to join by protocols that are named with their metadata. The answer comes when all have joined.
-    pub fn ask_to_join(
+    pub(crate) fn ask_to_join(
         &mut self,
         version: i16,
         me: &Me<'_>,
@@ -83,7 +83,7 @@ impl Wire {
         self.send(Api::JoinGroup, version, body);
     }
 
-    pub fn joined(&mut self, version: i16) -> Joined {
+    pub(crate) fn joined(&mut self, version: i16) -> Joined {
         self.receive(Api::JoinGroup, version, |a| {
             a.i32();
             let (code, generation, protocol) = (a.i16(), a.i32(), a.some_text());
@@ -98,14 +98,14 @@ impl Wire {
     }
 
     /// Asks for one's assignment, and gives all members theirs when one leads.
-    pub fn ask_to_sync(&mut self, version: i16, me: &Me<'_>, assignments: &[(&str, &[u8])]) {
+    pub(crate) fn ask_to_sync(&mut self, version: i16, me: &Me<'_>, assignments: &[(&str, &[u8])]) {
         let body = membership(me, version, 3);
         let body = body.list(assignments, |body, (member, assignment)| body.text(member).bytes(assignment));
         self.send(Api::SyncGroup, version, body);
     }
 
     /// The error code and the assignment.
-    pub fn synced(&mut self, version: i16) -> (i16, Vec<u8>) {
+    pub(crate) fn synced(&mut self, version: i16) -> (i16, Vec<u8>) {
         self.receive(Api::SyncGroup, version, |a| {
             if version >= 1 {
                 a.i32();
@@ -114,11 +114,11 @@ impl Wire {
         })
     }
 
-    pub fn heartbeat(&mut self, me: &Me<'_>) -> i16 {
+    pub(crate) fn heartbeat(&mut self, me: &Me<'_>) -> i16 {
         self.heartbeat_by(3, me)
     }
 
-    pub fn heartbeat_by(&mut self, version: i16, me: &Me<'_>) -> i16 {
+    pub(crate) fn heartbeat_by(&mut self, version: i16, me: &Me<'_>) -> i16 {
         self.call(Api::Heartbeat, version, membership(me, version, 3), |a| {
             if version >= 1 {
                 a.i32();
@@ -128,7 +128,7 @@ impl Wire {
     }
 
     /// A member leaves, by its id.
-    pub fn leave_by(&mut self, version: i16, me: &Me<'_>) -> i16 {
+    pub(crate) fn leave_by(&mut self, version: i16, me: &Me<'_>) -> i16 {
         self.call(Api::LeaveGroup, version, Body::new().text(me.group).text(me.member), |a| {
             if version >= 1 {
                 a.i32();
@@ -138,7 +138,7 @@ impl Wire {
     }
 
     /// Members leave, by id, name for life, or both; the code of each.
-    pub fn leave(&mut self, group: &str, members: &[(&str, Option<&str>)]) -> Vec<i16> {
+    pub(crate) fn leave(&mut self, group: &str, members: &[(&str, Option<&str>)]) -> Vec<i16> {
         let body = Body::new().text(group);
         let body = body.list(members, |body, (member, instance)| body.text(member).text_or_null(*instance));
         self.call(Api::LeaveGroup, 3, body, |a| {
@@ -149,11 +149,11 @@ impl Wire {
     }
 
     /// The code of each offset, in the order asked.
-    pub fn commit(&mut self, me: &Me<'_>, commits: &[Commit<'_>]) -> Vec<i16> {
+    pub(crate) fn commit(&mut self, me: &Me<'_>, commits: &[Commit<'_>]) -> Vec<i16> {
         self.commit_by(7, me, commits)
     }
 
-    pub fn commit_by(&mut self, version: i16, me: &Me<'_>, commits: &[Commit<'_>]) -> Vec<i16> {
+    pub(crate) fn commit_by(&mut self, version: i16, me: &Me<'_>, commits: &[Commit<'_>]) -> Vec<i16> {
         let body = membership(me, version, 7);
         let body = if version < 5 { body.i64(-1) } else { body };
         let body = body.list(commits, |body, c| {
@@ -176,12 +176,12 @@ impl Wire {
     }
 
     /// What is committed for these partitions, or for all there are; sorted.
-    pub fn committed(&mut self, group: &str, of: Option<&[(&str, i32)]>) -> Vec<Committed> {
+    pub(crate) fn committed(&mut self, group: &str, of: Option<&[(&str, i32)]>) -> Vec<Committed> {
         self.committed_by(5, group, of).1
     }
 
     /// By one of the versions 1 to 5: the code of the whole, too.
-    pub fn committed_by(
+    pub(crate) fn committed_by(
         &mut self,
         version: i16,
         group: &str,
@@ -207,7 +207,7 @@ impl Wire {
     }
 
     /// By version 7, which can wait for open transactions: `require_stable`.
-    pub fn committed_stable(&mut self, group: &str, topic: &str, partition: i32) -> Committed {
+    pub(crate) fn committed_stable(&mut self, group: &str, topic: &str, partition: i32) -> Committed {
         let body = Body::new().compact_text(group);
         let body = body.compact_list(&[topic], |body, topic| {
             body.compact_text(topic).compact_list(&[partition], |body, p| body.i32(*p)).tags()

@@ -5,13 +5,13 @@ use super::bytes::{Answer, Body};
 use super::{Api, Wire};
 
 /// What is in open and aborted transactions is read too.
-pub const READ_UNCOMMITTED: i8 = 0;
+pub(crate) const READ_UNCOMMITTED: i8 = 0;
 /// Only what is committed is read.
-pub const READ_COMMITTED: i8 = 1;
+pub(crate) const READ_COMMITTED: i8 = 1;
 
 /// What became of one partition's batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Produced {
+pub(crate) struct Produced {
     pub partition: i32,
     pub code: i16,
     pub base: i64,
@@ -24,7 +24,7 @@ pub struct Produced {
 
 /// One partition of a fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fetched {
+pub(crate) struct Fetched {
     pub topic: String,
     pub partition: i32,
     pub code: i16,
@@ -39,14 +39,14 @@ pub struct Fetched {
 
 impl Fetched {
     /// All values, as text; of markers none.
-    pub fn values(&self) -> Vec<String> {
+    pub(crate) fn values(&self) -> Vec<String> {
         self.batches.iter().filter(|b| b.marker().is_none()).flat_map(Stored::values).collect()
     }
 }
 
 /// One partition's offset for a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub(crate) struct Listed {
     pub code: i16,
     pub timestamp: i64,
     pub offset: i64,
@@ -54,7 +54,7 @@ pub struct Listed {
 
 /// A fetch; the defaults are what tests want most: all there is, without waiting.
 #[derive(Clone, Debug)]
-pub struct FetchRequest<'a> {
+pub(crate) struct FetchRequest<'a> {
     pub max_wait_ms: i32,
     pub min_bytes: i32,
     pub max_bytes: i32,
@@ -66,11 +66,11 @@ pub struct FetchRequest<'a> {
 }
 
 impl<'a> FetchRequest<'a> {
-    pub fn of(topic: &'a str, partition: i32, offset: i64) -> Self {
+    pub(crate) fn of(topic: &'a str, partition: i32, offset: i64) -> Self {
         Self::several(&[(topic, partition, offset)])
     }
 
-    pub fn several(from: &[(&'a str, i32, i64)]) -> Self {
+    pub(crate) fn several(from: &[(&'a str, i32, i64)]) -> Self {
         let from = from.iter().map(|(t, p, o)| (*t, *p, *o, 1 << 20)).collect();
         Self {
             max_wait_ms: 0,
@@ -82,7 +82,7 @@ impl<'a> FetchRequest<'a> {
         }
     }
 
-    pub fn body(&self, version: i16) -> Body {
+    pub(crate) fn body(&self, version: i16) -> Body {
         let body = Body::new().i32(-1).i32(self.max_wait_ms).i32(self.min_bytes).i32(self.max_bytes);
         let mut body = body.i8(self.isolation);
         if version >= 7 {
@@ -108,17 +108,17 @@ impl<'a> FetchRequest<'a> {
 
 impl Wire {
     /// Writes one batch to one partition, with all acknowledgements.
-    pub fn produce(&mut self, topic: &str, partition: i32, batch: &Batch) -> Produced {
+    pub(crate) fn produce(&mut self, topic: &str, partition: i32, batch: &Batch) -> Produced {
         self.produce_to(7, None, topic, &[(partition, batch.encode())]).remove(0)
     }
 
     /// Writes a batch within a transaction.
-    pub fn produce_in(&mut self, id: &str, topic: &str, partition: i32, batch: &Batch) -> Produced {
+    pub(crate) fn produce_in(&mut self, id: &str, topic: &str, partition: i32, batch: &Batch) -> Produced {
         self.produce_to(7, Some(id), topic, &[(partition, batch.encode())]).remove(0)
     }
 
     /// Writes what may be no batch at all, to several partitions, by this version of the request.
-    pub fn produce_to(
+    pub(crate) fn produce_to(
         &mut self,
         version: i16,
         transaction: Option<&str>,
@@ -141,35 +141,41 @@ impl Wire {
     }
 
     /// Writes one batch and asks for so many acknowledgements.
-    pub fn produce_with_acks(&mut self, acks: i16, topic: &str, partition: i32, batch: &Batch) -> Produced {
+    pub(crate) fn produce_with_acks(
+        &mut self,
+        acks: i16,
+        topic: &str,
+        partition: i32,
+        batch: &Batch,
+    ) -> Produced {
         self.send(Api::Produce, 7, produce_body(acks, None, topic, &[(partition, batch.encode())]));
         self.produced(7, topic).remove(0)
     }
 
     /// Writes without asking for an answer.
-    pub fn produce_unanswered(&mut self, topic: &str, partition: i32, batch: &Batch) {
+    pub(crate) fn produce_unanswered(&mut self, topic: &str, partition: i32, batch: &Batch) {
         self.send(Api::Produce, 7, produce_body(0, None, topic, &[(partition, batch.encode())]));
     }
 
     /// Reads all of one partition from `offset`.
-    pub fn fetch(&mut self, topic: &str, partition: i32, offset: i64) -> Fetched {
+    pub(crate) fn fetch(&mut self, topic: &str, partition: i32, offset: i64) -> Fetched {
         self.fetch_by(&FetchRequest::of(topic, partition, offset)).remove(0)
     }
 
     /// The same, committed records only.
-    pub fn fetch_committed(&mut self, topic: &str, partition: i32, offset: i64) -> Fetched {
+    pub(crate) fn fetch_committed(&mut self, topic: &str, partition: i32, offset: i64) -> Fetched {
         let request =
             FetchRequest { isolation: READ_COMMITTED, ..FetchRequest::of(topic, partition, offset) };
         self.fetch_by(&request).remove(0)
     }
 
-    pub fn fetch_by(&mut self, request: &FetchRequest<'_>) -> Vec<Fetched> {
+    pub(crate) fn fetch_by(&mut self, request: &FetchRequest<'_>) -> Vec<Fetched> {
         self.send(Api::Fetch, 11, request.body(11));
         self.fetched(11).1
     }
 
     /// The error of the whole fetch (from version 7 on), and its partitions.
-    pub fn fetched(&mut self, version: i16) -> (i16, Vec<Fetched>) {
+    pub(crate) fn fetched(&mut self, version: i16) -> (i16, Vec<Fetched>) {
         self.receive(Api::Fetch, version, |a| {
             a.i32();
             let code = if version >= 7 { a.i16() } else { 0 };
@@ -185,11 +191,11 @@ impl Wire {
     }
 
     /// The offset for a time; -1 is the end, -2 the beginning.
-    pub fn list_offset(&mut self, topic: &str, partition: i32, time: i64, isolation: i8) -> Listed {
+    pub(crate) fn list_offset(&mut self, topic: &str, partition: i32, time: i64, isolation: i8) -> Listed {
         self.list_offset_by(3, topic, partition, time, isolation)
     }
 
-    pub fn list_offset_by(
+    pub(crate) fn list_offset_by(
         &mut self,
         version: i16,
         topic: &str,
@@ -216,7 +222,7 @@ impl Wire {
     }
 
     /// Deletes what stands before `offset`; the error code and the new beginning.
-    pub fn delete_records(&mut self, topic: &str, partition: i32, offset: i64) -> (i16, i64) {
+    pub(crate) fn delete_records(&mut self, topic: &str, partition: i32, offset: i64) -> (i16, i64) {
         let body = Body::new().count(1).text(topic).count(1).i32(partition).i64(offset).i32(30_000);
         let mut topics = self.call(Api::DeleteRecords, 1, body, |a| {
             a.i32();

@@ -5,7 +5,7 @@ use super::{Api, Wire};
 
 /// A topic as metadata shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopicMetadata {
+pub(crate) struct TopicMetadata {
     pub code: i16,
     pub name: String,
     /// All zero where the version has none.
@@ -15,7 +15,7 @@ pub struct TopicMetadata {
 
 /// A partition as metadata shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PartitionMetadata {
+pub(crate) struct PartitionMetadata {
     pub code: i16,
     pub number: i32,
     pub leader: i32,
@@ -25,17 +25,21 @@ pub struct PartitionMetadata {
 
 impl Wire {
     /// These topics, or all; never makes one.
-    pub fn metadata(&mut self, topics: Option<&[&str]>) -> Vec<TopicMetadata> {
+    pub(crate) fn metadata(&mut self, topics: Option<&[&str]>) -> Vec<TopicMetadata> {
         self.metadata_by(4, topics).1
     }
 
     /// The topic's id; all zero if there is no such topic.
-    pub fn topic_id(&mut self, topic: &str) -> [u8; 16] {
+    pub(crate) fn topic_id(&mut self, topic: &str) -> [u8; 16] {
         self.metadata_by(10, Some(&[topic])).1[0].id
     }
 
     /// The brokers' node ids and the topics, by one of the versions 1 to 10.
-    pub fn metadata_by(&mut self, version: i16, topics: Option<&[&str]>) -> (Vec<i32>, Vec<TopicMetadata>) {
+    pub(crate) fn metadata_by(
+        &mut self,
+        version: i16,
+        topics: Option<&[&str]>,
+    ) -> (Vec<i32>, Vec<TopicMetadata>) {
         let shape = Shape { version };
         self.call(Api::Metadata, version, shape.body(topics), |a| {
             if version >= 3 {

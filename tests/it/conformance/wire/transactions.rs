@@ -8,14 +8,14 @@ use super::{Api, Wire, patiently};
 
 /// A producer's number and how often it was renewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
+pub(crate) struct Identity {
     pub producer: i64,
     pub epoch: i16,
 }
 
 /// An offset that is committed with a transaction.
 #[derive(Clone, Copy, Debug)]
-pub struct TxnCommit<'a> {
+pub(crate) struct TxnCommit<'a> {
     pub topic: &'a str,
     pub partition: i32,
     pub offset: i64,
@@ -23,12 +23,17 @@ pub struct TxnCommit<'a> {
 
 impl Wire {
     /// A new identity; of a transactional id the next epoch, which ends what the last one left open.
-    pub fn init_producer(&mut self, id: Option<&str>, timeout_ms: i32) -> (i16, Identity) {
+    pub(crate) fn init_producer(&mut self, id: Option<&str>, timeout_ms: i32) -> (i16, Identity) {
         self.init_producer_by(1, id, timeout_ms)
     }
 
     /// By version 0 or 1.
-    pub fn init_producer_by(&mut self, version: i16, id: Option<&str>, timeout_ms: i32) -> (i16, Identity) {
+    pub(crate) fn init_producer_by(
+        &mut self,
+        version: i16,
+        id: Option<&str>,
+        timeout_ms: i32,
+    ) -> (i16, Identity) {
         let mut got = Identity { producer: -1, epoch: -1 };
         let code = patiently(|| {
             let body = Body::new().text_or_null(id).i32(timeout_ms);
@@ -43,7 +48,7 @@ impl Wire {
     }
 
     /// By version 3: the producer says who it is, and gets its next epoch if it still is.
-    pub fn renew_producer(&mut self, id: &str, who: Identity) -> (i16, Identity) {
+    pub(crate) fn renew_producer(&mut self, id: &str, who: Identity) -> (i16, Identity) {
         let mut got = who;
         let code = patiently(|| {
             let body = Body::new().compact_text_or_null(Some(id)).i32(60_000);
@@ -60,7 +65,13 @@ impl Wire {
     }
 
     /// Says which partitions the transaction will write to; the code of each.
-    pub fn add_partitions(&mut self, id: &str, who: Identity, topic: &str, partitions: &[i32]) -> Vec<i16> {
+    pub(crate) fn add_partitions(
+        &mut self,
+        id: &str,
+        who: Identity,
+        topic: &str,
+        partitions: &[i32],
+    ) -> Vec<i16> {
         // A broker may answer in another order.
         let mut codes = BTreeMap::new();
         patiently(|| {
@@ -80,7 +91,7 @@ impl Wire {
     }
 
     /// Says which group's offsets the transaction will commit.
-    pub fn add_offsets(&mut self, id: &str, who: Identity, group: &str) -> i16 {
+    pub(crate) fn add_offsets(&mut self, id: &str, who: Identity, group: &str) -> i16 {
         patiently(|| {
             let body = Body::new().text(id).i64(who.producer).i16(who.epoch).text(group);
             self.call(Api::AddOffsetsToTxn, 2, body, |a| (a.i32(), a.i16()).1)
@@ -88,7 +99,7 @@ impl Wire {
     }
 
     /// Commits or aborts.
-    pub fn end_transaction(&mut self, id: &str, who: Identity, commit: bool) -> i16 {
+    pub(crate) fn end_transaction(&mut self, id: &str, who: Identity, commit: bool) -> i16 {
         patiently(|| {
             let body = Body::new().text(id).i64(who.producer).i16(who.epoch).bool(commit);
             self.call(Api::EndTxn, 2, body, |a| (a.i32(), a.i16()).1)
@@ -96,7 +107,7 @@ impl Wire {
     }
 
     /// Commits an offset when the transaction commits, by version 2, which says nothing of the group's generation.
-    pub fn commit_in(&mut self, id: &str, who: Identity, group: &str, commit: &TxnCommit<'_>) -> i16 {
+    pub(crate) fn commit_in(&mut self, id: &str, who: Identity, group: &str, commit: &TxnCommit<'_>) -> i16 {
         patiently(|| {
             let body = Body::new().text(id).text(group).i64(who.producer).i16(who.epoch);
             let body = body.count(1).text(commit.topic).count(1).i32(commit.partition).i64(commit.offset);
@@ -112,7 +123,7 @@ impl Wire {
     }
 
     /// The same by version 3, as a member of the group.
-    pub fn commit_as(&mut self, id: &str, who: Identity, me: &Me<'_>, commit: &TxnCommit<'_>) -> i16 {
+    pub(crate) fn commit_as(&mut self, id: &str, who: Identity, me: &Me<'_>, commit: &TxnCommit<'_>) -> i16 {
         patiently(|| {
             let body = Body::new().compact_text(id).compact_text(me.group).i64(who.producer).i16(who.epoch);
             let body = body.i32(me.generation).compact_text(me.member).compact_text_or_null(me.instance);

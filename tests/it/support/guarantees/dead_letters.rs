@@ -7,7 +7,7 @@ use super::super::record::{Expect, Seen, Sent, now_ms};
 use super::Guarantee;
 
 /// Original bytes and headers; the original timestamp in its header, and the time of death as its own; the reason, the right source, in the right partition, in 2 KiB at most.
-pub struct CompleteDeadLetters;
+pub(crate) struct CompleteDeadLetters;
 
 /// Headers that every dead letter bears, once.
 const REQUIRED: [&str; 10] = [

@@ -9,7 +9,7 @@ use super::super::record::{Expect, Seen, Sent};
 use super::Guarantee;
 
 /// Every input is in the output topic, or in the dead-letter topic if that is where it belongs.
-pub struct AtLeastOnce;
+pub(crate) struct AtLeastOnce;
 
 impl Guarantee for AtLeastOnce {
     fn name(&self) -> &'static str {
@@ -31,7 +31,7 @@ impl Guarantee for AtLeastOnce {
 }
 
 /// Nothing is in the output or dead-letter topic that does not belong there.
-pub struct NothingInvented;
+pub(crate) struct NothingInvented;
 
 impl Guarantee for NothingInvented {
     fn name(&self) -> &'static str {
@@ -52,7 +52,7 @@ impl Guarantee for NothingInvented {
 }
 
 /// No more than so many records (or parts of records) were written more than they had to.
-pub struct NoMoreThan {
+pub(crate) struct NoMoreThan {
     /// Writes beyond one a record or part, in all.
     pub repeats: usize,
 }
@@ -75,7 +75,7 @@ impl Guarantee for NoMoreThan {
 }
 
 /// How often something was written that was written already.
-pub fn repeats(evidence: &Evidence) -> usize {
+pub(crate) fn repeats(evidence: &Evidence) -> usize {
     writes(evidence).values().map(|n| n - 1).sum()
 }
 
@@ -89,7 +89,7 @@ fn writes(evidence: &Evidence) -> HashMap<(String, usize), usize> {
 }
 
 /// Key, headers (order and duplicates included), timestamp and all fields but `status` are what they were.
-pub struct Unchanged;
+pub(crate) struct Unchanged;
 
 impl Guarantee for Unchanged {
     fn name(&self) -> &'static str {

@@ -6,15 +6,15 @@ mod delivery;
 mod offsets;
 mod order;
 
-pub use dead_letters::CompleteDeadLetters;
-pub use delivery::{AtLeastOnce, NoMoreThan, NothingInvented, Unchanged, repeats};
-pub use offsets::{CommittedIsFinished, MonotonicOffsets};
-pub use order::{OneAtATimePerLane, PerKeyOrder, PerPartitionOrder, PlacedByKey};
+pub(crate) use dead_letters::CompleteDeadLetters;
+pub(crate) use delivery::{AtLeastOnce, NoMoreThan, NothingInvented, Unchanged, repeats};
+pub(crate) use offsets::{CommittedIsFinished, MonotonicOffsets};
+pub(crate) use order::{OneAtATimePerLane, PerKeyOrder, PerPartitionOrder, PlacedByKey};
 
 use super::evidence::Evidence;
 
 /// One promise.
-pub trait Guarantee {
+pub(crate) trait Guarantee {
     /// Its name in a failed test.
     fn name(&self) -> &'static str;
 
@@ -23,7 +23,7 @@ pub trait Guarantee {
 }
 
 /// Fails the test when a promise is broken, and says how.
-pub fn judge(evidence: &Evidence, guarantees: &[&dyn Guarantee]) {
+pub(crate) fn judge(evidence: &Evidence, guarantees: &[&dyn Guarantee]) {
     assert!(!evidence.sent.is_empty(), "nothing was sent: this would prove nothing");
     let mut broken = Vec::new();
     for guarantee in guarantees {
@@ -49,12 +49,12 @@ mod example {
     use super::Guarantee;
 
     /// `input`, standing at `offset` of partition 0.
-    pub fn sent(input: Input, offset: i64) -> Sent {
+    pub(super) fn sent(input: Input, offset: i64) -> Sent {
         Sent { input, topic: "in".to_owned(), partition: 0, offset }
     }
 
     /// What the program should have made of it, in partition 0.
-    pub fn output(sent: &Sent, offset: i64) -> Seen {
+    pub(super) fn output(sent: &Sent, offset: i64) -> Seen {
         let value = sent.input.value.as_deref().map(|v| {
             String::from_utf8_lossy(v).replace(r#""status":"new""#, r#""status":"valid""#).into_bytes()
         });
@@ -69,7 +69,7 @@ mod example {
     }
 
     /// Three good records of one key, in one partition, well done.
-    pub fn good_run() -> Evidence {
+    pub(super) fn good_run() -> Evidence {
         let inputs = ["a", "b", "c"].map(|id| Input::valid(id).key("key").stamped());
         let sent: Vec<_> = (0..).zip(inputs).map(|(offset, input)| sent(input, offset)).collect();
         let output = (0..).zip(&sent).map(|(offset, sent)| output(sent, offset)).collect();
@@ -85,7 +85,7 @@ mod example {
     }
 
     /// One record, split into three parts, well done.
-    pub fn split_run() -> Evidence {
+    pub(super) fn split_run() -> Evidence {
         let mut run = good_run();
         run.sent.truncate(1);
         run.sent[0].input.expect = Expect::Parts(3);
@@ -99,7 +99,7 @@ mod example {
     }
 
     /// The guarantee accepts the good run, and objects once `spoil` has changed it.
-    pub fn has_teeth(guarantee: &dyn Guarantee, good: &Evidence, spoil: impl FnOnce(&mut Evidence)) {
+    pub(super) fn has_teeth(guarantee: &dyn Guarantee, good: &Evidence, spoil: impl FnOnce(&mut Evidence)) {
         assert_eq!(guarantee.violations(good), [""; 0], "{} refuses a good run", guarantee.name());
         let mut bad = good.clone();
         spoil(&mut bad);

@@ -7,7 +7,7 @@ use super::super::record::{Seen, Sent};
 use super::Guarantee;
 
 /// A committed offset never goes back, and never vanishes.
-pub struct MonotonicOffsets;
+pub(crate) struct MonotonicOffsets;
 
 impl Guarantee for MonotonicOffsets {
     fn name(&self) -> &'static str {
@@ -30,7 +30,7 @@ impl Guarantee for MonotonicOffsets {
 
 /// Whatever stands before a committed offset is in the output or dead-letter topic already. Holds at every moment, so
 /// also of a program that was just killed.
-pub struct CommittedIsFinished;
+pub(crate) struct CommittedIsFinished;
 
 impl Guarantee for CommittedIsFinished {
     fn name(&self) -> &'static str {

@@ -7,7 +7,7 @@ use super::super::record::{Seen, Sent};
 use super::Guarantee;
 
 /// Records of one key and one input partition keep their order.
-pub struct PerKeyOrder;
+pub(crate) struct PerKeyOrder;
 
 impl Guarantee for PerKeyOrder {
     fn name(&self) -> &'static str {
@@ -20,7 +20,7 @@ impl Guarantee for PerKeyOrder {
 }
 
 /// Records of one key stand in the one output partition that Kafka's own Java client would choose.
-pub struct PlacedByKey;
+pub(crate) struct PlacedByKey;
 
 impl Guarantee for PlacedByKey {
     fn name(&self) -> &'static str {
@@ -33,7 +33,7 @@ impl Guarantee for PlacedByKey {
 }
 
 /// Records of one input partition keep their order in each output partition.
-pub struct PerPartitionOrder;
+pub(crate) struct PerPartitionOrder;
 
 impl Guarantee for PerPartitionOrder {
     fn name(&self) -> &'static str {
@@ -46,7 +46,7 @@ impl Guarantee for PerPartitionOrder {
 }
 
 /// No two transforms of one lane run at the same time.
-pub struct OneAtATimePerLane;
+pub(crate) struct OneAtATimePerLane;
 
 impl Guarantee for OneAtATimePerLane {
     fn name(&self) -> &'static str {

@@ -405,8 +405,23 @@ impl From<RDKafkaErrorCode> for Undelivered {
     }
 }
 
-/// A producer with delivery reports in batches.
-pub struct Writer<P, C: ClientContext> {
+/// A producer with delivery reports in batches. librdkafka reads the values of parcels until it reports them, whatever becomes of this
+/// handle's owner meanwhile: so a parcel borrows nothing.
+///
+/// ```compile_fail,E0597
+/// use std::sync::Arc;
+///
+/// use processor::kafka::ffi::Writer;
+/// use rdkafka::client::DefaultClientContext;
+/// use rdkafka::config::ClientConfig;
+///
+/// let bytes = vec![1];
+/// let writer: Writer<&[u8], _> = Writer::new(&ClientConfig::new(), DefaultClientContext, &[]).unwrap();
+/// let _ = writer.write(Arc::new(&bytes[..]), |_| unreachable!());
+/// std::mem::forget(writer);
+/// drop(bytes);
+/// ```
+pub struct Writer<P: 'static, C: ClientContext> {
     /// Owned; destroyed before the client.
     topics: Vec<*mut rd::rd_kafka_topic_t>,
     /// Owned; destroyed before the client.
@@ -421,11 +436,11 @@ pub struct Writer<P, C: ClientContext> {
 }
 
 // SAFETY: librdkafka's producers, topics and queues may be used from any thread; parcels cross threads, hence the bounds.
-unsafe impl<P: Send + Sync, C: ClientContext> Send for Writer<P, C> {}
+unsafe impl<P: Send + Sync + 'static, C: ClientContext> Send for Writer<P, C> {}
 // SAFETY: as above.
-unsafe impl<P: Send + Sync, C: ClientContext> Sync for Writer<P, C> {}
+unsafe impl<P: Send + Sync + 'static, C: ClientContext> Sync for Writer<P, C> {}
 
-impl<P: Send + Sync, C: ClientContext> Writer<P, C> {
+impl<P: Send + Sync + 'static, C: ClientContext> Writer<P, C> {
     /// A producer that writes to `topics`.
     pub fn new(config: &ClientConfig, context: C, topics: &[&str]) -> KafkaResult<Self> {
         let native = config.create_native_config()?;
@@ -685,7 +700,7 @@ fn delivered(code: Code, offset: i64) -> Result<(), RDKafkaErrorCode> {
     }
 }
 
-impl<P, C: ClientContext> Drop for Writer<P, C> {
+impl<P: 'static, C: ClientContext> Drop for Writer<P, C> {
     fn drop(&mut self) {
         for topic in self.topics.drain(..) {
             // SAFETY: ours; the client is dropped after this.

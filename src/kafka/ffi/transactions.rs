@@ -38,7 +38,7 @@ pub enum Remedy {
     Rebuild,
 }
 
-impl<P: Send + Sync, C: ClientContext> Writer<P, C> {
+impl<P: Send + Sync + 'static, C: ClientContext> Writer<P, C> {
     /// Ends what an earlier client of the same `transactional.id` left open, and shuts that client out. Once, before anything
     /// else.
     ///

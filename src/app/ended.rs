@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::Event;
-use crate::source::kafka::{Farewell, Trouble};
+use crate::source::kafka::{ShutdownReport, Trouble};
 
 /// The exit codes, after sysexits, so that a script or an orchestrator can tell what to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub(super) fn reason(cause: &Event) -> String {
 /// The end after draining: `members` consumers should have said farewell.
 pub(super) fn after_drain(
     cause: &Event,
-    farewells: &[Farewell],
+    farewells: &[ShutdownReport],
     members: usize,
     drained: u64,
     time: Duration,

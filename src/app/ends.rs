@@ -163,7 +163,7 @@ impl Ends<'_> {
             // What is refused breaks no client then, and what is behind it is written.
             connection.properties.set("enable.gapless.guarantee", "false");
         }
-        let neighbours = sink::Neighbours {
+        let neighbours = sink::Deps {
             outbox: self.pipeline.clone(),
             context: self.context.clone(),
             clock: self.clock.clone(),
@@ -186,7 +186,7 @@ impl Ends<'_> {
             let settings = transactor_settings(self.config, &name, index);
             let mut producer = producer.clone();
             producer.properties.set("transactional.id", &settings.name);
-            let neighbours = transaction::Neighbours {
+            let neighbours = transaction::Deps {
                 outbox: self.pipeline.clone(),
                 route: route.clone(),
                 context: self.context.clone(),
@@ -208,7 +208,7 @@ impl Ends<'_> {
     ) -> KafkaResult<(Source, Arc<Control>)> {
         let client = GroupMember::new(&consumer_properties(self.config, index), self.context.clone())?;
         let control = Arc::new(Control::default());
-        let neighbours = source::Neighbours {
+        let neighbours = source::Deps {
             intake: self.pipeline.clone(),
             context: self.context.clone(),
             control: control.clone(),

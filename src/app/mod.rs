@@ -50,7 +50,7 @@ use crate::kafka::link::Link;
 use crate::ops::{Death, Metrics};
 use crate::policy::Delivery;
 use crate::sink::{Target, transaction};
-use crate::source::kafka::{Control, Farewell, Trouble};
+use crate::source::kafka::{Control, ShutdownReport, Trouble};
 use crate::transform::{AsyncTransform, Handler, Transform, builtin::Validate};
 use behind::Behind;
 pub use derive::librdkafka_version;
@@ -83,7 +83,7 @@ pub(crate) enum Event {
     /// A record failed, and the policy is to stop.
     Failed(String),
     /// A consumer has left.
-    Left(Farewell),
+    Left(ShutdownReport),
     /// One of our own threads panicked.
     Bug(String),
     /// Passwords or certificates have changed, and these are the settings with them.
@@ -153,7 +153,7 @@ impl App {
     /// With a transform of your own that waits: `WORKER_POOL` threads share its futures.
     #[must_use]
     pub fn with_async_transform(mut self, transform: impl AsyncTransform + 'static) -> Self {
-        self.transform = Handler::Waiting(Arc::new(transform));
+        self.transform = Handler::Async(Arc::new(transform));
         self
     }
 
@@ -273,7 +273,7 @@ impl Running {
         let metrics = context.metrics.clone();
         let stop = forward(events, "record", Event::Failed);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let waits = matches!(transform, Handler::Waiting(_));
+        let waits = matches!(transform, Handler::Async(_));
         let pipeline = Arc::new(Pipeline::new(policy, transform, clock.clone(), metrics, stop));
         let ends = Ends { config, found: &found, context: &context, pipeline: &pipeline, clock: &clock };
         let trouble = forward(events, "trouble", Event::Trouble);
@@ -484,7 +484,7 @@ impl Running {
         let timeout = self.config.drain_timeout;
         tracing::info!("draining: finishing what has begun, for {:.0} s at most", timeout.as_secs_f64());
         self.controls.iter().for_each(|control| control.stop());
-        let mut farewells: Vec<Farewell> = Vec::new();
+        let mut farewells: Vec<ShutdownReport> = Vec::new();
         let mut until = started + timeout;
         let mut aborted = false;
         while farewells.len() < self.controls.len() {

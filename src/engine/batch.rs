@@ -16,7 +16,7 @@ use crate::engine::lanes::pending::{Held, Lane, Task, Verdict};
 use crate::sync::{Condvar, Mutex};
 
 /// See the module.
-pub(super) struct Hand {
+pub(super) struct WorkerBatch {
     /// The worker's thread.
     pub name: String,
     inner: Mutex<Inner>,
@@ -67,7 +67,7 @@ impl Running {
     }
 }
 
-impl Hand {
+impl WorkerBatch {
     pub(super) fn new(name: String) -> Self {
         Self { name, inner: Mutex::default(), returned: Condvar::new() }
     }
@@ -130,7 +130,7 @@ impl Hand {
     }
 
     /// Takes everything out but what has to wait for the running record: its own lane. The caller sees to it that all of it
-    /// comes where it belongs, and then calls [`Hand::returned`].
+    /// comes where it belongs, and then calls [`WorkerBatch::returned`].
     pub(super) fn relieve(&self) -> Option<Made> {
         let mut inner = self.inner.lock();
         let running = inner.running?;

@@ -11,7 +11,7 @@ use crate::checkpoint::ledger::Watermark;
 use crate::checkpoint::{End, Slot};
 use crate::planted::{Bug, planted};
 use crate::sink::dead_letter::Stage;
-use crate::sink::transaction::{Outlook, Releases};
+use crate::sink::transaction::{PartitionOutlook, Releases};
 use crate::sink::{NO_KEY, OUT_OF_RANGE, Outbox, Parcel, Refusal, TOO_LARGE};
 use crate::transform::Failure;
 
@@ -120,9 +120,9 @@ impl Releases for Pipeline {
         any
     }
 
-    fn outlook(&self, owner: usize) -> Outlook {
+    fn outlook(&self, owner: usize) -> PartitionOutlook {
         let ledger = self.ledger.lock();
-        Outlook { leaving: ledger.is_leaving(owner), uncommitted: ledger.is_uncommitted(owner) }
+        PartitionOutlook { leaving: ledger.is_leaving(owner), uncommitted: ledger.is_uncommitted(owner) }
     }
 
     fn cuts(&self, slots: Vec<Slot>) -> Vec<(Slot, Option<u64>)> {

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::batch::Hand;
+use super::batch::WorkerBatch;
 use super::failure::Fatal;
 use super::job::Results;
 use super::outage::LATER;
@@ -30,7 +30,7 @@ impl Pipeline {
     /// A worker's life: takes tasks and runs them, until the scheduler is closed and empty.
     pub fn work(&self) {
         let name = std::thread::current().name().unwrap_or("worker").to_owned();
-        let hand = Arc::new(Hand::new(name));
+        let hand = Arc::new(WorkerBatch::new(name));
         self.hands.lock().push(hand.clone());
         let mut pace = Pace::new(self.policy.tasks_pick_up);
         let (mut tasks, mut results) = (Vec::new(), Vec::new());
@@ -51,7 +51,7 @@ impl Pipeline {
 
     /// Runs a batch, and returns how many were begun. Results are handed to the producers before the lanes are given back,
     /// or the next record of a lane could overtake this one on the ready list.
-    fn run(&self, hand: &Hand, tasks: &mut Vec<Task<Arc<Job>>>, results: &mut Verdicts) -> u32 {
+    fn run(&self, hand: &WorkerBatch, tasks: &mut Vec<Task<Arc<Job>>>, results: &mut Verdicts) -> u32 {
         let mut batch = Batch { now_ms: self.clock.unix_ms(), ..Batch::default() };
         let (mut became, mut count) = (None, 0);
         hand.take(tasks);

@@ -14,7 +14,7 @@ use super::stuck::Said;
 use super::{Batch, Job, Pipeline};
 use crate::engine::lanes::pending::{Task, Verdict};
 use crate::sync::Mutex;
-use crate::transform::{Context, Handler, Outcome, Waiting};
+use crate::transform::{Context, DynAsyncTransform, Handler, Outcome};
 
 /// The records whose futures are not done, the oldest first.
 #[derive(Default)]
@@ -53,7 +53,7 @@ impl Begun {
 impl Pipeline {
     /// In place of the workers, for a transform that waits: gives `runtime` what may run, until the scheduler is closed and empty.
     pub fn dispatch(self: &Arc<Self>, runtime: &Handle) {
-        let Handler::Waiting(transform) = &self.transform else {
+        let Handler::Async(transform) = &self.transform else {
             unreachable!("workers run a transform that does not wait");
         };
         let (mut tasks, mut number) = (Vec::new(), 0);
@@ -72,7 +72,7 @@ impl Pipeline {
     }
 
     /// A worker's round for one record, see [`Pipeline::work`].
-    async fn run_alone(&self, task: Task<Arc<Job>>, number: u64, transform: &dyn Waiting) {
+    async fn run_alone(&self, task: Task<Arc<Job>>, number: u64, transform: &dyn DynAsyncTransform) {
         let at = self.clock.now();
         self.begun.0.lock().insert(number, Since { running: Running::of(&task), at, said: Said::default() });
         let mut batch = Batch { now_ms: self.clock.unix_ms(), ..Batch::default() };
@@ -102,10 +102,10 @@ impl Pipeline {
         &self,
         job: &Job,
         context: &Context,
-        transform: &dyn Waiting,
+        transform: &dyn DynAsyncTransform,
     ) -> std::thread::Result<Outcome> {
         // In a block of its own, so that what panics before there is a future does so in here too.
-        let mut future = std::pin::pin!(async { transform.begin(job.record(), context).await });
+        let mut future = std::pin::pin!(async { transform.call(job.record(), context).await });
         std::future::poll_fn(|waker| {
             self.busy.fetch_add(1, Ordering::Relaxed);
             let polled = caught(|| future.as_mut().poll(waker));

@@ -42,7 +42,7 @@ use crate::sink::dead_letter;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::{Condvar, Mutex};
 use crate::transform::Handler;
-use batch::Hand;
+use batch::WorkerBatch;
 pub use execute::in_transform;
 pub use job::Job;
 use outage::Outage;
@@ -110,7 +110,7 @@ pub struct Pipeline {
     held: Arc<AtomicUsize>,
     outage: Outage,
     /// One for each worker.
-    hands: Mutex<Vec<Arc<Hand>>>,
+    hands: Mutex<Vec<Arc<WorkerBatch>>>,
     /// Finished records, for who reads to drop: see [`Intake::drop_finished`](crate::source::Intake::drop_finished).
     spent: Mutex<Vec<Arc<Job>>>,
     /// What no hand has, of a transform that waits.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Pipeline;
-use super::batch::{Hand, Running};
+use super::batch::{Running, WorkerBatch};
 
 /// A worker that stands still for so long keeps nothing but the record it runs, and its lane.
 const RELIEVED_AFTER: Duration = Duration::from_secs(1);
@@ -73,7 +73,7 @@ impl Pipeline {
         }
     }
 
-    fn relieve(&self, hand: &Hand) {
+    fn relieve(&self, hand: &WorkerBatch) {
         let Some(mut made) = hand.relieve() else { return };
         // In the worker's own order: results first, then the lanes.
         self.put_out(&mut made.ready, &made.finished);
@@ -103,7 +103,7 @@ impl Pipeline {
             .collect()
     }
 
-    fn hands(&self) -> Vec<Arc<Hand>> {
+    fn hands(&self) -> Vec<Arc<WorkerBatch>> {
         self.hands.lock().clone()
     }
 

@@ -184,7 +184,7 @@ impl ClientContext for Context {
 
 /// What the group tells a consumer, in the order it was told.
 #[derive(Debug)]
-pub enum Told {
+pub enum RebalanceEvent {
     /// These are ours now, once we accept them.
     Assigned(Vec<TopicPartition>),
     /// These are to be given up.
@@ -194,7 +194,7 @@ pub enum Told {
 /// For consumers: keeps what the group tells until the consumer's thread asks.
 pub struct Member {
     shared: Context,
-    told: Mutex<Vec<Told>>,
+    told: Mutex<Vec<RebalanceEvent>>,
     /// The consumer is being closed: the group is answered at once, as nobody asks any more.
     closing: AtomicBool,
     /// And has been answered.
@@ -233,7 +233,7 @@ impl Member {
     }
 
     /// What was told since the last time.
-    pub fn take(&self) -> Vec<Told> {
+    pub fn take(&self) -> Vec<RebalanceEvent> {
         std::mem::take(&mut self.told.lock())
     }
 }
@@ -263,6 +263,10 @@ impl ConsumerContext for Member {
         let list =
             partitions.elements().iter().map(|one| (Arc::from(one.topic()), one.partition())).collect();
         let assigned = code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-        self.told.lock().push(if assigned { Told::Assigned(list) } else { Told::Revoked(list) });
+        self.told.lock().push(if assigned {
+            RebalanceEvent::Assigned(list)
+        } else {
+            RebalanceEvent::Revoked(list)
+        });
     }
 }

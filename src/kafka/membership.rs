@@ -24,9 +24,9 @@ pub struct Membership {
 /// **Invariant:** a partition that is in the ledger while this stands here was given to the member in this generation or
 /// before, and not taken from it. So whoever reads this first, and then finds a partition in the ledger, may commit it so.
 #[derive(Debug, Default)]
-pub struct Standing(Mutex<Option<Arc<Membership>>>);
+pub struct GroupMetadata(Mutex<Option<Arc<Membership>>>);
 
-impl Standing {
+impl GroupMetadata {
     /// From now on it is this one.
     pub fn set(&self, membership: Option<Membership>) {
         *self.0.lock() = membership.map(Arc::new);

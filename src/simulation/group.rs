@@ -12,7 +12,7 @@ use super::commits::Commit;
 use super::plan::Sabotage;
 use super::world::{Bell, Due, World};
 use crate::record::TopicPartition;
-use crate::source::client::{Event, Told};
+use crate::source::client::{Event, RebalanceEvent};
 use crate::sync::model;
 
 /// What the client waits for from its application.
@@ -171,7 +171,7 @@ impl World {
         let member = self.member(id);
         member.waits = Waits::GiveUp;
         member.told_revoke_at = Some(model::now());
-        self.tell(id, Event::Told(Told::Revoked(places(partitions))));
+        self.tell(id, Event::RebalanceEvent(RebalanceEvent::Revoked(places(partitions))));
     }
 
     pub(super) fn join(&mut self, id: usize) {
@@ -253,7 +253,7 @@ impl World {
         let member = self.member(id);
         member.waits = Waits::Accept;
         member.given = target.clone();
-        self.tell(id, Event::Told(Told::Assigned(places(target))));
+        self.tell(id, Event::RebalanceEvent(RebalanceEvent::Assigned(places(target))));
     }
 
     fn assign_change(&mut self, id: usize, target: &BTreeSet<i32>) {

@@ -16,11 +16,11 @@ use crate::engine::{Pipeline, Policy};
 use crate::kafka::context::Context;
 use crate::kafka::link::Link;
 use crate::policy::{Delivery, OffsetReset, OnFailure, Order, Retry};
-use crate::sink::kafka::{KafkaSink, Neighbours as SinkNeighbours, Settings as SinkSettings};
+use crate::sink::kafka::{Deps as SinkDeps, KafkaSink, Settings as SinkSettings};
 use crate::sink::route::Route;
 use crate::sink::transaction::{self, Transactor};
 use crate::sink::{Target, dead_letter};
-use crate::source::kafka::{Control, Farewell, KafkaSource, Neighbours, Settings, Trouble};
+use crate::source::kafka::{Control, Deps, KafkaSource, Settings, ShutdownReport, Trouble};
 use crate::source::start::Known;
 use crate::sync::model::{self, Board, Clock, JoinHandle, spawn};
 
@@ -47,7 +47,7 @@ pub(super) struct Instance {
     controls: Vec<Arc<Control>>,
     trouble: Receiver<Trouble>,
     transactors_trouble: Receiver<transaction::Trouble>,
-    gone: Arc<Board<Vec<Farewell>>>,
+    gone: Arc<Board<Vec<ShutdownReport>>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -103,9 +103,9 @@ impl Instance {
         }
         sink.begin(plan.producers, &mut threads);
         let (sender, trouble) = unbounded();
-        let gone = Arc::new(Board::<Vec<Farewell>>::default());
+        let gone = Arc::new(Board::<Vec<ShutdownReport>>::default());
         for (index, control) in controls.iter().enumerate() {
-            let neighbours = Neighbours {
+            let deps = Deps {
                 intake: pipeline.clone(),
                 context: context.clone(),
                 control: control.clone(),
@@ -114,7 +114,7 @@ impl Instance {
             };
             let fixed = plan.fixed_members.then(|| format!("{number}-{index}"));
             let client = SimConsumer::new(sim, id, fixed);
-            let source = KafkaSource::new(source_settings(sim, plan, index), client, neighbours);
+            let source = KafkaSource::new(source_settings(sim, plan, index), client, deps);
             let gone = gone.clone();
             threads.push(spawn(move || {
                 let farewell = source.run();
@@ -226,10 +226,10 @@ impl Ends<'_> {
         let route = Arc::new(route);
         [Target::Output, Target::DeadLetter].map(|writes| {
             let (outbox, context) = (self.pipeline.clone(), self.context.clone());
-            let neighbours = SinkNeighbours { outbox, context, clock: Arc::new(Clock) };
+            let deps = SinkDeps { outbox, context, clock: Arc::new(Clock) };
             let (route, patience) = (route.clone(), self.plan.patience);
             let settings = SinkSettings { route, writes, dead_letters_in_order: false, patience };
-            let sink = KafkaSink::new(settings, self.connect(None), neighbours);
+            let sink = KafkaSink::new(settings, self.connect(None), deps);
             Arc::new(sink.expect("the simulated client can be made"))
         })
     }
@@ -251,7 +251,7 @@ impl Ends<'_> {
                 most: (plan.budget.records / 2 / plan.consumers).max(1),
                 timeout: plan.transaction_timeout.max(plan.commit_interval + PATIENCE),
             };
-            let neighbours = transaction::Neighbours {
+            let deps = transaction::Deps {
                 outbox: self.pipeline.clone(),
                 route: route.clone(),
                 context: self.context.clone(),
@@ -259,7 +259,7 @@ impl Ends<'_> {
                 trouble: trouble.clone(),
                 clock: Arc::new(Clock),
             };
-            let transactor = Transactor::new(settings, self.connect(Some(name)), neighbours);
+            let transactor = Transactor::new(settings, self.connect(Some(name)), deps);
             Arc::new(transactor.expect("the simulated client can be made"))
         };
         (Sink::Transactions(self.controls.iter().enumerate().map(one).collect()), troubles)

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
 
-pub use crate::kafka::context::Told;
+pub use crate::kafka::context::RebalanceEvent;
 use crate::kafka::membership::Membership;
 pub use crate::kafka::offsets::Committed;
 use crate::record::Record;
@@ -90,14 +90,14 @@ pub trait Client: Send + 'static {
     /// The answer to [`Client::ask_ends`], once it has come, which is within a few seconds. What no broker answers for is not in it.
     fn ends(&mut self) -> Option<Ends>;
 
-    /// Answers [`Told::Assigned`]: these are read from these offsets on. With the cooperative protocol they come to what is
+    /// Answers [`RebalanceEvent::Assigned`]: these are read from these offsets on. With the cooperative protocol they come to what is
     /// owned already, else they are all.
     ///
     /// # Errors
     /// When the client refuses, which is our bug or the end of the client.
     fn accept(&mut self, starts: &[(TopicPartition, i64)]) -> KafkaResult<()>;
 
-    /// Answers [`Told::Revoked`]: nothing is read of these any more. Without the cooperative protocol they are all.
+    /// Answers [`RebalanceEvent::Revoked`]: nothing is read of these any more. Without the cooperative protocol they are all.
     ///
     /// # Errors
     /// As [`Client::accept`].
@@ -123,7 +123,7 @@ pub type Ends = Vec<(TopicPartition, i64)>;
 #[derive(Debug)]
 pub enum Event {
     /// By the group.
-    Told(Told),
+    RebalanceEvent(RebalanceEvent),
     /// The answer to a commit: as a whole, or the first partition's error.
     Committed(Result<(), Code>),
     /// The answer to [`Client::ask_topic_ids`].

@@ -117,7 +117,7 @@ impl Client for GroupMember {
             }
         }
         self.bootstrap.maybe_name(self.consumer.client(), Instant::now());
-        events.extend(self.consumer.context().take().into_iter().map(Event::Told));
+        events.extend(self.consumer.context().take().into_iter().map(Event::RebalanceEvent));
         events.extend(self.questions.answer(Duration::ZERO).map(Event::TopicIds));
         let wait = if events.is_empty() { wait } else { Duration::ZERO };
         let committed = self.commits.answer(wait);

@@ -47,20 +47,20 @@ pub trait AsyncTransform: Send + Sync {
 }
 
 /// An [`AsyncTransform`] of whichever type.
-pub trait Waiting: Send + Sync {
+pub trait DynAsyncTransform: Send + Sync {
     /// See [`AsyncTransform::apply`].
-    fn begin<'a>(
+    fn call<'a>(
         &'a self,
         record: &'a Record,
         context: &'a Context,
     ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
     /// See [`Transform::name`].
-    fn called(&self) -> &str;
+    fn name(&self) -> &str;
 }
 
-impl<T: AsyncTransform> Waiting for T {
-    fn begin<'a>(
+impl<T: AsyncTransform> DynAsyncTransform for T {
+    fn call<'a>(
         &'a self,
         record: &'a Record,
         context: &'a Context,
@@ -68,8 +68,8 @@ impl<T: AsyncTransform> Waiting for T {
         Box::pin(self.apply(record, context))
     }
 
-    fn called(&self) -> &str {
-        self.name()
+    fn name(&self) -> &str {
+        AsyncTransform::name(self)
     }
 }
 
@@ -79,7 +79,7 @@ pub enum Handler {
     /// Returns its outcome.
     Blocking(Arc<dyn Transform>),
     /// Returns a future.
-    Waiting(Arc<dyn Waiting>),
+    Async(Arc<dyn DynAsyncTransform>),
 }
 
 impl Handler {
@@ -87,7 +87,7 @@ impl Handler {
     pub fn name(&self) -> &str {
         match self {
             Self::Blocking(transform) => transform.name(),
-            Self::Waiting(transform) => transform.called(),
+            Self::Async(transform) => DynAsyncTransform::name(&**transform),
         }
     }
 
@@ -95,7 +95,7 @@ impl Handler {
     pub fn is_quick(&self) -> bool {
         match self {
             Self::Blocking(transform) => transform.is_quick(),
-            Self::Waiting(_) => false,
+            Self::Async(_) => false,
         }
     }
 }
@@ -113,9 +113,9 @@ impl<T: Transform + 'static> IntoHandler<dyn Transform> for T {
     }
 }
 
-impl<T: AsyncTransform + 'static> IntoHandler<dyn Waiting> for T {
+impl<T: AsyncTransform + 'static> IntoHandler<dyn DynAsyncTransform> for T {
     fn into_handler(self) -> Handler {
-        Handler::Waiting(Arc::new(self))
+        Handler::Async(Arc::new(self))
     }
 }
 

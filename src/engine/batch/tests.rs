@@ -26,8 +26,8 @@ fn tasks(lanes: &[Lane]) -> Vec<Task<Arc<Job>>> {
 }
 
 /// The worker has done one of its three tasks, of lane 1, and runs the second of it.
-fn at_work() -> Hand {
-    let (hand, mut batch) = (Hand::new("worker-7".to_owned()), Batch::default());
+fn at_work() -> WorkerBatch {
+    let (hand, mut batch) = (WorkerBatch::new("worker-7".to_owned()), Batch::default());
     hand.take(&mut tasks(&[Some(1), Some(1), Some(2)]));
     let (held, job) = hand.next(None, &mut batch).expect("the first").split();
     batch.ready.push((0.into(), job));

@@ -13,7 +13,7 @@ use crate::kafka::context::Context;
 use crate::policy::Partitioning;
 use crate::sink::batches::Batches;
 use crate::sink::client::{Client, Connect, Outgoing, Report};
-use crate::sink::kafka::{KafkaSink, Neighbours, Settings};
+use crate::sink::kafka::{Deps, KafkaSink, Settings};
 use crate::sink::route::Route;
 use crate::sink::{Parcel, Target};
 use crate::sync::model::{self, Board, Clock, check, pass, random, spawn};
@@ -187,7 +187,7 @@ fn sink(rig: &Rig, troubles: u32) -> (Arc<Sink>, Arc<Board<u64>>) {
         dead_letters_in_order: false,
         patience: Duration::from_secs(3600),
     };
-    let neighbours = Neighbours {
+    let neighbours = Deps {
         outbox: rig.pipeline.clone(),
         context: Context::new(Arc::default(), METRICS.clone()),
         clock: Arc::new(Clock),

@@ -61,7 +61,7 @@ pub struct Settings {
 }
 
 /// Whom the sink works with.
-pub struct Neighbours<O> {
+pub struct Deps<O> {
     /// Where parcels come from.
     pub outbox: Arc<O>,
     /// Who is told about the cluster.
@@ -96,8 +96,8 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
     ///
     /// # Errors
     /// When the client cannot be made.
-    pub fn new(settings: Settings, connection: C, neighbours: Neighbours<O>) -> KafkaResult<Self> {
-        let Neighbours { outbox, context, clock } = neighbours;
+    pub fn new(settings: Settings, connection: C, neighbours: Deps<O>) -> KafkaResult<Self> {
+        let Deps { outbox, context, clock } = neighbours;
         let flow = Flow::new(Watch::new(settings.patience, clock.now()));
         let route = settings.route;
         let client = Mutex::new(Arc::new(connection.connect(&route.topics(), Batches::default())?));

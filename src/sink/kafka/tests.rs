@@ -8,7 +8,7 @@ use std::time::Duration;
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
 
 use super::report::Settled;
-use super::{KafkaSink, Neighbours, Settings};
+use super::{Deps, KafkaSink, Settings};
 use crate::clock::ManualClock;
 use crate::kafka::context::Context;
 use crate::ops::metrics::{About, Metrics};
@@ -275,7 +275,7 @@ impl Bench {
         let (desk, post, clock) =
             (Arc::<Desk>::default(), Arc::<Post>::default(), Arc::new(ManualClock::new()));
         let metrics = Arc::new(Metrics::new(About::default()));
-        let neighbours = Neighbours {
+        let neighbours = Deps {
             outbox: desk.clone(),
             context: Context::new(Arc::default(), metrics),
             clock: clock.clone(),

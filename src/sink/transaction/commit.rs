@@ -113,7 +113,7 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
             }
         }
         let since = self.clock.now();
-        // Before the slots are looked at: see `Standing`.
+        // Before the slots are looked at: see `GroupMetadata`.
         let Some(member) = self.standing.get() else {
             return Err(Halt::Abort("not a member of the group now".to_owned()));
         };

@@ -20,7 +20,7 @@
 //!   and the group is asked what it has. Where it has the offset that was sent, or more, the records are finished; where it has
 //!   less they are held again.
 //!
-//! Who may commit for a partition is the broker's to judge, by the member's generation: see [`Standing`].
+//! Who may commit for a partition is the broker's to judge, by the member's generation: see [`GroupMetadata`].
 
 pub mod client;
 mod commit;
@@ -44,7 +44,7 @@ use crate::checkpoint::Slot;
 use crate::checkpoint::ledger::Watermark;
 use crate::clock::Clock;
 use crate::kafka::context::Context;
-use crate::kafka::membership::Standing;
+use crate::kafka::membership::GroupMetadata;
 use crate::sync::Mutex;
 use client::{Committer, Failed, Remedy, Transactional};
 use held::Lines;
@@ -78,7 +78,7 @@ pub struct Settings {
 }
 
 /// Whom a transactor works with.
-pub struct Neighbours<O> {
+pub struct Deps<O> {
     /// Where parcels come from.
     pub outbox: Arc<O>,
     /// The topics.
@@ -86,7 +86,7 @@ pub struct Neighbours<O> {
     /// Who is told about the cluster.
     pub context: Context,
     /// As whom it commits.
-    pub standing: Arc<Standing>,
+    pub standing: Arc<GroupMetadata>,
     /// Who is told why it cannot go on.
     pub trouble: Sender<Trouble>,
     /// Where time comes from.
@@ -113,7 +113,7 @@ pub trait Releases: Outbox {
     fn take_until(&self, shard: usize, max: usize, until: Instant, out: &mut Vec<Arc<Self::Parcel>>) -> bool;
 
     /// How it stands with the partitions of consumer `owner`.
-    fn outlook(&self, owner: usize) -> Outlook;
+    fn outlook(&self, owner: usize) -> PartitionOutlook;
 
     /// For each slot, the sequence number from which on nothing can be committed any more; `None` where its assignment is gone.
     fn cuts(&self, slots: Vec<Slot>) -> Vec<(Slot, Option<u64>)>;
@@ -131,7 +131,7 @@ pub trait Releases: Outbox {
 
 /// How it stands with a consumer's partitions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Outlook {
+pub struct PartitionOutlook {
     /// One of them is to be given up.
     pub leaving: bool,
     /// There is something to commit, even if nothing is to be written.
@@ -144,7 +144,7 @@ pub struct Transactor<O: Releases, C: Committer<O::Parcel>> {
     outbox: Arc<O>,
     route: Arc<Route>,
     context: Context,
-    standing: Arc<Standing>,
+    standing: Arc<GroupMetadata>,
     trouble: Sender<Trouble>,
     clock: Arc<dyn Clock>,
     connection: C,
@@ -209,8 +209,8 @@ impl<O: Releases, C: Committer<O::Parcel>> Transactor<O, C> {
     ///
     /// # Errors
     /// When the client cannot be made.
-    pub fn new(settings: Settings, connection: C, neighbours: Neighbours<O>) -> KafkaResult<Self> {
-        let Neighbours { outbox, route, context, standing, trouble, clock } = neighbours;
+    pub fn new(settings: Settings, connection: C, neighbours: Deps<O>) -> KafkaResult<Self> {
+        let Deps { outbox, route, context, standing, trouble, clock } = neighbours;
         let client = Mutex::new(Arc::new(connection.connect(&route.topics(), Batches::default())?));
         Ok(Self {
             settings,

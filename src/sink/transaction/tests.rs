@@ -10,13 +10,13 @@ use crossbeam_channel::{Receiver, unbounded};
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
 
 use super::client::{Committed, Committer, Failed, Remedy, Transactional};
-use super::{Halt, Neighbours, Outlook, Releases, Settings, Transactor, Trouble, Work};
+use super::{Deps, Halt, PartitionOutlook, Releases, Settings, Transactor, Trouble, Work};
 use crate::checkpoint::ledger::Watermark;
 use crate::checkpoint::tracker::Times;
 use crate::checkpoint::{Beginning, Budget, End, Ledger, Slot, Ticket};
 use crate::clock::{Clock, ManualClock};
 use crate::kafka::context::Context;
-use crate::kafka::membership::{Membership, Standing};
+use crate::kafka::membership::{GroupMetadata, Membership};
 use crate::ops::metrics::{About, Metrics};
 use crate::policy::Partitioning;
 use crate::record::Headers;
@@ -109,9 +109,9 @@ impl Releases for Desk {
         self.take(shard, max, out)
     }
 
-    fn outlook(&self, owner: usize) -> Outlook {
+    fn outlook(&self, owner: usize) -> PartitionOutlook {
         let ledger = self.ledger.lock();
-        Outlook { leaving: ledger.is_leaving(owner), uncommitted: ledger.is_uncommitted(owner) }
+        PartitionOutlook { leaving: ledger.is_leaving(owner), uncommitted: ledger.is_uncommitted(owner) }
     }
 
     fn cuts(&self, slots: Vec<Slot>) -> Vec<(Slot, Option<u64>)> {
@@ -328,7 +328,7 @@ impl Transactional<Letter> for FakeClient {
 struct Bench {
     desk: Arc<Desk>,
     bank: Arc<Bank>,
-    standing: Arc<Standing>,
+    standing: Arc<GroupMetadata>,
     clock: Arc<ManualClock>,
     transactor: Transactor<Desk, FakeConnect>,
     work: Work<Letter>,
@@ -349,7 +349,7 @@ impl Bench {
             refused: Mutex::default(),
         });
         let context = Context::new(Arc::default(), Arc::new(Metrics::new(About::default())));
-        let (clock, standing) = (Arc::new(ManualClock::new()), Arc::<Standing>::default());
+        let (clock, standing) = (Arc::new(ManualClock::new()), Arc::<GroupMetadata>::default());
         let bank = Arc::new(Bank {
             clock: clock.clone(),
             visible: Mutex::default(),
@@ -372,7 +372,7 @@ impl Bench {
             most: 100,
             timeout: Duration::from_secs(10),
         };
-        let neighbours = Neighbours {
+        let neighbours = Deps {
             outbox: desk.clone(),
             route: Arc::new(Route::new(
                 "out".to_owned(),

@@ -9,7 +9,7 @@ use crossbeam_channel::Sender;
 
 use crate::clock::Clock;
 use crate::kafka::context::Context;
-use crate::kafka::membership::Standing;
+use crate::kafka::membership::GroupMetadata;
 use crate::policy::OffsetReset;
 use crate::source::start::Known;
 
@@ -35,7 +35,7 @@ pub struct Settings {
 }
 
 /// Whom a member works with.
-pub struct Neighbours<I> {
+pub struct Deps<I> {
     /// Where records go.
     pub intake: Arc<I>,
     /// Who is told about the cluster.
@@ -63,7 +63,7 @@ pub enum Trouble {
 
 /// What a member left behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Farewell {
+pub struct ShutdownReport {
     /// Records that were in flight.
     pub left: usize,
     /// Records that will be delivered again: those, and what was taken and given back, or stopped the program.
@@ -80,7 +80,7 @@ pub struct Control {
     pub(super) abort: AtomicBool,
     /// Whether the group has told it what it owns (nothing is an answer too).
     pub(super) joined: AtomicBool,
-    pub(super) standing: Arc<Standing>,
+    pub(super) standing: Arc<GroupMetadata>,
     pub(super) beat: crate::sync::Mutex<Option<Instant>>,
 }
 
@@ -97,7 +97,7 @@ impl Control {
     }
 
     /// As whom whoever commits for the member does so.
-    pub fn standing(&self) -> Arc<Standing> {
+    pub fn standing(&self) -> Arc<GroupMetadata> {
         self.standing.clone()
     }
 

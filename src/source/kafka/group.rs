@@ -14,7 +14,7 @@ use crate::ops::metrics::Rebalance;
 use crate::planted::{Bug, planted};
 use crate::record::TopicPartition;
 use crate::source::Intake;
-use crate::source::client::{Client, Told};
+use crate::source::client::{Client, RebalanceEvent};
 use crate::source::start::{self, Group, Start, StartError};
 
 /// How long after a question without an answer it is asked again.
@@ -36,8 +36,8 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
         }
         while self.leaving.is_none() && self.assigned.is_empty() {
             match self.told.pop_front() {
-                Some(Told::Assigned(partitions)) => self.begin_assign(partitions),
-                Some(Told::Revoked(partitions)) => self.begin_revoke(partitions),
+                Some(RebalanceEvent::Assigned(partitions)) => self.begin_assign(partitions),
+                Some(RebalanceEvent::Revoked(partitions)) => self.begin_revoke(partitions),
                 None => break,
             }
         }

@@ -30,14 +30,14 @@ use crossbeam_channel::Sender;
 use rdkafka::error::RDKafkaErrorCode as Code;
 
 use super::Intake;
-use super::client::{Client, Event, Told};
+use super::client::{Client, Event, RebalanceEvent};
 use crate::checkpoint::Slot;
 use crate::checkpoint::ledger::Watermark;
 use crate::clock::Clock;
 use crate::kafka::context::Context;
 use crate::kafka::errors::{self, Consuming};
 use crate::record::TopicPartition;
-pub use control::{Control, Farewell, Neighbours, Settings, Trouble};
+pub use control::{Control, Deps, Settings, ShutdownReport, Trouble};
 use reading::Owned;
 use recreated::Watch;
 
@@ -70,12 +70,12 @@ pub struct KafkaSource<I: Intake, C: Client> {
     clock: Arc<dyn Clock>,
     /// In an order of its own, so that a simulation does the same for the same seed.
     owned: BTreeMap<TopicPartition, Owned>,
-    /// Told to be ours, and not accepted yet.
+    /// RebalanceEvent to be ours, and not accepted yet.
     assigned: Vec<TopicPartition>,
     assigned_at: Instant,
     retry_starts_at: Instant,
     leaving: Option<Leaving>,
-    told: VecDeque<Told>,
+    told: VecDeque<RebalanceEvent>,
     next_commit: Instant,
     commit_not_before: Instant,
     /// How much metadata the broker takes with an offset, as far as we know.
@@ -94,8 +94,8 @@ pub struct KafkaSource<I: Intake, C: Client> {
 
 impl<I: Intake, C: Client> KafkaSource<I, C> {
     /// A member that has not joined yet.
-    pub fn new(settings: Settings, client: C, neighbours: Neighbours<I>) -> Self {
-        let Neighbours { intake, context, control, trouble, clock } = neighbours;
+    pub fn new(settings: Settings, client: C, neighbours: Deps<I>) -> Self {
+        let Deps { intake, context, control, trouble, clock } = neighbours;
         let now = clock.now();
         let watch = Watch::new(&settings.known, now);
         Self {
@@ -126,7 +126,7 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
 
     /// The thread's life: joins, reads until told to stop, finishes within the time given by whoever calls
     /// [`Control::abort`], commits, leaves.
-    pub fn run(mut self) -> Farewell {
+    pub fn run(mut self) -> ShutdownReport {
         let topics = &self.settings.topics;
         if let Err(error) = self.client.subscribe(topics) {
             self.report(Trouble::Failed(format!("cannot subscribe to {topics:?}: {error}")));
@@ -182,7 +182,7 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
     fn serve(&mut self, wait: Duration) {
         for event in self.client.serve(wait) {
             match event {
-                Event::Told(told) => self.told.push_back(told),
+                Event::RebalanceEvent(told) => self.told.push_back(told),
                 Event::Committed(answer) => self.commit_answered(answer),
                 Event::TopicIds(answer) => self.heard_of_topics(answer),
                 Event::Error(code, text) => self.judge(code, &text, None),
@@ -214,7 +214,7 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
     }
 
     /// Stops taking, waits for what has begun, commits, leaves the group.
-    fn finish(mut self) -> Farewell {
+    fn finish(mut self) -> ShutdownReport {
         let all: Vec<TopicPartition> = self.owned.keys().cloned().collect();
         let slots: Vec<Slot> = self.owned.values().flat_map(Owned::slots).collect();
         self.hold_nothing(&all);
@@ -230,7 +230,7 @@ impl<I: Intake, C: Client> KafkaSource<I, C> {
         let unfinished = self.intake.unfinished_of(&slots);
         let left = self.intake.revoke(&slots);
         self.leave_group();
-        Farewell { left, unfinished, uncommitted }
+        ShutdownReport { left, unfinished, uncommitted }
     }
 
     /// Leaves the group, whatever is left: what is not committed is its next owner's, who should not wait for that until the session

@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, unbounded};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 
 use super::recreated::Watch;
-use super::{Control, KafkaSource, Neighbours, Settings, Trouble};
+use super::{Control, Deps, KafkaSource, Settings, Trouble};
 use crate::checkpoint::ledger::Watermark;
 use crate::checkpoint::{Beginning, OffsetMap, Slot};
 use crate::clock::{Clock as _, ManualClock};
@@ -23,7 +23,7 @@ use crate::policy::OffsetReset;
 use crate::record::TopicPartition;
 use crate::record::{Parts, Record};
 use crate::source::Intake;
-use crate::source::client::{Batch, Client, Committed, Ends, Event, Misread, Told};
+use crate::source::client::{Batch, Client, Committed, Ends, Event, Misread, RebalanceEvent};
 use crate::sync::Mutex;
 
 /// What the member did, in order, and what the client is to say.
@@ -313,7 +313,7 @@ impl Bench {
         let control = Arc::<Control>::default();
         let (sender, trouble) = unbounded();
         let metrics = Arc::new(Metrics::new(About::default()));
-        let neighbours = Neighbours {
+        let neighbours = Deps {
             intake: desk.clone(),
             context: Context::new(Arc::default(), metrics),
             control: control.clone(),
@@ -337,7 +337,7 @@ impl Bench {
     /// One that owns partition 0, and has just committed.
     fn at_work(room: usize) -> Self {
         let mut bench = Self::new(room);
-        bench.client.tell(Event::Told(Told::Assigned(vec![partition(0)])));
+        bench.client.tell(Event::RebalanceEvent(RebalanceEvent::Assigned(vec![partition(0)])));
         bench.source.round();
         bench.client.done();
         bench
@@ -373,7 +373,7 @@ fn a_partition_is_attached_before_it_is_accepted_and_begins_where_the_group_stan
     let mut bench = Bench::new(10);
     let committed = Committed { offset: 7, metadata: "anything".to_owned() };
     bench.client.0.lock().committed.insert(partition(1), committed);
-    bench.client.tell(Event::Told(Told::Assigned(vec![partition(0), partition(1)])));
+    bench.client.tell(Event::RebalanceEvent(RebalanceEvent::Assigned(vec![partition(0), partition(1)])));
     assert_eq!(bench.after(0), ["attach 0", "attach 1", "accept 0@3 1@7"]);
     bench.feed(3..6);
     assert_eq!(*bench.desk.admitted.lock(), [3, 4, 5]);
@@ -383,7 +383,7 @@ fn a_partition_is_attached_before_it_is_accepted_and_begins_where_the_group_stan
 fn a_cluster_that_does_not_say_where_to_start_is_asked_again_half_a_second_later() {
     let mut bench = Bench::new(10);
     bench.client.0.lock().silent = true;
-    bench.client.tell(Event::Told(Told::Assigned(vec![partition(0)])));
+    bench.client.tell(Event::RebalanceEvent(RebalanceEvent::Assigned(vec![partition(0)])));
     assert_eq!(bench.after(0), NOTHING);
     bench.client.0.lock().silent = false;
     assert_eq!(bench.after(499), NOTHING);
@@ -395,28 +395,31 @@ fn a_cluster_that_does_not_say_where_to_start_is_asked_again_half_a_second_later
 fn as_whom_a_member_commits_is_noted_before_the_group_is_answered() {
     let mut bench = Bench::new(10);
     bench.source.settings.commit_interval = None;
-    let after = |bench: &mut Bench, generation, told: Option<Told>| {
+    let after = |bench: &mut Bench, generation, told: Option<RebalanceEvent>| {
         bench.client.0.lock().generation = generation;
-        told.into_iter().for_each(|told| bench.client.tell(Event::Told(told)));
+        told.into_iter().for_each(|told| bench.client.tell(Event::RebalanceEvent(told)));
         bench.source.round();
         bench.control.standing().get().map(|standing| standing.generation)
     };
     assert_eq!(after(&mut bench, Some(1), None), None, "nothing is told yet");
-    assert_eq!(after(&mut bench, Some(1), Some(Told::Assigned(vec![partition(0), partition(1)]))), Some(1));
+    assert_eq!(
+        after(&mut bench, Some(1), Some(RebalanceEvent::Assigned(vec![partition(0), partition(1)]))),
+        Some(1)
+    );
     assert_eq!(after(&mut bench, Some(2), None), Some(1), "the thread has not heard of it");
     // It is taken away in this generation, and given to nobody before the answer.
-    assert_eq!(after(&mut bench, Some(2), Some(Told::Revoked(vec![partition(0)]))), Some(2));
-    assert_eq!(after(&mut bench, Some(3), Some(Told::Assigned(vec![]))), Some(3));
+    assert_eq!(after(&mut bench, Some(2), Some(RebalanceEvent::Revoked(vec![partition(0)]))), Some(2));
+    assert_eq!(after(&mut bench, Some(3), Some(RebalanceEvent::Assigned(vec![]))), Some(3));
     // Thrown out, and a member again before the thread has heard of it.
     bench.client.0.lock().lost = true;
-    assert_eq!(after(&mut bench, Some(5), Some(Told::Revoked(vec![partition(1)]))), None);
+    assert_eq!(after(&mut bench, Some(5), Some(RebalanceEvent::Revoked(vec![partition(1)]))), None);
 }
 
 #[test]
 fn a_revoked_partition_is_given_up_once_its_work_is_done_and_the_broker_has_its_watermark() {
     let mut bench = Bench::at_work(10);
     bench.feed(3..5);
-    bench.client.tell(Event::Told(Told::Revoked(vec![partition(0)])));
+    bench.client.tell(Event::RebalanceEvent(RebalanceEvent::Revoked(vec![partition(0)])));
     assert_eq!(bench.after(59_000), NOTHING, "two records are in flight");
     bench.desk.finish(5);
     assert_eq!(bench.after(0), ["commit 0@5"]);
@@ -431,7 +434,7 @@ fn a_revoked_partition_is_given_up_once_its_work_is_done_and_the_broker_has_its_
 fn a_revoked_partition_is_given_up_when_its_time_is_over_and_a_lost_one_at_once() {
     let mut bench = Bench::at_work(10);
     bench.feed(3..5);
-    bench.client.tell(Event::Told(Told::Revoked(vec![partition(0)])));
+    bench.client.tell(Event::RebalanceEvent(RebalanceEvent::Revoked(vec![partition(0)])));
     bench.source.round();
     assert_eq!(bench.after(59_999), NOTHING);
     assert_eq!(bench.after(1), ["forget 0", "give up 0"]);
@@ -439,7 +442,7 @@ fn a_revoked_partition_is_given_up_when_its_time_is_over_and_a_lost_one_at_once(
     let mut bench = Bench::at_work(10);
     bench.feed(3..5);
     bench.client.0.lock().lost = true;
-    bench.client.tell(Event::Told(Told::Revoked(vec![partition(0)])));
+    bench.client.tell(Event::RebalanceEvent(RebalanceEvent::Revoked(vec![partition(0)])));
     assert_eq!(bench.after(0), ["forget 0", "give up 0"]);
 }
 
@@ -520,7 +523,7 @@ fn a_revoke_ends_when_the_commit_says_that_the_member_is_out_of_the_group() {
     for code in [Code::UnknownMemberId, Code::IllegalGeneration, Code::FencedInstanceId] {
         let mut bench = Bench::at_work(10);
         bench.feed(3..5);
-        bench.client.tell(Event::Told(Told::Revoked(vec![partition(0)])));
+        bench.client.tell(Event::RebalanceEvent(RebalanceEvent::Revoked(vec![partition(0)])));
         bench.desk.finish(5);
         assert_eq!(bench.after(0), ["commit 0@5"]);
         bench.client.tell(Event::Committed(Err(code)));

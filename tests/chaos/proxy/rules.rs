@@ -47,7 +47,7 @@ pub(crate) struct Rules {
 #[derive(Default)]
 pub(super) struct Shared {
     rules: Mutex<Rules>,
-    /// Told when the rules change: somebody may be waiting for the end of one.
+    /// RebalanceEvent when the rules change: somebody may be waiting for the end of one.
     changed: Condvar,
     lines: Mutex<Vec<Weak<Line>>>,
     touched: AtomicU64,

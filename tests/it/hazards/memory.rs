@@ -21,7 +21,7 @@ const FETCHED: usize = 2 * (1 + 4 + 1 + 1) * 16 * MIB;
 /// What allocators keep back, and the rest of the program at work.
 const SLACK: usize = 128 * MIB;
 
-/// glibc keeps large buffers that were freed, for the next ones: up to a hundred MiB here. Told not to, it shows what we hold.
+/// glibc keeps large buffers that were freed, for the next ones: up to a hundred MiB here. RebalanceEvent not to, it shows what we hold.
 const GIVE_BACK: &str = "MALLOC_MMAP_THRESHOLD_";
 
 fn bounded() -> Setup {

@@ -136,7 +136,7 @@ impl Rig {
 
     /// With a transform that waits, on so many threads as there are workers.
     pub(super) fn waiting(policy: Policy, transform: impl AsyncTransform + 'static) -> Self {
-        Self::of(policy, Handler::Waiting(Arc::new(transform)), |_| Answer::Deliver)
+        Self::of(policy, Handler::Async(Arc::new(transform)), |_| Answer::Deliver)
     }
 
     pub(super) fn answering(
@@ -152,7 +152,7 @@ impl Rig {
         transform: Handler,
         decide: impl Fn(&Job) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        let waits = matches!(transform, Handler::Waiting(_));
+        let waits = matches!(transform, Handler::Async(_));
         let (sender, stop) = unbounded();
         let (workers, producers) = (policy.workers, policy.shards());
         let metrics = Arc::new(Metrics::new(About::default()));

@@ -1,6 +1,6 @@
 //! A partition without room: held back, out of the way of the others, parked, and read on.
 
-use super::{Bench, Event, NOTHING, Told, partition};
+use super::{Bench, Event, NOTHING, RebalanceEvent, partition};
 
 #[test]
 fn a_partition_without_room_is_detached_until_what_is_held_of_it_is_admitted() {
@@ -49,7 +49,7 @@ fn a_partition_comes_back_when_the_queue_of_all_is_empty() {
 fn five_without_room() -> Bench {
     let mut bench = Bench::new(0);
     *bench.desk.in_flight.lock() = 1;
-    bench.client.tell(Event::Told(Told::Assigned((0..6).map(partition).collect())));
+    bench.client.tell(Event::RebalanceEvent(RebalanceEvent::Assigned((0..6).map(partition).collect())));
     bench.source.round();
     bench.client.done();
     for number in 0..5 {
@@ -131,6 +131,6 @@ fn a_parked_partition_that_is_given_up_is_not_parked_when_it_comes_back() {
     let mut bench = Bench::at_work(0);
     bench.feed(3..4);
     assert_eq!(bench.after(1_000), ["park 0@3"]);
-    bench.client.tell(Event::Told(Told::Revoked(vec![partition(0)])));
+    bench.client.tell(Event::RebalanceEvent(RebalanceEvent::Revoked(vec![partition(0)])));
     assert_eq!(bench.after(0), ["unpark 0", "forget 0", "give up 0"]);
 }

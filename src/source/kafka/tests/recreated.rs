@@ -20,7 +20,7 @@ fn bench() -> Bench {
 
 fn at_work() -> Bench {
     let mut bench = bench();
-    bench.client.tell(Event::Told(Told::Assigned(vec![partition(0)])));
+    bench.client.tell(Event::RebalanceEvent(RebalanceEvent::Assigned(vec![partition(0)])));
     bench.source.round();
     bench.client.done();
     bench
@@ -116,7 +116,7 @@ fn a_partition_that_is_taken_away_meanwhile_is_given_up_when_the_old_work_is_don
     bench.feed(3..5);
     bench.hear(2);
     bench.after(0);
-    bench.client.tell(Event::Told(Told::Revoked(vec![partition(0)])));
+    bench.client.tell(Event::RebalanceEvent(RebalanceEvent::Revoked(vec![partition(0)])));
     assert_eq!(bench.after(10_000), NOTHING);
     *bench.desk.in_flight.lock() = 0;
     assert_eq!(bench.after(0), ["unpark 0", "forget 0", "give up 0"]);
@@ -165,7 +165,7 @@ fn what_was_committed_of_a_topic_that_was_there_meanwhile_is_not_where_the_new_o
     bench.hear(2);
     assert_eq!(bench.after(0), NOTHING);
     bench.client.0.lock().committed.insert(partition(0), committed(1, 7));
-    bench.client.tell(Event::Told(Told::Assigned(vec![partition(0)])));
+    bench.client.tell(Event::RebalanceEvent(RebalanceEvent::Assigned(vec![partition(0)])));
     assert_eq!(bench.after(0), ["attach 0", "accept 0@3"]);
     let begun = Beginning { start: 3, topic_id: id(2), ..Beginning::default() };
     assert_eq!(*bench.desk.begun.lock(), [begun]);
@@ -176,7 +176,7 @@ fn what_was_committed_of_a_topic_that_nobody_here_saw_ends_the_program_unless_a_
     for heard in [1, 3] {
         let mut bench = bench();
         bench.client.0.lock().committed.insert(partition(0), committed(3, 7));
-        bench.client.tell(Event::Told(Told::Assigned(vec![partition(0)])));
+        bench.client.tell(Event::RebalanceEvent(RebalanceEvent::Assigned(vec![partition(0)])));
         for _ in 0..8 {
             assert_eq!(bench.after(500), NOTHING);
         }
@@ -210,7 +210,7 @@ fn an_offset_that_says_nothing_of_a_topic_is_taken_as_it_is() {
             .lock()
             .committed
             .insert(partition(0), Committed { offset: 7, metadata: metadata.to_owned() });
-        bench.client.tell(Event::Told(Told::Assigned(vec![partition(0)])));
+        bench.client.tell(Event::RebalanceEvent(RebalanceEvent::Assigned(vec![partition(0)])));
         assert_eq!(bench.after(0), ["attach 0", "accept 0@7"]);
         assert_eq!(bench.desk.begun.lock()[0].topic_id, id(known));
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 
-use super::{Bench, Event, Misread, NOTHING, Told, Trouble, partition};
+use super::{Bench, Event, Misread, NOTHING, RebalanceEvent, Trouble, partition};
 
 impl Bench {
     /// An error in place of a partition's records.
@@ -92,7 +92,7 @@ fn it_is_begun_anew_once_more_if_nothing_is_heard_of_it() {
 #[test]
 fn a_start_in_the_middle_of_it_is_kept_and_another_partition_goes_on() {
     let mut bench = Bench::new(10);
-    bench.client.tell(Event::Told(Told::Assigned(vec![partition(0), partition(1)])));
+    bench.client.tell(Event::RebalanceEvent(RebalanceEvent::Assigned(vec![partition(0), partition(1)])));
     bench.source.round();
     bench.client.done();
     bench.misread(0, 1, Code::BadMessage);
@@ -108,7 +108,7 @@ fn a_start_in_the_middle_of_it_is_kept_and_another_partition_goes_on() {
 fn it_is_not_begun_anew_while_the_group_waits_for_an_answer() {
     let mut bench = before_a_bad_batch(Code::BadMessage);
     bench.client.done();
-    bench.client.tell(Event::Told(Told::Revoked(vec![partition(0)])));
+    bench.client.tell(Event::RebalanceEvent(RebalanceEvent::Revoked(vec![partition(0)])));
     assert_eq!(bench.after(500), NOTHING, "two records are in flight");
 }
 

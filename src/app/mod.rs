@@ -293,7 +293,9 @@ impl Running {
         topics::hold_what_has_no_place(config, found.output_partitions, &pipeline, &context);
         status.running(&pipeline, &sink, &controls, &context);
         if let Some(text) = &found.dead_letters_missing {
-            tracing::warn!("a record that fails will wait, and its partition stop at the bound: {text}");
+            tracing::warn!(
+                "no dead-letter topic: the first record that fails blocks its partition until there is one. {text}"
+            );
         }
         if let Some(text) = &found.dead_letters_at_risk {
             tracing::warn!("failed records may be lost: {text}");

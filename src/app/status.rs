@@ -136,7 +136,8 @@ fn behind(one: &Assigned, now: Instant, now_ms: i64, lag: Option<u64>) -> Option
 /// Why nothing more is taken of a partition.
 fn blocked(one: &Assigned, now: Instant, is_full: bool) -> Option<String> {
     let stands = one.stands(now).map(|stand| stand.why.clone());
-    stands.or_else(|| is_full.then(|| "its share of the budget is used up".to_owned()))
+    stands
+        .or_else(|| is_full.then(|| "the limit of records in flight for one partition is reached".to_owned()))
 }
 
 impl Parts {

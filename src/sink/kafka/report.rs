@@ -58,7 +58,10 @@ impl<O: Outbox, C: Connect<O::Parcel>> KafkaSink<O, C> {
             }
             Report::Error(code, text) => {
                 if code == Code::Fatal {
-                    tracing::error!("the producer is broken ({text}); a new one takes its place");
+                    tracing::error!(
+                        "the producer client failed ({text}) and is replaced. Records without an acknowledgement are written again in order; their \
+                         offsets are not committed meanwhile"
+                    );
                     self.halt(true);
                 } else {
                     self.context.failed(code, &text);

@@ -34,7 +34,9 @@ fn a_partition_that_is_held_has_all_of_its_lag() {
     let first = failures(&s, 301);
     s.send(first);
     wait_for_lag(&pages, 301);
-    eventually(seconds(30), "the partition is held", || pages.get("/").contains("stopped: the limit of records in flight"));
+    eventually(seconds(30), "the partition is held", || {
+        pages.get("/").contains("stopped: the limit of records in flight")
+    });
     for more in 1..=6 {
         let next = failures(&s, 100);
         s.send(next);

@@ -98,13 +98,6 @@ impl Builder {
         self
     }
 
-    /// As [`Builder::transform`], for one that is in this form already.
-    #[cfg(all(feature = "embedded-broker", not(feature = "shuttle")))]
-    pub(crate) fn handler(mut self, transform: Handler) -> Self {
-        self.transform = transform;
-        self
-    }
-
     /// Checks the settings; asks no broker.
     ///
     /// # Errors

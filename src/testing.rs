@@ -111,7 +111,7 @@ mod broker {
         let settings = settings.output(OUTPUT).set("KAFKA_DLQ_TOPIC", DEAD_LETTERS);
         let settings =
             settings.set("KAFKA_OFFSET_RESET", "earliest").set("PROCESSOR_COMMIT_INTERVAL", "50ms");
-        let processor = settings.handler(transform).build().unwrap_or_else(|error| panic!("{error}"));
+        let processor = settings.transform(transform).build().unwrap_or_else(|error| panic!("{error}"));
         let stopper = processor.stopper();
         let running = thread::spawn(|| processor.run());
 

@@ -119,6 +119,12 @@ impl<T: AsyncTransform + 'static> IntoHandler<dyn DynAsyncTransform> for T {
     }
 }
 
+impl IntoHandler<Self> for Handler {
+    fn into_handler(self) -> Handler {
+        self
+    }
+}
+
 impl<T: Transform + 'static> From<Arc<T>> for Handler {
     fn from(transform: Arc<T>) -> Self {
         Self::Blocking(transform)

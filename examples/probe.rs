@@ -172,7 +172,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (app, probe) = (App::new(loaded.config), Probe { dead_while, hang_while, ..Probe::default() });
     let app = match std::env::var_os("PROBE_ASYNC") {
         None => app.with_transform(probe),
-        Some(_) => app.with_async_transform(Patient(probe)),
+        Some(_) => app.with_transform(Patient(probe)),
     };
     let ended = app.run();
     eprintln!("{}", ended.message);

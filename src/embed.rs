@@ -108,7 +108,7 @@ impl Builder {
         let missing = defaults.iter().filter(|(name, _)| !given(name)).map(|(n, v)| (n.into(), v.into()));
         let all: Vec<(OsString, OsString)> = missing.chain(self.settings.iter().cloned()).collect();
         let loaded = config::load(all, Vec::new())?;
-        let app = App::new(loaded.config).with_handler(self.transform).without_signals();
+        let app = App::new(loaded.config).with_transform(self.transform).without_signals();
         Ok(Processor { app })
     }
 }

@@ -51,7 +51,7 @@ use crate::ops::{Death, Metrics};
 use crate::policy::Delivery;
 use crate::sink::{Target, transaction};
 use crate::source::kafka::{Control, ShutdownReport, Trouble};
-use crate::transform::{AsyncTransform, Handler, Transform, builtin::Validate};
+use crate::transform::{Handler, IntoHandler, builtin::Validate};
 use behind::Behind;
 pub use derive::librdkafka_version;
 use derive::{about, credentials, new_instance, policy, promise};
@@ -143,24 +143,10 @@ impl App {
         Self { config, transform: Arc::new(Validate).into(), events, inbox, signals: true, bound: None }
     }
 
-    /// With a transform of your own.
+    /// With a transform of your own, of either kind: `WORKER_POOL` threads share the futures of an asynchronous one.
     #[must_use]
-    pub fn with_transform(mut self, transform: impl Transform + 'static) -> Self {
-        self.transform = Arc::new(transform).into();
-        self
-    }
-
-    /// With a transform of your own that waits: `WORKER_POOL` threads share its futures.
-    #[must_use]
-    pub fn with_async_transform(mut self, transform: impl AsyncTransform + 'static) -> Self {
-        self.transform = Handler::Async(Arc::new(transform));
-        self
-    }
-
-    /// With a transform of either kind.
-    #[must_use]
-    pub fn with_handler(mut self, transform: Handler) -> Self {
-        self.transform = transform;
+    pub fn with_transform<Kind: ?Sized>(mut self, transform: impl IntoHandler<Kind>) -> Self {
+        self.transform = transform.into_handler();
         self
     }
 

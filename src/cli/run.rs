@@ -27,7 +27,7 @@ pub(super) fn command(arguments: &ArgMatches, transform: Handler) -> Exit {
         return Exit::Config;
     }
     let transform = if arguments.get_flag(BUILT_IN) { Validate.into_handler() } else { transform };
-    let ended = App::new(loaded.config).with_handler(transform).run();
+    let ended = App::new(loaded.config).with_transform(transform).run();
     if !ended.message.is_empty() {
         output::say(format_args!("error: {}", ended.message));
     }

@@ -64,7 +64,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     logging::init(&loaded.config.log_filter, loaded.config.log_format, Stream::Stdout)?;
     let app = App::new(loaded.config);
     let app = match work {
-        Work::Wait(time) if as_future => app.with_async_transform(Await(time)),
+        Work::Wait(time) if as_future => app.with_transform(Await(time)),
         work => app.with_transform(Pass { work, quick: word == "quick" }),
     };
     let ended = app.run();
